@@ -1,0 +1,203 @@
+//! What every command needs: settings, the moment, and the replica, opened when first asked for.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use tandem_client::{Replica, system_now};
+use tandem_core::Timestamp;
+use tandem_replica::{OpenOptions, OpenWarning, SqliteStorage};
+use tandem_settings::{Environment, Key, Origin, Settings};
+use tandem_words::command::{Command, parse};
+use tandem_words::{Context, Vocabulary};
+
+use crate::commands;
+use crate::fail::{Exit, Fail};
+use crate::output::Output;
+
+/// The database's name in the data directory (`protocols/taskchampion.md` section 15).
+pub(crate) const REPLICA_FILE: &str = "taskchampion.sqlite3";
+
+/// What a command works with.
+pub(crate) struct App<'a> {
+    pub(crate) environment: Environment,
+    pub(crate) config_flag: Option<PathBuf>,
+    pub(crate) settings: Settings,
+    pub(crate) output: &'a mut Output,
+    pub(crate) now: Timestamp,
+}
+
+/// Runs one command line; `words` are those after `ta`.
+pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail> {
+    let globals = Globals::take(words)?;
+    output.is_json = globals.json;
+    output.is_quiet = globals.quiet;
+    let line = parse(&globals.words)?;
+    let environment = Environment::from_process();
+    // These say what they have to say whatever the settings are.
+    match line.command {
+        Command::Version => return commands::about::version(output),
+        Command::Help => return commands::about::help(&line.rest, output),
+        Command::Demo => return commands::demo::run(&line.rest, output),
+        Command::Config => {
+            return commands::config::run(
+                &line.rest,
+                &environment,
+                globals.config.as_deref(),
+                output,
+            );
+        }
+        _ => {}
+    }
+    let settings = Settings::load(&environment, globals.config.as_deref())?;
+    for warning in settings.warnings() {
+        output.notice(format!("warning: {warning}"));
+    }
+    let mut app =
+        App { environment, config_flag: globals.config, settings, output, now: system_now() };
+    commands::run(&mut app, line)
+}
+
+/// Flags that belong to the program as a whole, wherever they stand before `--`.
+struct Globals {
+    config: Option<PathBuf>,
+    json: bool,
+    quiet: bool,
+    words: Vec<String>,
+}
+
+impl Globals {
+    fn take(all: Vec<String>) -> Result<Self, Fail> {
+        let mut globals = Self { config: None, json: false, quiet: false, words: Vec::new() };
+        let mut all = all.into_iter();
+        while let Some(word) = all.next() {
+            match word.as_str() {
+                "--" => {
+                    globals.words.push(word);
+                    globals.words.extend(all);
+                    break;
+                }
+                "--json" => globals.json = true,
+                "--quiet" | "-q" => globals.quiet = true,
+                "--config" => {
+                    let file = all.next().ok_or_else(|| {
+                        Fail::usage("`--config` needs a file").hint("Write `--config FILE`.")
+                    })?;
+                    globals.config = Some(file.into());
+                }
+                _ => match word.strip_prefix("--config=") {
+                    Some(file) => globals.config = Some(file.into()),
+                    None => globals.words.push(word),
+                },
+            }
+        }
+        Ok(globals)
+    }
+}
+
+impl App<'_> {
+    /// The moment and the zone, for reading and showing dates.
+    pub(crate) fn context(&self) -> Context {
+        Context::new(self.now, TimeZone::system())
+    }
+
+    /// The attributes that words may name: those of the `.taskrc` named by `TASKRC`, if any, come
+    /// with `--taskrc` in import and export; here the built-in ones.
+    pub(crate) fn vocabulary(&self) -> Vocabulary {
+        Vocabulary::default()
+    }
+
+    /// The folder of the replica.
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, Fail> {
+        Ok(self.settings.data_dir()?)
+    }
+
+    /// Opens the replica, making it when it is not there.
+    pub(crate) fn replica(&mut self) -> Result<Replica, Fail> {
+        Ok(Replica::new(self.storage()?))
+    }
+
+    /// Opens the replica's database.
+    pub(crate) fn storage(&mut self) -> Result<SqliteStorage, Fail> {
+        let folder = self.data_dir()?;
+        let path = folder.join(REPLICA_FILE);
+        let (storage, notes) = SqliteStorage::open(&path, &OpenOptions::default())?;
+        for warning in &notes.warnings {
+            let (OpenWarning::FileOpenToOthers { path, mode }
+            | OpenWarning::FolderOpenToOthers { path, mode }) = warning
+            else {
+                continue;
+            };
+            self.output.notice(format!(
+                "warning: others may read {} (mode {:o}). Close it with: chmod go= {}",
+                path.display(),
+                mode & 0o777,
+                path.display()
+            ));
+        }
+        if let (Some(from), Some(copy)) = (&notes.upgraded_from, &notes.upgraded_copy) {
+            self.output.notice(format!(
+                "The replica had the older format {from} and was upgraded. A copy is in {}",
+                copy.display()
+            ));
+        }
+        if notes.checked {
+            self.output
+                .notice("The replica had not been closed properly; it was checked and is sound.");
+        }
+        if notes.created {
+            self.tell_of_taskwarrior(&folder);
+        }
+        Ok(storage)
+    }
+
+    /// A Taskwarrior 3 replica that could be used in place is told of, once.
+    fn tell_of_taskwarrior(&mut self, ours: &Path) {
+        let is_default = self
+            .settings
+            .get(Key::DataDir)
+            .is_some_and(|setting| setting.origin == Origin::Default);
+        let home = self.environment.home();
+        let Some(home) = home.filter(|_| is_default) else { return };
+        let data_home = self.environment.data_home().unwrap_or_else(|| home.join(".local/share"));
+        let places = [home.join(".task"), data_home.join("task")];
+        let found = places
+            .iter()
+            .find(|place| place.as_path() != ours && place.join(REPLICA_FILE).is_file());
+        if let Some(found) = found {
+            self.output.notice(format!(
+                "There is a Taskwarrior list in {}. To use it in place: ta config set data_dir {}",
+                found.display(),
+                found.display()
+            ));
+        }
+    }
+
+    /// Flags of a command: refuses those that it does not know.
+    pub(crate) fn flags<'w>(
+        &self,
+        command: &str,
+        rest: &'w [String],
+        known: &[&str],
+    ) -> Result<Vec<&'w str>, Fail> {
+        known_flags(command, rest, known)
+    }
+}
+
+/// Takes the flags of a command that has nothing but flags after it.
+pub(crate) fn known_flags<'w>(
+    command: &str,
+    rest: &'w [String],
+    known: &[&str],
+) -> Result<Vec<&'w str>, Fail> {
+    match rest.iter().find(|word| !known.contains(&word.as_str())) {
+        None => Ok(rest.iter().map(String::as_str).collect()),
+        Some(word) => {
+            let hint = match known {
+                [] => format!("`ta {command}` takes `--json` and `--quiet` only."),
+                _ => format!("`ta {command}` knows {}.", known.join(", ")),
+            };
+            Err(Fail::usage(format!("`{}` means nothing here", tandem_words::text::escape(word)))
+                .hint(hint))
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `ta conflicts`: edits that lost, and how to get them back.
+
+use serde_json::{Value, json};
+use tandem_client::{Restored, restore_conflict};
+use tandem_replica::ConflictRow;
+use tandem_words::dates::date_time;
+
+use crate::app::App;
+use crate::fail::{Exit, Fail};
+use crate::told::{conflict_json, conflict_line, value_text};
+
+pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match words[..] {
+        [] | ["list"] => list(app, false),
+        ["list", "--all"] | ["--all"] => list(app, true),
+        ["show", id] => show(app, number(id)?),
+        ["restore", id] => restore(app, number(id)?),
+        ["dismiss", id] => dismiss(app, number(id)?),
+        _ => Err(Fail::usage("that is not how `conflicts` is used")
+            .hint("Use `ta conflicts list [--all]`, `show ID`, `restore ID` or `dismiss ID`.")),
+    }
+}
+
+fn number(word: &str) -> Result<i64, Fail> {
+    word.parse().map_err(|_| {
+        Fail::usage(format!("`{}` is not a conflict's number", tandem_words::text::escape(word)))
+            .hint("`ta conflicts list` shows the numbers.")
+    })
+}
+
+fn unknown(id: i64) -> Fail {
+    Fail::failed(format!("there is no conflict {id}")).hint("`ta conflicts list --all` shows all.")
+}
+
+fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
+    let rows = app.replica()?.conflicts(with_resolved)?;
+    if app.output.is_json {
+        app.output.json(&Value::Array(rows.iter().map(conflict_json).collect()));
+        return Ok(Exit::Done);
+    }
+    for row in &rows {
+        app.output.line(conflict_line(row));
+    }
+    app.output.line(match rows.len() {
+        0 => "No edits have lost.".to_owned(),
+        _ => {
+            "Other devices never saw the values that lost here. `ta conflicts restore ID` sets one \
+              again, `ta conflicts dismiss ID` puts it aside."
+                .to_owned()
+        }
+    });
+    Ok(Exit::Done)
+}
+
+fn find(app: &mut App<'_>, id: i64) -> Result<ConflictRow, Fail> {
+    app.replica()?.read(|txn| txn.conflict(id))?.ok_or_else(|| unknown(id))
+}
+
+fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
+    let row = find(app, id)?;
+    if app.output.is_json {
+        app.output.json(&conflict_json(&row));
+        return Ok(Exit::Done);
+    }
+    let context = app.context();
+    app.output.line(conflict_line(&row));
+    app.output.line(format!("  settled   {}", date_time(row.at.seconds(), &context)));
+    app.output.line(format!("  task      {}", row.task));
+    if row.property.is_some() {
+        app.output.line(format!("  before    {}", value_text(row.base.as_deref())));
+        app.output.line(format!("  stands    {}", value_text(row.kept.as_deref())));
+        app.output.line(format!("  lost      {}", value_text(row.lost.as_deref())));
+    }
+    if let Some(task) = &row.lost_task {
+        for (property, value) in &task.properties {
+            app.output.line(format!("  had       {property}: {}", value_text(Some(value))));
+        }
+    }
+    app.output.line(match row.resolved {
+        true => "It has been restored or put aside.".into(),
+        false => format!("To set the value that lost again: ta conflicts restore {id}"),
+    });
+    Ok(Exit::Done)
+}
+
+fn restore(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
+    let mut replica = app.replica()?;
+    let restored = restore_conflict(&mut replica, id, app.now)?;
+    let text = match restored {
+        Restored::Unknown => return Err(unknown(id)),
+        Restored::Done => {
+            format!("Restored. The next `ta sync` tells the others. ({id} is settled.)")
+        }
+        Restored::AlreadySo => format!("Nothing to restore: it is so already. ({id} is settled.)"),
+    };
+    if app.output.is_json {
+        app.output.json(&json!({ "id": id, "restored": restored == Restored::Done }));
+    } else {
+        app.output.line(text);
+    }
+    Ok(Exit::Done)
+}
+
+fn dismiss(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
+    if !app.replica()?.resolve_conflict(id)? {
+        return Err(unknown(id));
+    }
+    app.output.line(format!("Put aside conflict {id}. `ta conflicts list --all` still shows it."));
+    Ok(Exit::Done)
+}

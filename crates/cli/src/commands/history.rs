@@ -1,0 +1,104 @@
+//! `ta ID history`: who changed what, when, as far as the log knows.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tandem_replica::{OperationId, Origin, StepRow};
+use tandem_tasks::LocalOperation;
+use tandem_words::Line;
+use tandem_words::dates::date_time;
+use tandem_words::text::escape;
+
+use crate::app::App;
+use crate::fail::{Exit, Fail};
+use crate::lookup::Lookup;
+
+pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
+    app.flags("history", &line.rest, &[])?;
+    let context = app.context();
+    let vocabulary = app.vocabulary();
+    let mut replica = app.replica()?;
+    let mut txn = replica.storage_mut().read()?;
+    let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, false)?;
+    if found.is_empty() {
+        return Err(Fail::failed("no task matches").hint("`ta list` shows the tasks."));
+    }
+    let mut documents = Vec::new();
+    for task in &found {
+        let rows = txn.operations_of(task.id)?;
+        let mut steps: BTreeMap<OperationId, Option<StepRow>> = BTreeMap::new();
+        for row in &rows {
+            steps.insert(row.id, txn.step_of(row.id)?);
+        }
+        if app.output.is_json {
+            let entries: Vec<Value> = rows
+                .iter()
+                .map(|row| entry_json(&row.operation, row.synced, steps[&row.id].as_ref()))
+                .collect();
+            documents.push(json!({ "uuid": task.id.to_string(), "history": entries }));
+            continue;
+        }
+        app.output.line(format!("Task {} \"{}\"", task.name(), task.description()));
+        if rows.is_empty() {
+            app.output.line("  Nothing is known of its history here.");
+        }
+        for row in &rows {
+            let step = steps[&row.id].as_ref();
+            let when = match &row.operation {
+                LocalOperation::Update { timestamp, .. } => Some(timestamp.seconds()),
+                _ => step.map(|step| step.at.seconds()),
+            };
+            let when = when.map(|at| date_time(at, &context).to_string()).unwrap_or_default();
+            let Some(what) = what(&row.operation) else { continue };
+            let waits = if row.synced { "" } else { ", waits for a sync" };
+            app.output.line(format!("  {when:<19}  {what}  ({}{waits})", who(step)));
+        }
+    }
+    if app.output.is_json {
+        app.output.json(&Value::Array(documents));
+    }
+    Ok(Exit::Done)
+}
+
+fn who(step: Option<&StepRow>) -> String {
+    match step.map(|step| &step.origin) {
+        Some(Origin::Command(name)) => format!("here, by {}", escape(name)),
+        Some(Origin::Version(version)) => format!("from version {:.8}", version.to_string()),
+        Some(Origin::Foreign) => "by another program here".into(),
+        None => "before this was recorded".into(),
+    }
+}
+
+fn what(operation: &LocalOperation) -> Option<String> {
+    let shown = |value: &tandem_tasks::Text| format!("\"{}\"", escape(value));
+    Some(match operation {
+        LocalOperation::UndoPoint => return None,
+        LocalOperation::Create { .. } => "created".into(),
+        LocalOperation::Delete { .. } => "removed".into(),
+        LocalOperation::Update { property, old_value, value, .. } => {
+            let property = escape(property);
+            match (old_value, value) {
+                (None, Some(value)) => format!("{property} set to {}", shown(value)),
+                (Some(old), Some(value)) => {
+                    format!("{property} changed from {} to {}", shown(old), shown(value))
+                }
+                (Some(old), None) => format!("{property} removed (was {})", shown(old)),
+                (None, None) => format!("{property} removed"),
+            }
+        }
+    })
+}
+
+fn entry_json(operation: &LocalOperation, synced: bool, step: Option<&StepRow>) -> Value {
+    let origin = step.map(|step| match &step.origin {
+        Origin::Command(name) => json!({ "command": name }),
+        Origin::Version(version) => json!({ "version": version.to_string() }),
+        Origin::Foreign => json!("another program"),
+    });
+    json!({
+        "operation": operation,
+        "synced": synced,
+        "recorded_at": step.map(|step| step.at.to_string()),
+        "origin": origin,
+    })
+}

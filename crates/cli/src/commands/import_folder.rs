@@ -1,0 +1,117 @@
+//! `ta import FOLDER`: takes over a TaskChampion 3 replica with everything in it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tandem_client::{AdoptError, adopt_replica};
+use tandem_exchange::Taskrc;
+use tandem_settings::{ConfigFile, Key, set};
+
+use crate::app::{App, REPLICA_FILE};
+use crate::commands::import::types;
+use crate::fail::{Exit, Fail, chain};
+
+pub(crate) fn run(app: &mut App<'_>, folder: &Path, taskrc: Option<&Path>) -> Result<Exit, Fail> {
+    let source = folder.join(REPLICA_FILE);
+    if !source.is_file() {
+        return Err(Fail::failed(format!("{} holds no TaskChampion 3 replica", folder.display()))
+            .hint(format!("There is no {REPLICA_FILE} in it. Taskwarrior 2 lists: `task export` to a file, then `ta import FILE`.")));
+    }
+    let data_dir = app.data_dir()?;
+    // Opening makes it, so that there is one shape of target.
+    drop(app.storage()?);
+    let target = data_dir.join(REPLICA_FILE);
+    let adopted = adopt_replica(&source, &target).map_err(|error| match error {
+        AdoptError::NotEmpty { tasks } => {
+            Fail::failed(format!("{} holds {tasks} tasks already", data_dir.display())).hint(
+                "Only an empty replica can take another one over. Set `data_dir` to a new folder, \
+                 or bring the tasks over with `task export` and `ta import FILE`.",
+            )
+        }
+        AdoptError::SameFile => Fail::failed("that folder is this replica already")
+            .hint("Nothing needs to be imported: `ta list` shows its tasks."),
+        AdoptError::Storage(error) => error.into(),
+        other => Fail::failed(chain(&other)).hint("Nothing was changed."),
+    })?;
+    let taskrc = match taskrc {
+        Some(path) => types(app, Some(path))?.1,
+        None => nearby_taskrc(app, folder),
+    };
+    let mut taken = Vec::new();
+    if let Some(taskrc) = taskrc {
+        taken = take_settings(app, &taskrc)?;
+    }
+    if app.output.is_json {
+        app.output.json(&json!({
+            "tasks": adopted.tasks,
+            "pending_operations": adopted.pending,
+            "base_version": adopted.base.to_string(),
+            "settings": taken,
+        }));
+        return Ok(Exit::Done);
+    }
+    app.output.line(format!(
+        "Took over {} tasks and {} changes that wait for a sync. The originals are untouched.",
+        adopted.tasks, adopted.pending
+    ));
+    if !taken.is_empty() {
+        app.output.line(format!("Took over the settings {}.", taken.join(", ")));
+    }
+    app.output.line("From now on use one of the two, or let both sync: `ta sync`.");
+    Ok(Exit::Done)
+}
+
+/// The `.taskrc` that belongs to the folder: `TASKRC`, the one in it, or the home folder's if it
+/// names this folder.
+fn nearby_taskrc(app: &mut App<'_>, folder: &Path) -> Option<Taskrc> {
+    let home = app.environment.home().map(Path::to_owned);
+    let named = std::env::var_os("TASKRC").map(PathBuf::from);
+    let mut places: Vec<PathBuf> = named.into_iter().collect();
+    places.push(folder.join(".taskrc"));
+    places.push(folder.join("taskrc"));
+    if let Some(home) = &home {
+        places.push(home.join(".taskrc"));
+        places.push(home.join(".config/task/taskrc"));
+    }
+    let own = std::fs::canonicalize(folder).ok();
+    places.into_iter().find_map(|place| {
+        let inside = place.parent() == Some(folder);
+        let taskrc = Taskrc::read(&place, home.as_deref(), &mut |path| std::fs::read(path)).ok()?;
+        let default = home.as_ref().map(|home| home.join(".task"));
+        let location = taskrc.data_location(home.as_deref()).or(default);
+        let names_it = location.and_then(|path| std::fs::canonicalize(path).ok()) == own;
+        (inside || names_it).then_some(taskrc)
+    })
+}
+
+/// Sets our keys from the `.taskrc`, unless they are set already.
+fn take_settings(app: &mut App<'_>, taskrc: &Taskrc) -> Result<Vec<&'static str>, Fail> {
+    let sync = taskrc.sync_settings(app.environment.home());
+    if let Some(key) = &sync.unsupported {
+        app.output.notice(format!(
+            "warning: {key} names a remote that ta cannot sync with yet; set up another one"
+        ));
+    }
+    let file = ConfigFile::locate(&app.environment, app.config_flag.as_deref())?;
+    let mut taken = Vec::new();
+    let path = |path: PathBuf| path.to_string_lossy().into_owned();
+    for (key, value) in [
+        (Key::ServerDir, sync.server_dir.map(path)),
+        (Key::ServerOrigin, sync.server_origin),
+        (Key::ServerClientKey, sync.server_client_key),
+        (Key::EncryptionSecret, sync.encryption_secret),
+    ] {
+        let Some(value) = value else { continue };
+        let is_free = app
+            .settings
+            .get(key)
+            .is_none_or(|setting| setting.origin == tandem_settings::Origin::Default);
+        if is_free {
+            for notice in set(&file.path, key, &value, &app.environment)?.notices {
+                app.output.notice(notice.to_string());
+            }
+            taken.push(key.name());
+        }
+    }
+    Ok(taken)
+}

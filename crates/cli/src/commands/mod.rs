@@ -1,0 +1,50 @@
+//! The commands, one file each.
+
+pub(crate) mod about;
+mod change;
+pub(crate) mod config;
+mod conflicts;
+pub(crate) mod demo;
+mod export;
+mod gc;
+mod history;
+mod import;
+mod import_folder;
+mod report;
+mod status;
+mod sync;
+mod undo;
+mod verify;
+
+use tandem_words::Line;
+use tandem_words::command::Command;
+
+use crate::app::App;
+use crate::fail::{Exit, Fail};
+
+/// Runs the command of a line.
+pub(crate) fn run(app: &mut App<'_>, line: Line) -> Result<Exit, Fail> {
+    match line.command {
+        Command::Add => change::add(app, &line),
+        Command::Modify
+        | Command::Annotate
+        | Command::Start
+        | Command::Stop
+        | Command::Done
+        | Command::Delete => change::change(app, &line),
+        Command::Undo => undo::run(app, &line.rest),
+        Command::Info => report::info(app, &line),
+        Command::Next | Command::List => report::table(app, &line),
+        Command::History => history::run(app, &line),
+        Command::Conflicts => conflicts::run(app, &line.rest),
+        Command::Export => export::run(app, &line),
+        Command::Import => import::run(app, &line.rest),
+        Command::Gc => gc::run(app, &line.rest),
+        Command::Sync => sync::run(app, &line.rest),
+        Command::Status => status::run(app, &line.rest),
+        Command::Verify => verify::run(app, &line.rest),
+        Command::Config | Command::Demo | Command::Help | Command::Version => {
+            Err(Fail::failed("a command that needs no replica came here"))
+        }
+    }
+}

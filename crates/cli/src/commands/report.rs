@@ -1,0 +1,106 @@
+//! `ta next`, `ta list` and `ta info`.
+
+use serde_json::{Value, json};
+use tandem_core::TaskId;
+use tandem_words::command::Command;
+use tandem_words::report;
+use tandem_words::urgency::urgency;
+use tandem_words::{Context, Line};
+
+use crate::app::App;
+use crate::fail::{Exit, Fail};
+use crate::lookup::{Found, Lookup};
+use crate::output::{style, width};
+
+pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
+    app.flags(line.command.name(), &line.rest, &[])?;
+    let context = app.context();
+    let vocabulary = app.vocabulary();
+    let mut replica = app.replica()?;
+    let mut txn = replica.storage_mut().read()?;
+    let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, true)?;
+    drop(txn);
+    if app.output.is_json {
+        let tasks: Vec<Value> = found.iter().map(|task| as_json(task, &context)).collect();
+        app.output.json(&Value::Array(tasks));
+        return Ok(Exit::Done);
+    }
+    let candidates = found.iter().map(Found::candidate);
+    let table = match line.command {
+        Command::List => report::list(candidates, &context),
+        _ => report::next(candidates, &context),
+    };
+    if found.is_empty() {
+        let nearest = line.filter.iter().find_map(|word| Command::nearest(word));
+        if let Some(command) = nearest {
+            app.output.notice(format!("Was the command `{}` meant?", command.name()));
+        }
+        app.output.line("No matching tasks.");
+    } else {
+        app.output.text(&table.render(width(), style()));
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn info(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
+    app.flags("info", &line.rest, &[])?;
+    let context = app.context();
+    let vocabulary = app.vocabulary();
+    let mut replica = app.replica()?;
+    let mut txn = replica.storage_mut().read()?;
+    let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, false)?;
+    if found.is_empty() {
+        return Err(Fail::failed("no task matches").hint("`ta list` shows the tasks."));
+    }
+    if app.output.is_json {
+        let tasks: Vec<Value> = found.iter().map(|task| as_json(task, &context)).collect();
+        app.output.json(&Value::Array(tasks));
+        return Ok(Exit::Done);
+    }
+    for (n, task) in found.iter().enumerate() {
+        let mut others: Vec<(TaskId, Option<u32>, String)> = Vec::new();
+        for id in tandem_words::keys::dependencies(&task.task) {
+            if let Some(other) = txn.task(id)? {
+                let description = other.get("description").unwrap_or("").into();
+                others.push((id, txn.number_of(id)?, description));
+            }
+        }
+        let mut blocked: Vec<(TaskId, Option<u32>, String)> = Vec::new();
+        if task.blocking {
+            let key = format!("dep_{}", task.id);
+            txn.each_numbered(&mut |number, id, other| {
+                if other.get(&key).is_some() {
+                    let description = other.get("description").unwrap_or("").into();
+                    blocked.push((id, Some(number), description));
+                }
+                Ok(())
+            })?;
+        }
+        let depends_on: Vec<_> = others.iter().map(reference).collect();
+        let blocks: Vec<_> = blocked.iter().map(reference).collect();
+        if n > 0 {
+            app.output.text("\n");
+        }
+        let table = report::info(&task.candidate(), &depends_on, &blocks, &context, &vocabulary);
+        app.output.text(&table.render(width(), style()));
+    }
+    Ok(Exit::Done)
+}
+
+fn reference((id, number, description): &(TaskId, Option<u32>, String)) -> report::Reference<'_> {
+    report::Reference { id: *id, number: *number, description }
+}
+
+/// A task as a program reads it: the properties as stored, and what is computed.
+fn as_json(task: &Found, context: &Context) -> Value {
+    json!({
+        "uuid": task.id.to_string(),
+        "number": task.number,
+        "urgency": urgency(&task.candidate(), context),
+        "blocked": task.blocked,
+        "blocking": task.blocking,
+        "properties": task.task.properties.iter()
+            .map(|(property, value)| (property.to_string(), Value::from(value.as_str())))
+            .collect::<serde_json::Map<_, _>>(),
+    })
+}

@@ -1,0 +1,114 @@
+//! `ta status`: where this replica stands, without asking any server.
+
+use serde_json::json;
+use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
+use tandem_settings::RemoteSettings;
+
+use crate::app::{App, REPLICA_FILE};
+use crate::fail::{Exit, Fail};
+use crate::told::{bytes, count};
+
+pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
+    app.flags("status", rest, &[])?;
+    let mut replica = app.replica()?;
+    let data_dir = app.data_dir()?;
+    let file = data_dir.join(REPLICA_FILE);
+    let (tasks, numbered, base, in_flight) = replica.read(|txn| {
+        Ok((
+            txn.task_count()?,
+            txn.working_set()?.len(),
+            txn.base_version()?,
+            txn.in_flight()?.is_some(),
+        ))
+    })?;
+    let pending = replica.pending_operations()?;
+    let conflicts = replica.conflicts(false)?.len();
+    let (remotes, current) = replica.remotes()?;
+    let current = remotes.iter().find(|row| Some(row.id) == current);
+    let file_bytes = std::fs::metadata(&file).map_or(0, |meta| meta.len());
+    let remote = app.settings.remote();
+    let directory = match &remote {
+        Ok(RemoteSettings::Directory(path)) => {
+            let mut directory = DirectoryRemote::new(path, DirectoryOptions::default());
+            let size = directory.size_bytes();
+            let orphans = match path.exists() {
+                true => directory.orphan_count().unwrap_or(0),
+                false => 0,
+            };
+            Some((path.display().to_string(), size, orphans))
+        }
+        _ => None,
+    };
+    let target = match &remote {
+        Ok(RemoteSettings::Server { origin, .. }) => Some(origin.as_str().to_owned()),
+        Ok(_) => directory.as_ref().map(|(path, ..)| path.clone()),
+        Err(_) => None,
+    };
+    if app.output.is_json {
+        app.output.json(&json!({
+            "data_dir": data_dir.display().to_string(),
+            "file_bytes": file_bytes,
+            "tasks": tasks,
+            "numbered_tasks": numbered,
+            "pending_operations": pending,
+            "in_flight": in_flight,
+            "base_version": base.to_string(),
+            "synced_with": current.map(|row| row.label.clone()),
+            "remote": target,
+            "remote_error": remote.as_ref().err().map(ToString::to_string),
+            "directory_bytes": directory.as_ref().map(|(_, size, _)| size),
+            "directory_orphans": directory.as_ref().map(|(.., orphans)| orphans),
+            "conflicts": conflicts,
+            "snapshot_wanted": current.is_some_and(|row| row.wanted_snapshot.is_some()),
+        }));
+        return Ok(Exit::Done);
+    }
+    let mut table = tandem_words::Table::pairs();
+    table.push(["Replica".to_owned(), format!("{} ({})", file.display(), bytes(file_bytes))]);
+    table.push(["Tasks".to_owned(), format!("{tasks}, {numbered} of them numbered")]);
+    table.push([
+        "Waiting".to_owned(),
+        match pending {
+            0 => "nothing".into(),
+            n => format!("{} for the next sync", count(n, "change")),
+        },
+    ]);
+    if in_flight {
+        table
+            .push(["In flight", "a version whose acceptance is not known yet; the next sync asks"]);
+    }
+    table.push([
+        "Base version".to_owned(),
+        match base.is_nil() {
+            true => "none: never synced".into(),
+            false => base.to_string(),
+        },
+    ]);
+    if let Some(row) = current {
+        table.push(["Synced with".to_owned(), row.label.clone()]);
+    }
+    match &remote {
+        Ok(_) => table.push(["Syncs with".to_owned(), target.unwrap_or_default()]),
+        Err(error) => table.push(["Syncs with".to_owned(), format!("settings error: {error}")]),
+    }
+    if let Some((_, size, orphans)) = &directory {
+        table
+            .push(["Directory".to_owned(), format!("{} (its format never shrinks)", bytes(*size))]);
+        if *orphans > 0 {
+            table.push([
+                "Orphans".to_owned(),
+                format!("{} that other programs left off the chain", count(*orphans, "version")),
+            ]);
+        }
+    }
+    table.push([
+        "Conflicts".to_owned(),
+        match conflicts {
+            0 => "none".into(),
+            n => format!("{} to look at: ta conflicts list", n),
+        },
+    ]);
+    let text = table.render(crate::output::width(), crate::output::style());
+    app.output.text(&text);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,79 @@
+//! `ta undo`.
+
+use serde_json::json;
+use tandem_core::TaskId;
+use tandem_replica::Undone;
+
+use crate::app::App;
+use crate::fail::{Exit, Fail};
+use crate::lookup::name;
+
+pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
+    app.flags("undo", rest, &[])?;
+    let mut replica = app.replica()?;
+    let undone = replica.undo(app.now)?;
+    if app.output.is_json {
+        app.output.json(&as_json(&undone));
+        return Ok(Exit::Done);
+    }
+    let mut shown = |tasks: &[TaskId]| -> Result<String, Fail> {
+        let mut names = Vec::new();
+        for id in tasks.iter().take(10) {
+            let number = replica.read(|txn| txn.number_of(*id))?;
+            names.push(name(*id, number));
+        }
+        let more = if tasks.len() > names.len() { " …" } else { "" };
+        Ok(format!("{} ({}{more})", count(tasks.len()), names.join(", ")))
+    };
+    let what = |command: &Option<String>| match command {
+        Some(command) => format!("`{command}`"),
+        None => "the last command of another program".into(),
+    };
+    match undone {
+        Undone::Nothing => app.output.line("Nothing to undo."),
+        Undone::Removed { command, tasks } => {
+            let text =
+                format!("Undid {} on {}. It had not been synced.", what(&command), shown(&tasks)?);
+            app.output.line(text);
+        }
+        Undone::Compensated { command, tasks, left_alone } => {
+            let tasks = shown(&tasks)?;
+            app.output.line(format!(
+                "Undid {} on {tasks} by a new change, since it had been synced already.",
+                what(&command)
+            ));
+            for (id, property) in left_alone {
+                app.output.line(format!(
+                    "Left {property} of {} alone: it was changed since.",
+                    name(id, None)
+                ));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn count(tasks: usize) -> String {
+    match tasks {
+        1 => "1 task".into(),
+        n => format!("{n} tasks"),
+    }
+}
+
+fn as_json(undone: &Undone) -> serde_json::Value {
+    let ids = |tasks: &[TaskId]| tasks.iter().map(TaskId::to_string).collect::<Vec<_>>();
+    match undone {
+        Undone::Nothing => json!({ "outcome": "nothing" }),
+        Undone::Removed { command, tasks } => {
+            json!({ "outcome": "removed", "command": command, "tasks": ids(tasks) })
+        }
+        Undone::Compensated { command, tasks, left_alone } => json!({
+            "outcome": "compensated",
+            "command": command,
+            "tasks": ids(tasks),
+            "left_alone": left_alone.iter()
+                .map(|(id, property)| json!({ "uuid": id.to_string(), "property": property }))
+                .collect::<Vec<_>>(),
+        }),
+    }
+}

@@ -1,0 +1,104 @@
+//! `ta verify`: the replica against itself, and against the list rebuilt from the server.
+
+use serde_json::json;
+use tandem_client::{LOCK_WAIT, RebuildError, SyncLock, connect, rebuild, system_now};
+use tandem_core::TaskId;
+use tandem_replica::{Finding, Replica};
+
+use crate::app::App;
+use crate::commands::sync::connect_fail;
+use crate::fail::{Exit, Fail};
+use crate::told::count;
+
+/// Differences named one by one.
+const NAMED_MAX: usize = 20;
+
+pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
+    let flags = app.flags("verify", rest, &["--repair"])?;
+    let repair = flags.contains(&"--repair");
+    let mut storage = app.storage()?;
+    let _lock = SyncLock::take(&app.data_dir()?, LOCK_WAIT, app.now)?;
+    let mut problems = storage.integrity_check()?;
+    let mut replica = Replica::new(storage);
+    problems.extend(replica.check()?.iter().map(finding_text));
+    let base = replica.base_version()?;
+    let mut differing: Vec<TaskId> = Vec::new();
+    let mut compared = None;
+    if !base.is_nil() {
+        let mut remote = connect(&app.settings).map_err(connect_fail)?;
+        let rebuilt = rebuild(remote.as_mut(), Some(base), &system_now).map_err(rebuild_fail)?;
+        if rebuilt.version == base {
+            let ours = replica.base_tasks()?;
+            let all = ours.keys().chain(rebuilt.tasks.keys());
+            differing = all.filter(|id| ours.get(*id) != rebuilt.tasks.get(*id)).copied().collect();
+            differing.sort_unstable();
+            differing.dedup();
+            compared = Some(rebuilt.tasks);
+        }
+    }
+    let mut repaired = Vec::new();
+    if repair && let Some(theirs) = &compared {
+        repaired = replica.repair(theirs, app.now)?;
+        if problems.iter().any(|problem| problem.contains("number")) {
+            replica.renumber(app.now)?;
+        }
+    }
+    let is_sound = problems.is_empty() && differing.is_empty();
+    if app.output.is_json {
+        app.output.json(&json!({
+            "sound": is_sound,
+            "problems": problems,
+            "compared_with_server": compared.is_some(),
+            "tasks_differing": differing.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "tasks_repaired": repaired.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }));
+    } else {
+        for problem in &problems {
+            app.output.line(problem);
+        }
+        for id in differing.iter().take(NAMED_MAX) {
+            app.output.line(format!("Task {id} differs from the server's history."));
+        }
+        app.output.line(match (&compared, base.is_nil()) {
+            (Some(tasks), _) => format!(
+                "Compared {} with the server's history: {}.",
+                count(tasks.len() as u64, "task"),
+                match differing.len() {
+                    0 => "all equal".into(),
+                    n => format!("{n} differ"),
+                }
+            ),
+            (None, true) => "Never synced: there is nothing to compare with.".into(),
+            (None, false) => "The server's snapshot is newer than this replica: run `ta sync`, then verify again.".into(),
+        });
+        if !repaired.is_empty() {
+            app.output.line(format!("Repaired {}.", count(repaired.len() as u64, "task")));
+        }
+    }
+    if is_sound || (repair && !repaired.is_empty()) {
+        return Ok(Exit::Done);
+    }
+    Err(Fail::failed("the replica does not fit its history").hint(
+        "`ta verify --repair` takes the server's state for what differs and keeps what waits here.",
+    ))
+}
+
+fn finding_text(finding: &Finding) -> String {
+    match finding {
+        Finding::StateDiffers { task } => {
+            format!("Task {task} is not what its base and pending changes say.")
+        }
+        Finding::NeedlessImage { task } => {
+            format!("Task {task} has a base image and nothing pending.")
+        }
+        Finding::NumberMissing { task } => {
+            format!("Task {task} has no number: `ta gc` gives it one.")
+        }
+        Finding::NumberTwice { task } => format!("Task {task} has two numbers: `ta gc` mends it."),
+    }
+}
+
+fn rebuild_fail(error: RebuildError) -> Fail {
+    Fail::new(Exit::Unreachable, crate::fail::chain(&error))
+        .hint("The replica itself was checked; the server could not be compared.")
+}

@@ -1,0 +1,154 @@
+//! What went wrong, told so that a person can do something about it.
+
+use tandem_client::{EditError, LockError};
+use tandem_exchange::{ReadError, TaskrcError};
+use tandem_replica::StorageError;
+use tandem_settings::SettingsError;
+use tandem_words::WordsError;
+
+/// Exit codes, as the README publishes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// Wrong settings.
+    Settings = 3,
+    /// The server cannot be reached.
+    Unreachable = 4,
+    /// Not authorised.
+    Forbidden = 5,
+    /// Wrong secret.
+    Secret = 6,
+    /// Something waits for a person.
+    Person = 7,
+}
+
+/// A command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Fail {
+    /// What failed, on which thing.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+    /// The exit code.
+    pub(crate) exit: Exit,
+}
+
+impl Fail {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit }
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl From<StorageError> for Fail {
+    fn from(error: StorageError) -> Self {
+        let hint = match &error {
+            StorageError::Busy { .. } => {
+                "A `task sync` holds the file while it travels. Wait for it to end, then try again."
+            }
+            StorageError::DiskFull { .. } => {
+                "Make room and try again. Nothing was changed, and nothing is lost."
+            }
+            StorageError::ReadOnly { .. } => {
+                "Check the owner and mode of the file and its folder, or set another `data_dir`."
+            }
+            StorageError::Corrupt { .. } => {
+                "Keep a copy of the folder. A new replica can be filled again with `ta sync`; \
+                 `ta verify` tells more."
+            }
+            StorageError::NotAReplica { .. } => {
+                "Set `data_dir` to the folder of a TaskChampion 3 replica, or to a new folder."
+            }
+            StorageError::TooNew { .. } => "Update `ta`. The file was left as it is.",
+            _ => "Nothing was changed. If it happens again, `ta verify` tells more.",
+        };
+        Self::failed(chain(&error)).hint(hint)
+    }
+}
+
+impl From<WordsError> for Fail {
+    fn from(error: WordsError) -> Self {
+        let hint = error.hint();
+        Self::usage(chain(&error)).hint(hint)
+    }
+}
+
+impl From<SettingsError> for Fail {
+    fn from(error: SettingsError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Settings, chain(&error)).hint(hint)
+    }
+}
+
+impl<E: Into<Fail>> From<EditError<E>> for Fail {
+    fn from(error: EditError<E>) -> Self {
+        match error {
+            EditError::Storage(error) => error.into(),
+            EditError::Refused(error) => error.into(),
+            EditError::TooLarge { property, bytes } => {
+                Self::failed(format!("the value of {property} is too large ({bytes} bytes)"))
+                    .hint("No server would take it. Shorten it; nothing was changed.")
+            }
+            _ => Self::failed("the change was refused"),
+        }
+    }
+}
+
+impl From<LockError> for Fail {
+    fn from(error: LockError) -> Self {
+        Self::failed(chain(&error)).hint("Check the mode of `data_dir`.")
+    }
+}
+
+impl From<ReadError> for Fail {
+    fn from(error: ReadError) -> Self {
+        Self::failed(chain(&error)).hint("Nothing was imported. Mend the input and try again.")
+    }
+}
+
+impl From<TaskrcError> for Fail {
+    fn from(error: TaskrcError) -> Self {
+        Self::failed(chain(&error)).hint("Name the file with --taskrc FILE.")
+    }
+}
+
+impl From<std::io::Error> for Fail {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}

@@ -1,0 +1,38 @@
+//! The `ta` program: reads words, does what they say through `tandem-client`, and says what
+//! happened.
+//!
+//! One file per command in [`commands`]. Nothing here decides how data is merged: that is the
+//! libraries' work. What people read is in one voice, on standard output for results and on
+//! standard error for notices and errors.
+
+mod app;
+mod commands;
+mod fail;
+mod lookup;
+mod output;
+
+mod told;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Result<Vec<String>, _> =
+        std::env::args_os().skip(1).map(std::ffi::OsString::into_string).collect();
+    let mut output = output::Output::new();
+    let result = match words {
+        Ok(words) => app::run(words, &mut output),
+        Err(word) => Err(fail::Fail::usage(format!(
+            "`{}` is not UTF-8 text",
+            tandem_words::text::escape(&word.to_string_lossy())
+        ))),
+    };
+    let code = match result {
+        Ok(exit) => exit,
+        Err(fail) => {
+            output.fail(&fail);
+            fail.exit
+        }
+    };
+    output.finish();
+    ExitCode::from(code as u8)
+}

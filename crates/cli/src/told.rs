@@ -1,0 +1,342 @@
+//! What a sync did, in words and as JSON.
+
+use serde_json::{Value, json};
+use tandem_client::Synced;
+use tandem_replica::ConflictRow;
+use tandem_tasks::session::{End, Failure, Question};
+use tandem_words::text::escape;
+
+use crate::fail::{Exit, Fail};
+
+/// Conflicts told one by one after a sync; `ta conflicts list` has them all.
+const CONFLICTS_TOLD_MAX: usize = 10;
+
+/// A number of things, with the right ending.
+pub(crate) fn count(n: u64, thing: &str) -> String {
+    match n {
+        1 => format!("1 {thing}"),
+        n => format!("{n} {thing}s"),
+    }
+}
+
+/// A size for people.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
+    for (unit, name) in UNITS {
+        if n >= unit {
+            let tenths = n.saturating_mul(10) / unit;
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{n} bytes")
+}
+
+pub(crate) fn value_text(value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("\"{}\"", escape(value)),
+        None => "nothing".into(),
+    }
+}
+
+/// One conflict in one line.
+pub(crate) fn conflict_line(row: &ConflictRow) -> String {
+    let task = format!("{:.8} \"{}\"", row.task.to_string(), escape(&row.description));
+    match &row.property {
+        Some(property) => {
+            let whose = if row.lost_here { "made here" } else { "made elsewhere" };
+            format!(
+                "Conflict {}: {} of task {task} is {}; {} lost ({whose}).",
+                row.id,
+                escape(property),
+                value_text(row.kept.as_deref()),
+                value_text(row.lost.as_deref()),
+            )
+        }
+        None => format!(
+            "Conflict {}: task {task} was removed elsewhere; what was changed here lost.",
+            row.id
+        ),
+    }
+}
+
+pub(crate) fn conflict_json(row: &ConflictRow) -> Value {
+    json!({
+        "id": row.id,
+        "at": row.at.to_string(),
+        "task": row.task.to_string(),
+        "description": row.description,
+        "property": row.property,
+        "base": row.base,
+        "kept": row.kept,
+        "lost": row.lost,
+        "lost_here": row.lost_here,
+        "lost_task": row.lost_task,
+        "resolved": row.resolved,
+        "restore": format!("ta conflicts restore {}", row.id),
+    })
+}
+
+/// What `ta sync` says: lines for people, and the exit code.
+pub(crate) struct Words {
+    /// What happened.
+    pub(crate) lines: Vec<String>,
+    /// What went wrong or waits for a person, if anything.
+    pub(crate) fail: Option<Fail>,
+    /// False when all is well and nothing lost: `--quiet` is silent then.
+    pub(crate) is_worth_telling: bool,
+}
+
+pub(crate) fn words(synced: &Synced) -> Words {
+    let report = &synced.report;
+    let mut lines = Vec::new();
+    let mut is_worth_telling = false;
+    let waiting = match synced.waiting {
+        0 => "nothing waiting".to_owned(),
+        n => format!("{} waiting", count(n, "change")),
+    };
+    if report.end == End::InStep && synced.is_idle() {
+        lines.push(match synced.waiting {
+            0 => "in step".into(),
+            _ => format!("in step · {waiting}"),
+        });
+    } else if !synced.is_idle() {
+        lines.push(format!(
+            "up {} · down {} in {} · {waiting}",
+            count(report.changes_up, "change"),
+            count(report.changes_down, "change"),
+            count(report.tasks_down, "task"),
+        ));
+    }
+    if report.snapshot_loaded.is_some() && !report.reinitialised {
+        lines.push("Began from the server's snapshot.".into());
+    }
+    if report.restarted {
+        lines.push(format!(
+            "The whole list was offered to {}, which it had not belonged to.",
+            synced.label
+        ));
+    }
+    if report.client_was_forgotten {
+        is_worth_telling = true;
+        lines.push("The server no longer knew this list. It was given what is new; ask the operator whether the server was reset.".into());
+    }
+    if report.reinitialised {
+        is_worth_telling = true;
+        lines.push("The server had removed the history that this replica stood on, so it began again from the server's present. What had been changed here was kept.".into());
+    }
+    if !synced.kept.is_empty() {
+        is_worth_telling = true;
+        let shown: Vec<String> = synced
+            .kept
+            .iter()
+            .take(10)
+            .map(|id| id.to_string().chars().take(8).collect())
+            .collect();
+        lines.push(format!(
+            "{} that the server no longer had without anybody having deleted them were kept and sent again: {}. Delete them if they are not wanted.",
+            count(synced.kept.len() as u64, "task"),
+            shown.join(", ")
+        ));
+    }
+    for row in synced.conflicts.iter().take(CONFLICTS_TOLD_MAX) {
+        is_worth_telling = true;
+        lines.push(format!(
+            "{} To restore it: ta conflicts restore {}",
+            conflict_line(row),
+            row.id
+        ));
+    }
+    if synced.conflicts.len() > CONFLICTS_TOLD_MAX {
+        lines.push(format!(
+            "{} more edits lost: ta conflicts list",
+            synced.conflicts.len() - CONFLICTS_TOLD_MAX
+        ));
+    }
+    if let Some(failure) = &report.snapshot_failure {
+        lines.push(format!(
+            "A snapshot could not be stored and will be tried again: {}.",
+            escape(&failure.to_string())
+        ));
+    }
+    let fail = match &report.end {
+        End::InStep => None,
+        End::NoHistory => {
+            is_worth_telling = true;
+            lines.push(format!("{} has no history for this client: a new list, or a typo in server_client_key or server_origin?", synced.label));
+            lines.push("If it is a new list, add tasks and run: ta sync --new-history".into());
+            None
+        }
+        End::Question(question) => Some(explain_question(question, &synced.label)),
+        End::Failed(failure) => Some(explain_failure(failure, synced)),
+    };
+    Words { lines, fail, is_worth_telling }
+}
+
+fn explain_question(question: &Question, label: &str) -> Fail {
+    let (message, hint) = match question {
+        Question::TwoLists { tasks_here } => (
+            format!(
+                "{label} holds a list of its own, and so does this replica ({})",
+                count(*tasks_here, "task")
+            ),
+            "To join the two, property by property with the later edit winning: ta sync --join. \
+             Otherwise check the settings with: ta config list"
+                .to_owned(),
+        ),
+        Question::NewHistory => (
+            format!("{label} had no history for this client when this replica was empty"),
+            "If this is a new list: ta sync --new-history. If it should be there, check \
+             server_client_key and server_origin."
+                .into(),
+        ),
+        Question::ServerWentBack { tasks_differing, .. } => (
+            format!(
+                "{label} has gone back to an older state, in which {} from here",
+                count(*tasks_differing, "task")
+                    + if *tasks_differing == 1 { " differs" } else { " differ" }
+            ),
+            "It was probably restored from a backup. To bring it up to this replica's state: \
+             ta sync --upload-difference. Other replicas may hold more: sync the newest first."
+                .into(),
+        ),
+        Question::ForeignHistory { tasks_here, tasks_there } => (
+            format!(
+                "the history at {label} has no task in common with this replica ({} here, {} there)",
+                tasks_here, tasks_there
+            ),
+            "Check server_origin, server_client_key and server_dir. To join the two lists all the \
+             same: ta sync --join"
+                .into(),
+        ),
+    };
+    Fail::new(Exit::Person, message).hint(hint)
+}
+
+fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
+    let waits = match synced.waiting {
+        0 => "Nothing of yours waits here.".to_owned(),
+        n => {
+            format!("{} safely here.", count(n, "change") + if n == 1 { " waits" } else { " wait" })
+        }
+    };
+    let (exit, cure) = match failure {
+        Failure::Unreachable { .. } => (
+            Exit::Unreachable,
+            "Check the line and server_origin; the next sync goes on where this one ended.",
+        ),
+        Failure::TimedOut { .. } => (
+            Exit::Unreachable,
+            "The next sync goes on where this one ended. On a slow line raise read_timeout_seconds.",
+        ),
+        Failure::Tls { .. } => (
+            Exit::Unreachable,
+            "Check the server's certificate and the clock here; a certificate authority of your own \
+             is set with: ta config set ca_file FILE",
+        ),
+        Failure::Forbidden => (
+            Exit::Forbidden,
+            "Ask the operator to allow this client id, and check server_client_key.",
+        ),
+        Failure::ClientUnknown => {
+            (Exit::Forbidden, "Ask the operator to add this client id, or check server_client_key.")
+        }
+        Failure::ServerError { .. } => {
+            (Exit::Failed, "It is the server's problem; try again later or tell its operator.")
+        }
+        Failure::NotTheProtocol { .. } => (
+            Exit::Failed,
+            "Check that server_origin names a TaskChampion sync server, and that no login page or \
+             proxy stands between.",
+        ),
+        Failure::TooLarge { .. } => {
+            (Exit::Failed, "Shorten the largest value, or raise the server's limit.")
+        }
+        Failure::WrongSecret { .. } => (
+            Exit::Secret,
+            "Set the same encryption_secret as on the replica that began the list: \
+             ta config set encryption_secret -",
+        ),
+        Failure::Malformed { .. } => (
+            Exit::Failed,
+            "The history was damaged or written by another program. `ta verify` tells more; \
+             everything before that version has been applied.",
+        ),
+        Failure::FutureKind { .. } => (
+            Exit::Failed,
+            "A newer program wrote it. Update ta on this machine; until then local work goes on and \
+             nothing is pushed.",
+        ),
+        Failure::OutOfSync { .. } => (
+            Exit::Failed,
+            "The server may have been restored or changed by hand. Try again; if it stays, tell its \
+             operator.",
+        ),
+        Failure::HistoryMissing => (
+            Exit::Failed,
+            "Sync first from a replica that has the list, so that the server gets a snapshot; this \
+             one is unchanged.",
+        ),
+        Failure::DirectoryMissing { .. } => {
+            (Exit::Settings, "Mount the disk, or correct server_dir. Nothing was begun anew.")
+        }
+        Failure::Directory { .. } => {
+            (Exit::Failed, "Check the folder's owner, mode and free space.")
+        }
+        _ => (Exit::Failed, "Try again later."),
+    };
+    Fail::new(exit, escape(&failure.to_string()).into_owned()).hint(format!("{waits} {cure}"))
+}
+
+/// The document that `ta sync --json` prints (`docs/reference/sync-json.md`).
+pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
+    let report = &synced.report;
+    let outcome = match &report.end {
+        End::InStep if synced.is_idle() => "in_step",
+        End::InStep => "synced",
+        End::NoHistory => "no_history",
+        End::Question(_) => "question",
+        End::Failed(_) => "failed",
+    };
+    json!({
+        "outcome": outcome,
+        "remote": synced.label,
+        "base_version": synced.base.to_string(),
+        "up": {
+            "versions": report.versions_up,
+            "operations": report.operations_up,
+            "changes": report.changes_up,
+        },
+        "down": {
+            "versions": report.versions_down,
+            "operations": report.operations_down,
+            "changes": report.changes_down,
+            "tasks": report.tasks_down,
+        },
+        "waiting": synced.waiting,
+        "requests": report.requests,
+        "snapshot_loaded": report.snapshot_loaded.map(|version| version.to_string()),
+        "snapshot_made": report.snapshot_made.map(|version| version.to_string()),
+        "reinitialised": report.reinitialised,
+        "restarted": report.restarted,
+        "client_was_forgotten": report.client_was_forgotten,
+        "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "conflicts": synced.conflicts.iter().map(conflict_json).collect::<Vec<_>>(),
+        "error": words.fail.as_ref().map(|fail| json!({
+            "code": fail.exit as u8,
+            "message": fail.message,
+            "hint": fail.hint,
+        })),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(1536), "1.5 kB");
+        assert_eq!(bytes(10 << 20), "10.0 MB");
+    }
+}

@@ -1,0 +1,70 @@
+//! What `ta` does, for Rust programs: open a replica, change tasks, sync.
+//!
+//! ```
+//! use tandem_client::{Replica, SyncOptions, sync, system_now};
+//! use tandem_client::memory::{MemoryRemote, MemoryServer, MemoryStorage};
+//! use tandem_core::TaskId;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = MemoryServer::new(1);
+//! let mut laptop = Replica::new(MemoryStorage::new());
+//! let id = TaskId::from_random_bytes([7; 16]);
+//! laptop.edit("add", system_now(), |editor| {
+//!     editor.create(id)?;
+//!     editor.set(id, "description", Some("buy milk"))
+//! })?;
+//! let mut remote = MemoryRemote::new(&server, "memory");
+//! let synced = sync(&mut laptop, &mut remote, &SyncOptions::default(), &system_now, &mut |_| {})?;
+//! assert_eq!((synced.report.operations_up, synced.waiting), (2, 0));
+//!
+//! let mut desktop = Replica::new(MemoryStorage::new());
+//! let mut remote = MemoryRemote::new(&server, "memory");
+//! sync(&mut desktop, &mut remote, &SyncOptions::default(), &system_now, &mut |_| {})?;
+//! assert_eq!(desktop.task(id)?.and_then(|task| task.get("description").map(String::from)), Some("buy milk".into()));
+//! # Ok(())
+//! # }
+//! ```
+
+mod connect;
+mod import;
+mod lock;
+mod rebuild;
+mod restore;
+mod sync;
+
+pub use connect::{ConnectError, connect};
+pub use import::{AdoptError, Adopted, Imported, adopt_replica, import_records};
+pub use lock::{Holder, LOCK_FILE, LOCK_WAIT, LockError, SyncLock};
+pub use rebuild::{RebuildError, Rebuilt, rebuild};
+pub use restore::{Restored, restore_conflict};
+pub use sync::{Progress, SyncError, SyncOptions, Synced, sync};
+pub use tandem_replica::{EditError, Replica};
+
+/// Storage and server in memory, for tests of programs that use this crate.
+pub mod memory {
+    pub use tandem_remote::{MemoryRemote, MemoryServer};
+    pub use tandem_replica::MemoryStorage;
+}
+
+/// The time by the system's clock.
+pub fn system_now() -> tandem_core::Timestamp {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => tandem_core::Timestamp::new(
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            since.subsec_nanos(),
+        ),
+        // A clock before 1970: edits then count as older than all others, and nothing breaks.
+        Err(_) => tandem_core::Timestamp::EPOCH,
+    }
+}
+
+/// A new random task id.
+///
+/// # Errors
+/// If the system has no random numbers to give.
+pub fn new_task_id() -> std::io::Result<tandem_core::TaskId> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(tandem_core::TaskId::from_random_bytes(bytes))
+}

@@ -1,0 +1,42 @@
+//! Giving an edit that lost its effect again, as a new change.
+
+use tandem_core::Timestamp;
+use tandem_replica::{EditError, Replica, StorageError};
+
+/// What a restoration did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// There is no such conflict.
+    Unknown,
+    /// The value that lost is set again.
+    Done,
+    /// It is so already; the conflict is put aside.
+    AlreadySo,
+}
+
+/// Sets the value that lost in conflict `id` again; a task that a deletion took is created again as
+/// it was here. The conflict counts as resolved then.
+///
+/// # Errors
+/// [`EditError`]; nothing was changed then.
+pub fn restore_conflict(
+    replica: &mut Replica,
+    id: i64,
+    now: Timestamp,
+) -> Result<Restored, EditError<StorageError>> {
+    let Some(row) = replica.read(|txn| txn.conflict(id))? else { return Ok(Restored::Unknown) };
+    let edited = replica.edit("conflicts restore", now, |editor| {
+        if let Some(task) = &row.lost_task {
+            editor.create(row.task)?;
+            for (property, value) in &task.properties {
+                editor.set(row.task, property, Some(value))?;
+            }
+        } else if let Some(property) = &row.property {
+            editor.create(row.task)?;
+            editor.set(row.task, property, row.lost.as_deref())?;
+        }
+        Ok::<_, StorageError>(())
+    })?;
+    replica.resolve_conflict(id)?;
+    Ok(if edited.operations == 0 { Restored::AlreadySo } else { Restored::Done })
+}

@@ -1,0 +1,297 @@
+//! Driving a session: the loop between a replica and a remote.
+//!
+//! No transaction is open while the remote is asked, so edits never wait for a network. The loop may
+//! be killed anywhere: what it must remember stands in the replica.
+
+use tandem_core::limits::{PULL_GROUP_BYTES_MAX, SEGMENT_OPERATIONS_BYTES_MAX};
+use tandem_core::{TaskId, Timestamp, VersionId};
+use tandem_remote::{Call, Outcome, Remote};
+use tandem_replica::{
+    CommitError, Committed, ConflictRow, Keep, Replica, StorageError, SyncFacts, Target,
+};
+use tandem_tasks::session::{
+    Action, Consent, End, Event, Failure, Relation, Request, Session, Start, SyncReport,
+};
+
+/// How a sync is done.
+#[derive(Debug, Clone)]
+pub struct SyncOptions {
+    /// What a person has agreed to beforehand.
+    pub consent: Consent,
+    /// Make snapshots only when the server needs one badly.
+    pub avoid_snapshots: bool,
+    /// What of the synchronised log is kept.
+    pub keep: Keep,
+    /// Bytes of operations in one version; the reference's own limit unless a test says otherwise.
+    pub segment_bytes_max: usize,
+    /// Bytes of pulled segments committed together.
+    pub group_bytes_max: usize,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self {
+            consent: Consent::default(),
+            avoid_snapshots: false,
+            keep: Keep::default(),
+            segment_bytes_max: SEGMENT_OPERATIONS_BYTES_MAX,
+            group_bytes_max: PULL_GROUP_BYTES_MAX,
+        }
+    }
+}
+
+/// How far a sync has come, told after each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Operations pulled so far.
+    pub operations_down: u64,
+    /// Operations pushed so far.
+    pub operations_up: u64,
+    /// Operations that still wait to be pushed.
+    pub operations_waiting: u64,
+}
+
+/// Why a sync broke off. What had been committed stays; everything else waits in the replica.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The replica's database could not do what was needed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What a sync did, and what a person should know.
+#[derive(Debug, Clone)]
+pub struct Synced {
+    /// The session's own report.
+    pub report: SyncReport,
+    /// Operations that wait for the next sync.
+    pub waiting: u64,
+    /// Edits that lost in this sync.
+    pub conflicts: Vec<ConflictRow>,
+    /// Tasks kept although the server's trimmed history no longer had them.
+    pub kept: Vec<TaskId>,
+    /// The version on which the replica stands now.
+    pub base: VersionId,
+    /// What a person calls the remote.
+    pub label: String,
+}
+
+impl Synced {
+    /// True if nothing moved in either direction.
+    pub fn is_idle(&self) -> bool {
+        let report = &self.report;
+        report.versions_up == 0 && report.versions_down == 0 && report.snapshot_loaded.is_none()
+    }
+}
+
+/// Synchronises `replica` with `remote` once.
+///
+/// `now` tells the time; `progress` is called after each step.
+///
+/// # Errors
+/// [`SyncError`] if the replica's own database fails. Everything that the remote may do is told in
+/// [`Synced::report`], failures included.
+pub fn sync(
+    replica: &mut Replica,
+    remote: &mut dyn Remote,
+    options: &SyncOptions,
+    now: &dyn Fn() -> Timestamp,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Synced, SyncError> {
+    let label = remote.label();
+    let mut target = Target { key: None, label: label.clone() };
+    let started = now();
+    let mut was_fresh = false;
+    let report = match start(replica, remote, options, started, &mut target) {
+        Err(StartError::Storage(error)) => return Err(error.into()),
+        Err(StartError::Failure(failure)) => failed(failure),
+        Ok((start, proof)) => {
+            was_fresh = start.tail.base.is_nil();
+            if !start.tail.pending.is_empty() {
+                remote.expect_to_seal();
+            }
+            let mut driver =
+                Driver { replica, remote, target: &mut target, proof, now, is_proved: true };
+            let report = driver.run(Session::new(start), progress)?;
+            driver.keep_proof()?;
+            report
+        }
+    };
+    let since = if was_fresh { None } else { Some(started) };
+    conclude(replica, report, label, options, since, now())
+}
+
+enum StartError {
+    Storage(StorageError),
+    Failure(Failure),
+}
+
+fn failed(failure: Failure) -> SyncReport {
+    SyncReport { end: End::Failed(failure), ..SyncReport::default() }
+}
+
+/// Reads what the session must know, and makes sure that the remote is the one we believe in.
+fn start(
+    replica: &mut Replica,
+    remote: &mut dyn Remote,
+    options: &SyncOptions,
+    now: Timestamp,
+    target: &mut Target,
+) -> Result<(Start, Option<Vec<u8>>), StartError> {
+    target.key = remote.identity().map_err(StartError::Failure)?.map(|identity| identity.key);
+    let facts = replica.sync_facts(target, now).map_err(StartError::Storage)?;
+    let SyncFacts { tail, tasks, remote: row, current, is_ours } = facts;
+    if target.key.is_none()
+        && remote.is_directory()
+        && !tail.base.is_nil()
+        && current.as_ref().is_some_and(|current| current.label == target.label)
+    {
+        return Err(StartError::Failure(Failure::DirectoryMissing {
+            what: format!("{} held this list's history and is empty now", target.label),
+        }));
+    }
+    let last_base = row.as_ref().map(|row| row.last_base).filter(|version| !version.is_nil());
+    let start = Start {
+        tail,
+        relation: if is_ours { Relation::Ours } else { Relation::Other { last_base } },
+        tasks,
+        answered: row.as_ref().is_some_and(|row| row.answered),
+        needs_new_history: row.as_ref().is_some_and(|row| row.needs_new_history),
+        joining: row.as_ref().is_some_and(|row| row.joining),
+        is_directory: remote.is_directory(),
+        wanted_snapshot: row.as_ref().and_then(|row| row.wanted_snapshot),
+        avoid_snapshots: options.avoid_snapshots,
+        consent: options.consent,
+        segment_bytes_max: options.segment_bytes_max,
+        group_bytes_max: options.group_bytes_max,
+    };
+    Ok((start, row.and_then(|row| row.proof)))
+}
+
+struct Driver<'a> {
+    replica: &'a mut Replica,
+    remote: &'a mut dyn Remote,
+    target: &'a mut Target,
+    proof: Option<Vec<u8>>,
+    now: &'a dyn Fn() -> Timestamp,
+    is_proved: bool,
+}
+
+impl Driver<'_> {
+    fn run(
+        &mut self,
+        mut session: Session,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<SyncReport, SyncError> {
+        let mut event = Event::Start;
+        loop {
+            event = match session.next(event) {
+                Action::Ask(request) => self.ask(request)?,
+                Action::Commit(batch) => {
+                    if self.target.key.is_none()
+                        && let Ok(Some(identity)) = self.remote.identity()
+                    {
+                        self.target.key = Some(identity.key);
+                    }
+                    match self.replica.commit(self.target, *batch, (self.now)()) {
+                        Ok(Committed::Done { last, count }) => Event::Committed { last, count },
+                        Ok(Committed::Moved(tail)) => Event::Moved(tail),
+                        Ok(Committed::Asked(question)) => Event::Asked(question),
+                        Err(CommitError::Storage(error)) => return Err(error.into()),
+                        Err(error) => {
+                            return Ok(SyncReport {
+                                end: End::Failed(explain_commit(error)),
+                                ..session.report().clone()
+                            });
+                        }
+                    }
+                }
+                Action::Done(report) => return Ok(*report),
+            };
+            let report = session.report();
+            progress(Progress {
+                operations_down: report.operations_down,
+                operations_up: report.operations_up,
+                operations_waiting: session.pending_count() as u64,
+            });
+        }
+    }
+
+    fn ask(&mut self, request: Request) -> Result<Event, SyncError> {
+        let call = match request {
+            Request::GetSnapshot => Call::GetSnapshot,
+            Request::GetChildVersion { parent } => Call::GetChildVersion { parent },
+            Request::AddVersion { parent, segment } => Call::AddVersion { parent, segment },
+            Request::RemoveOrphans { versions } => Call::RemoveOrphans { versions },
+            Request::CheckProof => Call::CheckProof { token: self.proof.clone() },
+            Request::AddSnapshot { version } => match self.replica.snapshot_at(version)? {
+                Some(body) => Call::AddSnapshot { version, body },
+                // Another program moved the base: the snapshot stays wanted.
+                None => {
+                    let what = "the replica moved on before its snapshot was taken".into();
+                    return Ok(Event::Refused(Failure::NotTheProtocol { what }));
+                }
+            },
+        };
+        Ok(match self.remote.call(call) {
+            Outcome::Answer(response) => {
+                use tandem_tasks::session::{Proof, Response};
+                if response == Response::Proof(Proof::Unproved) {
+                    self.is_proved = false;
+                }
+                Event::Answer(response)
+            }
+            Outcome::Unknown(failure) => Event::Unknown(failure),
+            Outcome::Refused(failure) => Event::Refused(failure),
+        })
+    }
+
+    /// Stores the proof of the key, once: a sync with nothing to do writes nothing.
+    fn keep_proof(&mut self) -> Result<(), SyncError> {
+        if (self.proof.is_none() || !self.is_proved)
+            && let Some(proof) = self.remote.new_proof()
+        {
+            self.replica.keep_proof(self.target, &proof)?;
+        }
+        Ok(())
+    }
+}
+
+fn explain_commit(error: CommitError) -> Failure {
+    match error {
+        CommitError::Snapshot { version, what } => Failure::Malformed { version, what },
+        other => Failure::NotTheProtocol { what: other.to_string() },
+    }
+}
+
+/// Looks at the replica once more, for what the session cannot know.
+fn conclude(
+    replica: &mut Replica,
+    report: SyncReport,
+    label: String,
+    options: &SyncOptions,
+    started: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Synced, SyncError> {
+    let moved = report.versions_down > 0
+        || report.versions_up > 0
+        || report.snapshot_loaded.is_some()
+        || report.reinitialised;
+    let mut conflicts = match started {
+        Some(_) if moved => replica.conflicts(false)?,
+        // A first load is no occasion for conflicts: nothing was here to lose.
+        _ => Vec::new(),
+    };
+    conflicts.retain(|row| Some(row.at) >= started);
+    let kept = match report.reinitialised {
+        true => replica.take_kept_tasks()?,
+        false => Vec::new(),
+    };
+    if moved {
+        replica.prune(options.keep, now)?;
+    }
+    let waiting = replica.pending_operations()?;
+    let base = replica.base_version()?;
+    Ok(Synced { report, waiting, conflicts, kept, base, label })
+}

@@ -1,0 +1,194 @@
+//! Through a forwarding proxy: `CONNECT` for https, the absolute form for plain HTTP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tandem_remote::http::ProxySetting;
+use tandem_remote::{HttpRemote, HttpSettings};
+use tandem_tasks::session::{Added, Child, Failure, Response};
+
+use crate::certificates::Authority;
+use crate::scripted::{Received, Reply, Scripted, keep};
+use crate::{add, answered, get_child, refused, settings, unknown, version};
+
+/// A proxy that forwards to loopback, whatever host is asked for, and writes down what it was asked.
+/// Its threads end with the connections they serve.
+struct Proxy {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Vec<String>>>>,
+}
+
+impl Proxy {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let inner = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, seen) = (stream.unwrap(), Arc::clone(&inner));
+                stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                std::thread::spawn(move || forward(stream, &seen));
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn settings(&self, url: &str) -> HttpSettings {
+        let mut settings = settings(url);
+        settings.proxy = ProxySetting::Url(format!("http://{}", self.address));
+        settings
+    }
+
+    fn seen(&self) -> Vec<Vec<String>> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn first_lines(&self) -> Vec<String> {
+        self.seen().into_iter().map(|head| head[0].clone()).collect()
+    }
+}
+
+fn forward(stream: TcpStream, seen: &Mutex<Vec<Vec<String>>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut stream = stream;
+    loop {
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        seen.lock().unwrap().push(head.clone());
+        let words: Vec<&str> = head[0].split(' ').collect();
+        if words[0] == "CONNECT" {
+            let server = connect(words[1])?;
+            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").ok()?;
+            return pipe(stream, server);
+        }
+        let (host, path) = words[1].strip_prefix("http://")?.split_once('/')?;
+        let mut server = connect(host)?;
+        let mut text = format!("{} /{path} HTTP/1.1\r\n", words[0]);
+        for line in head[1..].iter().filter(|line| !line.to_lowercase().starts_with("proxy-")) {
+            text += &format!("{line}\r\n");
+        }
+        server.write_all(text.as_bytes()).ok()?;
+        server.write_all(b"\r\n").ok()?;
+        let length = head
+            .iter()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        std::io::copy(&mut reader.by_ref().take(length.unwrap_or(0)), &mut server).ok()?;
+        // Our servers end each answer of theirs here, so the answer is what comes until then.
+        std::io::copy(&mut server, &mut stream).ok()?;
+    }
+}
+
+fn connect(host: &str) -> Option<TcpStream> {
+    TcpStream::connect(("127.0.0.1", host.rsplit_once(':')?.1.parse::<u16>().ok()?)).ok()
+}
+
+fn pipe(client: TcpStream, server: TcpStream) -> Option<()> {
+    let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    let up = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    let (mut from, mut to) = (server, client);
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+    up.join().ok()
+}
+
+fn reply(request: &Received) -> Vec<u8> {
+    match request.method.as_str() {
+        "GET" => crate::scripted::response(404, &[], b"no such version"),
+        _ => crate::scripted::response(200, &[("X-Version-Id", &version(2).to_string())], b""),
+    }
+}
+
+#[test]
+fn plain_http_goes_in_the_absolute_form() {
+    let server = Scripted::new(|request| Reply::Close(reply(request)));
+    let proxy = Proxy::new();
+    // A name that only the proxy knows.
+    let url = format!("http://tasks.invalid:{}/base/", server.port());
+    let mut remote = HttpRemote::new(proxy.settings(&url));
+    for _ in 0..2 {
+        let outcome = answered(get_child(&mut remote, version(1)));
+        assert_eq!(outcome, Response::Child(Child::UpToDate));
+    }
+    let outcome = answered(add(&mut remote, version(1), &vec![0; 300_000]));
+    assert!(matches!(outcome, Response::Added(Added::Accepted { .. })));
+    let get = format!("GET {url}v1/client/get-child-version/{} HTTP/1.1", version(1));
+    let post = format!("POST {url}v1/client/add-version/{} HTTP/1.1", version(1));
+    assert_eq!(proxy.first_lines(), [get.clone(), get, post]);
+    let received = server.received();
+    assert_eq!(received[0].path, format!("/base/v1/client/get-child-version/{}", version(1)));
+    assert_eq!(
+        received[0].header("host"),
+        Some(format!("tasks.invalid:{}", server.port()).as_str())
+    );
+    assert_eq!(received[2].body.len(), 300_029);
+    assert!(proxy.seen().iter().flatten().all(|line| !line.starts_with("Proxy-Authorization")));
+}
+
+#[test]
+fn https_goes_through_a_tunnel_that_sees_nothing() {
+    let authority = Authority::new();
+    let server = authority.serve(&["tasks.invalid"], |request| Reply::Keep(reply(request)));
+    let proxy = Proxy::new();
+    let mut settings = proxy.settings(&format!("https://tasks.invalid:{}", server.port()));
+    settings.ca_file = Some(authority.file());
+    let mut remote = HttpRemote::new(settings);
+    let outcome = answered(get_child(&mut remote, version(1)));
+    assert_eq!(outcome, Response::Child(Child::UpToDate));
+    answered(add(&mut remote, version(1), b"x"));
+    let line = format!("CONNECT tasks.invalid:{} HTTP/1.1", server.port());
+    assert_eq!(proxy.first_lines(), [line]);
+    let seen = format!("{:?}", proxy.seen());
+    assert!(!seen.to_lowercase().contains("x-client-id"), "{seen}");
+}
+
+#[test]
+fn a_proxy_gets_its_password_and_the_server_does_not() {
+    let server = Scripted::new(|request| Reply::Close(reply(request)));
+    let proxy = Proxy::new();
+    let mut settings = proxy.settings(&format!("http://tasks.invalid:{}", server.port()));
+    settings.proxy = ProxySetting::Url(format!("http://me:pass%3Aword@{}", proxy.address));
+    answered(get_child(&mut HttpRemote::new(settings), version(1)));
+    let seen = proxy.seen();
+    // "me:pass:word"
+    assert!(
+        seen[0].contains(&"Proxy-Authorization: Basic bWU6cGFzczp3b3Jk".to_owned()),
+        "{seen:?}"
+    );
+    assert_eq!(server.received()[0].header("proxy-authorization"), None);
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named() {
+    let proxy = Scripted::always(keep(407, &[], b"who are you?"));
+    let through = |url: &str| {
+        let mut settings = settings(url);
+        settings.proxy = ProxySetting::Url(proxy.url());
+        HttpRemote::new(settings)
+    };
+    let failure = refused(get_child(&mut through("http://tasks.invalid"), version(1)));
+    assert!(failure.to_string().contains("proxy asks for a name"), "{failure}");
+    let failure = unknown(get_child(&mut through("https://tasks.invalid"), version(1)));
+    assert!(failure.to_string().contains("proxy does not connect"), "{failure}");
+    let failure = refused(add(&mut through("https://tasks.invalid"), version(1), b"x"));
+    assert!(matches!(failure, Failure::Unreachable { .. }), "{failure}");
+
+    let mut settings = settings("http://tasks.invalid");
+    settings.proxy = ProxySetting::Url("http://a b".to_owned());
+    let failure = unknown(get_child(&mut HttpRemote::new(settings), version(1)));
+    assert!(failure.to_string().contains("proxy's address"), "{failure}");
+}

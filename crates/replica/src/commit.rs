@@ -1,0 +1,625 @@
+//! Carrying out what a session wants committed: one transaction each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tandem_core::{TaskId, Timestamp, VersionId};
+use tandem_tasks::operation::Operation;
+use tandem_tasks::segment;
+use tandem_tasks::session::{
+    AcceptedVersion, Batch, Change, InFlight, Lost, PulledVersion, Question, Tail,
+};
+use tandem_tasks::snapshot::{self, ReadSnapshotError};
+use tandem_tasks::{LocalOperation, OperationId, Task};
+
+use crate::absorb::{Seen, absorb, current_remote, has_moved, set_current_remote};
+use crate::edit::retire;
+use crate::image::{TaskPending, base_of, settle};
+use crate::replica::{Replica, read_tail};
+use crate::storage::{
+    AppliedRow, ConflictRow, InFlightRow, Origin, Result, StepRow, StorageError, Txn,
+};
+
+/// Conflicts that one commit records at most; a joined list can hold more disagreements than
+/// anybody reads, and the tasks themselves are all there.
+const CONFLICTS_PER_COMMIT_MAX: usize = 1_000;
+
+/// Why a batch could not be committed. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The database could not do it.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The snapshot does not open to tasks.
+    #[error("the snapshot of version {version} cannot be read: {what}")]
+    Snapshot {
+        /// Its version.
+        version: VersionId,
+        /// What is wrong.
+        what: String,
+    },
+    /// A version that this replica has applied before comes again as a new one.
+    #[error("version {version} comes a second time")]
+    Repeated {
+        /// The version.
+        version: VersionId,
+    },
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Committed {
+    /// It is durable, and these are the pending operations' marks now.
+    Done {
+        /// The highest id among pending operations.
+        last: Option<OperationId>,
+        /// Their number, undo points included.
+        count: u64,
+    },
+    /// The replica stands like this; what of the batch was done shows in the base.
+    Moved(Tail),
+    /// A person has to decide; nothing was done.
+    Asked(Question),
+}
+
+/// The remote that a batch belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What identifies it; none for a directory that has no version yet.
+    pub key: Option<String>,
+    /// What a person calls it.
+    pub label: String,
+}
+
+impl Replica {
+    /// Carries out one batch of a session with `target`, in one transaction.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing was changed then.
+    pub fn commit(
+        &mut self,
+        target: &Target,
+        batch: Batch,
+        now: Timestamp,
+    ) -> std::result::Result<Committed, CommitError> {
+        let mut txn = self.storage_mut().write()?;
+        let had_moved = has_moved(txn.as_mut())?;
+        absorb(txn.as_mut(), now)?;
+        let present = Seen::now(txn.as_mut())?;
+        let as_believed = present.base == batch.base
+            && present.last == batch.last
+            && present.count == batch.count;
+        let needs_all =
+            !matches!(batch.change, Change::Push { accepted: Some(_), .. } | Change::Note { .. });
+        if present.base != batch.base || (needs_all && !as_believed) {
+            let tail = read_tail(txn.as_mut())?;
+            if had_moved {
+                txn.commit()?;
+            }
+            return Ok(Committed::Moved(tail));
+        }
+        let mut commit = Commit { txn: txn.as_mut(), target, now, conflicts: 0 };
+        let answer = commit.carry_out(batch, as_believed)?;
+        if let Answer::Asked(question) = answer {
+            return Ok(Committed::Asked(question));
+        }
+        Seen::remember(txn.as_mut())?;
+        let committed = match answer {
+            // Done, but the session knows less than there is: a mark that it may go on with would
+            // make it believe that it had seen everything.
+            Answer::Moved => Committed::Moved(read_tail(txn.as_mut())?),
+            _ if !as_believed => Committed::Moved(read_tail(txn.as_mut())?),
+            _ => {
+                let mark = txn.pending_mark()?;
+                Committed::Done { last: mark.last, count: mark.count }
+            }
+        };
+        txn.commit()?;
+        Ok(committed)
+    }
+}
+
+pub(crate) enum Answer {
+    Done,
+    Moved,
+    Asked(Question),
+}
+
+/// One batch being carried out.
+pub(crate) struct Commit<'a> {
+    pub(crate) txn: &'a mut dyn Txn,
+    pub(crate) target: &'a Target,
+    pub(crate) now: Timestamp,
+    conflicts: usize,
+}
+
+type Outcome<T> = std::result::Result<T, CommitError>;
+
+impl Commit<'_> {
+    fn carry_out(&mut self, batch: Batch, as_believed: bool) -> Outcome<Answer> {
+        let (last, change) = (batch.last, batch.change);
+        match change {
+            Change::Pull { versions, dropped, lost, is_bulk } => {
+                self.pull(&versions, &dropped, &lost, is_bulk)?;
+            }
+            Change::LoadSnapshot { version, body, dropped, lost } => {
+                self.load_snapshot(version, &body, &dropped, &lost)?;
+            }
+            Change::Push { accepted, next } => {
+                if let Some(accepted) = accepted {
+                    self.accept(&accepted, last, as_believed)?;
+                }
+                if let Some(next) = next
+                    && as_believed
+                {
+                    self.prepare(next)?;
+                }
+            }
+            Change::Note { needs_new_history, snapshot_done, orphans_removed } => {
+                let id = self.remote()?;
+                if let Some(mut row) = self.txn.remote(id)? {
+                    row.needs_new_history |= needs_new_history;
+                    row.answered = true;
+                    if snapshot_done {
+                        row.wanted_snapshot = None;
+                    }
+                    self.txn.put_remote(&row)?;
+                }
+                if orphans_removed {
+                    self.txn.set_meta(ORPHANS, None)?;
+                }
+            }
+            Change::Restart => {
+                self.restart()?;
+                return Ok(Answer::Moved);
+            }
+            Change::Reinitialise { end, theirs, walked, consent } => {
+                return self.reinitialise(end, &theirs, &walked, consent);
+            }
+            Change::Unorphan { fork, orphans, tasks_at_fork } => {
+                self.unorphan(fork, &orphans, &tasks_at_fork)?;
+                return Ok(Answer::Moved);
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    /// The row of the remote, made when it is met for the first time.
+    pub(crate) fn remote(&mut self) -> Result<i64> {
+        let Some(key) = &self.target.key else {
+            // A directory without a version: it gets its identity with the first one.
+            return Ok(current_remote(self.txn)?.unwrap_or(0));
+        };
+        let id = match self.txn.remote_by_key(key)? {
+            Some(row) => row.id,
+            None => self.txn.put_remote(&crate::replica::new_remote(key, &self.target.label))?,
+        };
+        Ok(id)
+    }
+
+    /// Moves the base to `version` of this remote.
+    pub(crate) fn stand_on(&mut self, version: VersionId) -> Result<()> {
+        self.txn.set_base_version(version)?;
+        self.txn.set_in_flight(None)?;
+        let mut id = self.remote()?;
+        if id == 0 {
+            // The first version of a directory names it.
+            let key = format!("dir {version}");
+            id = self.txn.put_remote(&crate::replica::new_remote(&key, &self.target.label))?;
+        }
+        set_current_remote(self.txn, id)?;
+        if let Some(mut row) = self.txn.remote(id)? {
+            row.last_base = version;
+            row.answered = true;
+            row.needs_new_history = false;
+            row.joining = false;
+            row.label.clone_from(&self.target.label);
+            self.txn.put_remote(&row)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn applied(
+        &mut self,
+        version: VersionId,
+        parent: VersionId,
+        hole: bool,
+    ) -> Result<()> {
+        let remote = current_remote(self.txn)?.unwrap_or(0);
+        self.txn.put_applied(&AppliedRow { version, parent, remote, hole })
+    }
+
+    // Pulled versions.
+
+    fn pull(
+        &mut self,
+        versions: &[Arc<PulledVersion>],
+        dropped: &[OperationId],
+        lost: &[Lost],
+        is_bulk: bool,
+    ) -> Outcome<()> {
+        for version in versions {
+            if self.txn.applied(version.version)?.is_some() {
+                return Err(CommitError::Repeated { version: version.version });
+            }
+        }
+        let Some(end) = versions.last() else { return Ok(()) };
+        let mut touched: BTreeMap<TaskId, Vec<(usize, &Operation)>> = BTreeMap::new();
+        for (n, version) in versions.iter().enumerate() {
+            for operation in &version.operations {
+                touched.entry(operation.task()).or_default().push((n, operation));
+            }
+        }
+        let losers = self.before_losing(lost)?;
+        let has_pending = self.txn.pending_mark()?.count > 0;
+        let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
+        let mut log: Vec<(usize, LocalOperation)> = Vec::new();
+        for (id, operations) in touched {
+            let mut pending = match has_pending {
+                true => self.txn.pending_of(id)?,
+                false => TaskPending::new(),
+            };
+            let mut base = base_of(self.txn, id, &pending)?;
+            pending.retain(|(place, _)| !dropped_ids.contains(place));
+            for (n, operation) in operations {
+                if is_bulk {
+                    operation.apply(&mut base);
+                    continue;
+                }
+                let local = operation.clone().into_local(base.as_ref());
+                if operation.apply(&mut base) && !is_overruled(operation, &pending) {
+                    log.push((n, local));
+                }
+            }
+            if has_pending {
+                let state = settle(self.txn, id, base, &pending)?;
+                self.renumber(id, state.as_ref())?;
+            } else {
+                self.txn.put_task(id, base.as_ref())?;
+                self.renumber(id, base.as_ref())?;
+            }
+        }
+        self.drop_pending(dropped)?;
+        self.write_log(versions, log)?;
+        self.stand_on(end.version)?;
+        for version in versions {
+            self.applied(version.version, version.parent, false)?;
+        }
+        retire(self.txn)?;
+        self.record_lost(losers)?;
+        Ok(())
+    }
+
+    /// Logs what pulled versions did, one step for each version, in their order.
+    fn write_log(
+        &mut self,
+        versions: &[Arc<PulledVersion>],
+        mut log: Vec<(usize, LocalOperation)>,
+    ) -> Result<()> {
+        log.sort_by_key(|(n, _)| *n);
+        let mut step: Option<(usize, StepRow)> = None;
+        for (n, operation) in log {
+            let place = self.txn.append(&operation, true)?;
+            match &mut step {
+                Some((version, row)) if *version == n => row.last = place,
+                _ => {
+                    let origin = Origin::Version(versions[n].version);
+                    let row = StepRow {
+                        id: 0,
+                        first: place,
+                        last: place,
+                        at: self.now,
+                        origin,
+                        undone: false,
+                    };
+                    if let Some((_, done)) = step.replace((n, row)) {
+                        self.txn.put_step(&done)?;
+                    }
+                }
+            }
+        }
+        if let Some((_, done)) = step {
+            self.txn.put_step(&done)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the working set by touched tasks.
+    pub(crate) fn renumber(&mut self, id: TaskId, state: Option<&Task>) -> Result<()> {
+        if state.is_some_and(|task| task.status().is_numbered()) {
+            self.txn.give_number(id).map(|_| ())
+        } else {
+            self.txn.take_number(id)
+        }
+    }
+
+    /// Marks operations that have nothing left to do, and removes undo points with nothing after
+    /// them, which would make the real `task undo` fail.
+    pub(crate) fn drop_pending(&mut self, dropped: &[OperationId]) -> Result<()> {
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        for id in dropped {
+            self.txn.mark_synced(*id, *id)?;
+        }
+        let mut empty = Vec::new();
+        let mut open = None;
+        self.txn.each_pending(&mut |id, operation| {
+            if operation == LocalOperation::UndoPoint {
+                empty.extend(open.replace(id));
+            } else {
+                open = None;
+            }
+            Ok(())
+        })?;
+        empty.extend(open);
+        for id in empty {
+            self.txn.remove_operations(id, id, false)?;
+        }
+        Ok(())
+    }
+
+    // Snapshots.
+
+    fn load_snapshot(
+        &mut self,
+        version: VersionId,
+        body: &[u8],
+        dropped: &[OperationId],
+        lost: &[Lost],
+    ) -> Outcome<()> {
+        let losers = self.before_losing(lost)?;
+        let mut with_pending: BTreeSet<TaskId> = BTreeSet::new();
+        self.txn.each_pending(&mut |_, operation| {
+            with_pending.extend(operation.task());
+            Ok(())
+        })?;
+        self.txn.clear_tasks()?;
+        self.txn.clear_base_images()?;
+        let mut numbers = self.txn.working_set()?;
+        let numbered: BTreeSet<TaskId> = numbers.iter().map(|(_, id)| *id).collect();
+        let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
+        let txn = &mut *self.txn;
+        let read = snapshot::read(body, |id, task| {
+            if task.status().is_numbered() && !numbered.contains(&id) {
+                numbers.push((next, id));
+                next = next.saturating_add(1);
+            }
+            txn.put_task(id, Some(&task))
+        });
+        match read {
+            Ok(()) => {}
+            Err(ReadSnapshotError::Stopped(error)) => return Err(error.into()),
+            Err(error) => {
+                let what = match error {
+                    ReadSnapshotError::Malformed(source) => source.to_string(),
+                    other => other.to_string(),
+                };
+                return Err(CommitError::Snapshot { version, what });
+            }
+        }
+        self.txn.set_working_set(&numbers)?;
+        let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
+        for id in with_pending {
+            let base = self.txn.task(id)?;
+            let mut pending = self.txn.pending_of(id)?;
+            pending.retain(|(place, _)| !dropped_ids.contains(place));
+            let state = settle(self.txn, id, base, &pending)?;
+            self.renumber(id, state.as_ref())?;
+        }
+        self.drop_pending(dropped)?;
+        self.stand_on(version)?;
+        self.applied(version, VersionId::NIL, true)?;
+        self.record_lost(losers)?;
+        Ok(())
+    }
+
+    // Pushed versions.
+
+    fn prepare(&mut self, next: InFlight) -> Result<()> {
+        let remote = self.remote()?;
+        self.txn.set_in_flight(Some(&InFlightRow {
+            remote,
+            parent: next.parent,
+            segment: next.segment,
+            ranges: next.ranges,
+        }))
+    }
+
+    fn accept(
+        &mut self,
+        accepted: &AcceptedVersion,
+        known_last: Option<OperationId>,
+        as_believed: bool,
+    ) -> Result<()> {
+        let undone = if as_believed { Vec::new() } else { self.undone_in_flight(accepted)? };
+        let mut straddling: BTreeSet<TaskId> = accepted.straddling.iter().copied().collect();
+        if !as_believed {
+            self.txn.each_pending(&mut |id, operation| {
+                if known_last.is_none_or(|last| id > last) {
+                    straddling.extend(operation.task());
+                }
+                Ok(())
+            })?;
+        }
+        let holds = |id: &OperationId| {
+            accepted.ranges.iter().any(|(first, last)| (first..=last).contains(&id))
+        };
+        let mut images = Vec::new();
+        for id in &straddling {
+            let pending = self.txn.pending_of(*id)?;
+            let mut base = base_of(self.txn, *id, &pending)?;
+            let (taken, left): (TaskPending, TaskPending) =
+                pending.into_iter().partition(|(place, _)| holds(place));
+            for operation in taken.iter().filter_map(|(_, operation)| operation.to_operation()) {
+                operation.apply(&mut base);
+            }
+            images.push((*id, base, left));
+        }
+        for (first, last) in &accepted.ranges {
+            self.txn.mark_synced(*first, *last)?;
+        }
+        for (id, base, left) in images {
+            settle(self.txn, id, base, &left)?;
+        }
+        for (id, _) in self.txn.base_images()? {
+            if self.txn.pending_of(id)?.is_empty() {
+                self.txn.remove_base_image(id)?;
+            }
+        }
+        self.stand_on(accepted.version)?;
+        self.applied(accepted.version, accepted.parent, false)?;
+        if accepted.wants_snapshot
+            && let Some(id) = current_remote(self.txn)?
+            && let Some(mut row) = self.txn.remote(id)?
+        {
+            row.wanted_snapshot = Some(accepted.version);
+            self.txn.put_remote(&row)?;
+        }
+        self.compensate(undone)?;
+        retire(self.txn)
+    }
+
+    /// Operations of the accepted segment that a foreign undo has removed from the log meanwhile.
+    fn undone_in_flight(&mut self, accepted: &AcceptedVersion) -> Result<Vec<Operation>> {
+        let Some(in_flight) = self.txn.in_flight()? else { return Ok(Vec::new()) };
+        if in_flight.parent != accepted.parent {
+            return Ok(Vec::new());
+        }
+        let mut left = Vec::new();
+        for (first, last) in &accepted.ranges {
+            for row in self.txn.operations_between(*first, *last)? {
+                left.extend(row.operation.to_operation());
+            }
+        }
+        // We wrote it ourselves; if it no longer reads, nothing can be compared.
+        let sent = segment::read(&in_flight.segment).unwrap_or_default();
+        let mut left = left.into_iter().peekable();
+        Ok(sent.into_iter().filter(|operation| left.next_if_eq(operation).is_none()).collect())
+    }
+
+    /// Takes back what the server has accepted although it had been undone here: the state of the
+    /// tasks, as the undo left it, is made pending.
+    fn compensate(&mut self, undone: Vec<Operation>) -> Result<()> {
+        if undone.is_empty() {
+            return Ok(());
+        }
+        let mut by_task: BTreeMap<TaskId, Vec<Operation>> = BTreeMap::new();
+        for operation in undone {
+            by_task.entry(operation.task()).or_default().push(operation);
+        }
+        let mut wanted = Vec::new();
+        for (id, operations) in by_task {
+            let desired = self.txn.task(id)?;
+            let pending = self.txn.pending_of(id)?;
+            let mut base = base_of(self.txn, id, &pending)?;
+            for operation in &operations {
+                operation.apply(&mut base);
+            }
+            let state = settle(self.txn, id, base, &pending)?;
+            wanted.extend(crate::restart::towards(id, state.as_ref(), desired.as_ref(), self.now));
+        }
+        self.append_pending("undo", wanted)
+    }
+
+    /// Appends operations as one pending command and applies them.
+    pub(crate) fn append_pending(
+        &mut self,
+        command: &str,
+        operations: Vec<Operation>,
+    ) -> Result<()> {
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let first = self.txn.append(&LocalOperation::UndoPoint, false)?;
+        let mut last = first;
+        let mut by_task: BTreeMap<TaskId, Vec<Operation>> = BTreeMap::new();
+        for operation in operations {
+            by_task.entry(operation.task()).or_default().push(operation);
+        }
+        for (id, operations) in by_task {
+            let mut pending = self.txn.pending_of(id)?;
+            let base = base_of(self.txn, id, &pending)?;
+            let mut state = self.txn.task(id)?;
+            for operation in operations {
+                let local = operation.clone().into_local(state.as_ref());
+                operation.apply(&mut state);
+                last = self.txn.append(&local, false)?;
+                pending.push((last, local));
+            }
+            let state = settle(self.txn, id, base, &pending)?;
+            self.renumber(id, state.as_ref())?;
+        }
+        let origin = Origin::Command(command.into());
+        self.txn.put_step(&StepRow { id: 0, first, last, at: self.now, origin, undone: false })?;
+        Ok(())
+    }
+
+    // Conflicts.
+
+    /// Completes what the session saw with what the replica knows before the change.
+    pub(crate) fn before_losing(&mut self, lost: &[Lost]) -> Result<Vec<ConflictRow>> {
+        let mut rows = Vec::new();
+        for loser in lost.iter().take(CONFLICTS_PER_COMMIT_MAX - self.conflicts) {
+            let pending = self.txn.pending_of(loser.task)?;
+            let base = base_of(self.txn, loser.task, &pending)?;
+            let state = self.txn.task(loser.task)?;
+            let property = loser.property.as_deref();
+            let shown = state.as_ref().or(base.as_ref());
+            let base_value = property
+                .and_then(|p| base.as_ref().and_then(|task| task.properties.get(p)).cloned());
+            rows.push(ConflictRow {
+                id: 0,
+                at: self.now,
+                task: loser.task,
+                property: loser.property.clone(),
+                base: base_value,
+                kept: None,
+                lost: loser.value.clone(),
+                lost_here: loser.here,
+                description: shown.and_then(|task| task.get("description")).unwrap_or("").into(),
+                lost_task: if loser.property.is_none() { state } else { None },
+                resolved: false,
+            });
+        }
+        self.conflicts += rows.len();
+        Ok(rows)
+    }
+
+    /// Stores the conflicts in which something was really lost.
+    ///
+    /// Where a whole task is gone, that says it all; where it was deleted and made again, each
+    /// change that went with it is told.
+    pub(crate) fn record_lost(&mut self, rows: Vec<ConflictRow>) -> Result<()> {
+        let whole: BTreeSet<TaskId> =
+            rows.iter().filter(|row| row.property.is_none()).map(|row| row.task).collect();
+        for mut row in rows {
+            let state = self.txn.task(row.task)?;
+            if let Some(property) = &row.property {
+                row.kept = state.as_ref().and_then(|task| task.properties.get(property)).cloned();
+                let is_told = state.is_none() && row.lost_here && whole.contains(&row.task);
+                if is_told || (state.is_some() && row.kept == row.lost) {
+                    continue;
+                }
+            } else if state.is_some() {
+                continue;
+            }
+            self.txn.put_conflict(&row)?;
+        }
+        Ok(())
+    }
+}
+
+/// True if a pending operation still stands over what `operation` says: then it changed nothing
+/// that is seen here, and the log goes without it.
+fn is_overruled(operation: &Operation, pending: &[(OperationId, LocalOperation)]) -> bool {
+    let Operation::Update { property, .. } = operation else { return false };
+    pending.iter().any(|(_, local)| match local {
+        LocalOperation::Update { property: p, .. } => p == property,
+        LocalOperation::Delete { .. } => true,
+        _ => false,
+    })
+}
+
+pub(crate) const ORPHANS: &str = "orphans";

@@ -1,0 +1,113 @@
+//! Base images: a task as it is at the base version, and what pending operations make of it.
+
+use tandem_core::TaskId;
+use tandem_tasks::{LocalOperation, OperationId, Task};
+
+use crate::storage::{Result, Txn};
+
+/// The pending operations of one task, in order.
+pub(crate) type TaskPending = Vec<(OperationId, LocalOperation)>;
+
+/// The task as it is at the base version, given its pending operations.
+///
+/// A task whose first pending operation creates it needs no stored image: it was absent.
+pub(crate) fn base_of(
+    txn: &mut dyn Txn,
+    id: TaskId,
+    pending: &[(OperationId, LocalOperation)],
+) -> Result<Option<Task>> {
+    match pending.first() {
+        None => txn.task(id),
+        Some((_, first)) => match txn.base_image(id)? {
+            Some(image) => Ok(image),
+            None if matches!(first, LocalOperation::Create { .. }) => Ok(None),
+            None => derive_base(txn, id, pending),
+        },
+    }
+}
+
+/// Derives a missing base image by undoing the pending operations.
+///
+/// Needed only after another program wrote to the file. Its old values may be stale (real programs
+/// take them from memory and never check), so where the log still knows what the chain last said
+/// of a property, that decides.
+fn derive_base(
+    txn: &mut dyn Txn,
+    id: TaskId,
+    pending: &[(OperationId, LocalOperation)],
+) -> Result<Option<Task>> {
+    let mut image = txn.task(id)?;
+    for (_, operation) in pending.iter().rev() {
+        operation.undo(&mut image);
+    }
+    let Some(task) = &mut image else { return Ok(None) };
+    let logged = txn.operations_of(id)?;
+    for (_, operation) in pending {
+        let LocalOperation::Update { property, .. } = operation else { continue };
+        let known =
+            logged.iter().rev().filter(|row| row.synced).find_map(|row| match &row.operation {
+                LocalOperation::Update { property: p, value, .. } if p == property => Some(value),
+                _ => None,
+            });
+        if let Some(value) = known {
+            task.set(property, value.as_deref());
+        }
+    }
+    Ok(image)
+}
+
+/// Makes the stored task, its base image and the old values of its pending operations agree:
+/// state = `base` + `pending`. Returns the state.
+pub(crate) fn settle(
+    txn: &mut dyn Txn,
+    id: TaskId,
+    base: Option<Task>,
+    pending: &[(OperationId, LocalOperation)],
+) -> Result<Option<Task>> {
+    let mut state = base.clone();
+    for (place, operation) in pending {
+        correct_old_value(txn, *place, operation, state.as_ref())?;
+        if let Some(operation) = operation.to_operation() {
+            operation.apply(&mut state);
+        }
+    }
+    txn.put_task(id, state.as_ref())?;
+    keep_image(txn, id, base.as_ref(), pending)?;
+    Ok(state)
+}
+
+/// Stores the base image of a task with pending operations, or removes a needless one.
+pub(crate) fn keep_image(
+    txn: &mut dyn Txn,
+    id: TaskId,
+    base: Option<&Task>,
+    pending: &[(OperationId, LocalOperation)],
+) -> Result<()> {
+    let is_needed = match pending.first() {
+        None => false,
+        Some((_, LocalOperation::Create { .. })) => base.is_some(),
+        Some(_) => true,
+    };
+    if is_needed {
+        txn.put_base_image(id, base)
+    } else if txn.base_image(id)?.is_some() {
+        txn.remove_base_image(id)
+    } else {
+        Ok(())
+    }
+}
+
+/// The real `task undo` trusts old values, so they follow the base when it moves.
+fn correct_old_value(
+    txn: &mut dyn Txn,
+    place: OperationId,
+    operation: &LocalOperation,
+    before: Option<&Task>,
+) -> Result<()> {
+    let Some(plain) = operation.to_operation() else { return Ok(()) };
+    let corrected = plain.into_local(before);
+    if corrected == *operation {
+        return Ok(());
+    }
+    txn.replace_operation(place, &corrected)
+}

@@ -1,0 +1,232 @@
+//! The three ways in which a replica comes to stand on another history than before: a remote never
+//! met (everything becomes pending), a history that is gone (the server's present is taken), and a
+//! directory whose chain went another way (orphaned versions become pending again).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tandem_core::{TaskId, Timestamp, VersionId};
+use tandem_tasks::reinitialise::{self, Ours, Plan, updates};
+use tandem_tasks::session::{Consent, PulledVersion};
+use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSet};
+
+use crate::absorb::set_current_remote;
+use crate::commit::{Answer, Commit, CommitError, ORPHANS};
+use crate::replica::read_tail;
+use crate::storage::{Result, Txn};
+
+/// The operations that lead from one state of a task to another, as of `now`.
+pub(crate) fn towards(
+    id: TaskId,
+    from: Option<&Task>,
+    to: Option<&Task>,
+    now: Timestamp,
+) -> Vec<Operation> {
+    match (from, to) {
+        (None, None) => Vec::new(),
+        (Some(_), None) => vec![Operation::Delete { uuid: id }],
+        (Some(from), Some(to)) => updates(id, from, to, now),
+        (None, Some(to)) => std::iter::once(Operation::Create { uuid: id })
+            .chain(updates(id, &Task::default(), to, now))
+            .collect(),
+    }
+}
+
+impl Commit<'_> {
+    /// The whole state becomes pending over an empty base.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let mut tasks = Vec::new();
+        self.txn.each_task(&mut |id, _| {
+            tasks.push(id);
+            Ok(())
+        })?;
+        let mut first = None;
+        let mut last = OperationId(0);
+        let mut rows = Vec::new();
+        for id in tasks {
+            let Some(task) = self.txn.task(id)? else { continue };
+            rows.extend(as_creation(self.txn, id, &task)?);
+        }
+        self.close_pending()?;
+        self.txn.clear_base_images()?;
+        for operation in rows {
+            if first.is_none() {
+                first = Some(self.txn.append(&LocalOperation::UndoPoint, false)?);
+            }
+            last = self.txn.append(&operation, false)?;
+        }
+        if let Some(first) = first {
+            // Not a command: there is nothing in it that a person could wish to undo.
+            let origin = crate::storage::Origin::Foreign;
+            let at = self.now;
+            self.txn.put_step(&crate::storage::StepRow {
+                id: 0,
+                first,
+                last,
+                at,
+                origin,
+                undone: true,
+            })?;
+        }
+        self.txn.set_base_version(VersionId::NIL)?;
+        self.txn.set_in_flight(None)?;
+        self.txn.set_meta(ORPHANS, None)?;
+        let id = match &self.target.key {
+            Some(_) => self.remote()?,
+            None => 0,
+        };
+        set_current_remote(self.txn, id)?;
+        if let Some(mut row) = self.txn.remote(id)? {
+            row.joining = true;
+            self.txn.put_remote(&row)?;
+        }
+        Ok(())
+    }
+
+    /// What was pending is superseded: it stays in the log as history.
+    fn close_pending(&mut self) -> Result<()> {
+        let mark = self.txn.pending_mark()?;
+        match mark.last {
+            Some(last) => self.txn.mark_synced(OperationId(0), last),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the server's present, keeps what is ours (`tandem_tasks::reinitialise`).
+    pub(crate) fn reinitialise(
+        &mut self,
+        end: VersionId,
+        theirs: &TaskSet,
+        walked: &[(VersionId, VersionId)],
+        consent: Consent,
+    ) -> std::result::Result<Answer, CommitError> {
+        let mut state = TaskSet::new();
+        self.txn.each_task(&mut |id, task| {
+            state.insert(id, task);
+            Ok(())
+        })?;
+        let tail = read_tail(self.txn)?;
+        let base_images = self.all_images(&tail.pending)?;
+        let ours = Ours {
+            state: &state,
+            base_images: &base_images,
+            pending: &tail.pending,
+            had_passed_end: self.txn.applied(end)?.is_some(),
+        };
+        let plan = match reinitialise::plan(&ours, theirs, end, consent) {
+            Ok(plan) => plan,
+            Err(question) => return Ok(Answer::Asked(question)),
+        };
+        let losers = self.before_losing(&plan.lost)?;
+        self.close_pending()?;
+        self.txn.clear_base_images()?;
+        for id in state.keys().filter(|id| !theirs.contains_key(*id)) {
+            self.txn.put_task(*id, None)?;
+        }
+        for (id, task) in theirs {
+            if state.get(id) != Some(task) {
+                self.txn.put_task(*id, Some(task))?;
+            }
+        }
+        let touched: BTreeSet<TaskId> = state.keys().chain(theirs.keys()).copied().collect();
+        self.stand_on(end)?;
+        let Plan { pending, kept, .. } = plan;
+        self.append_pending("sync", pending)?;
+        for id in touched {
+            let task = self.txn.task(id)?;
+            self.renumber(id, task.as_ref())?;
+        }
+        for (version, parent) in walked {
+            self.applied(*version, *parent, false)?;
+        }
+        if walked.last().is_none_or(|(version, _)| *version != end) {
+            self.applied(end, VersionId::NIL, true)?;
+        }
+        if !kept.is_empty() {
+            let text = serde_json::to_string(&kept).unwrap_or_default();
+            self.txn.set_meta(crate::replica::KEPT, Some(&text))?;
+        }
+        self.record_lost(losers)?;
+        Ok(Answer::Moved)
+    }
+
+    /// Base images of all tasks with pending operations, those of created tasks included.
+    fn all_images(&mut self, pending: &[Pending]) -> Result<BTreeMap<TaskId, Option<Task>>> {
+        let mut images: BTreeMap<TaskId, Option<Task>> =
+            self.txn.base_images()?.into_iter().collect();
+        for item in pending {
+            images.entry(item.operation.task()).or_insert(None);
+        }
+        Ok(images)
+    }
+
+    /// The base goes back to the fork; what the orphaned versions did is pending again, before what
+    /// was pending already.
+    pub(crate) fn unorphan(
+        &mut self,
+        fork: VersionId,
+        orphans: &[PulledVersion],
+        tasks_at_fork: &TaskSet,
+    ) -> Result<()> {
+        let later = read_tail(self.txn)?.pending;
+        let mut images = self.all_images(&later)?;
+        let orphaned = orphans.iter().flat_map(|version| version.operations.iter());
+        for operation in orphaned.clone() {
+            let id = operation.task();
+            images.insert(id, tasks_at_fork.get(&id).cloned());
+        }
+        self.close_pending()?;
+        self.txn.clear_base_images()?;
+        for (id, image) in &images {
+            self.txn.put_task(*id, image.as_ref())?;
+        }
+        let operations: Vec<Operation> =
+            orphaned.chain(later.iter().map(|item| &item.operation)).cloned().collect();
+        self.stand_on(fork)?;
+        self.append_pending("sync", operations)?;
+        for version in orphans {
+            self.txn.remove_applied(version.version)?;
+        }
+        let names: Vec<VersionId> = orphans.iter().map(|version| version.version).collect();
+        let text = serde_json::to_string(&names).unwrap_or_default();
+        self.txn.set_meta(ORPHANS, Some(&text))
+    }
+}
+
+/// What a task says, as one Create and one Update per property, each with its operation's time
+/// where the log still knows it, else with the task's `modified`. Removals that the log knows of
+/// come too, so that a tag taken away here does not come back from there.
+fn as_creation(txn: &mut dyn Txn, id: TaskId, task: &Task) -> Result<Vec<LocalOperation>> {
+    let fallback = Timestamp::from_seconds(task.seconds("modified").unwrap_or(0));
+    let mut times = BTreeMap::new();
+    for row in txn.operations_of(id)? {
+        if let LocalOperation::Update { property, value, timestamp, .. } = row.operation {
+            times.insert(property, (value, timestamp));
+        }
+    }
+    let mut operations = vec![LocalOperation::Create { uuid: id }];
+    for (property, value) in &task.properties {
+        let timestamp = match times.remove(property) {
+            Some((logged, timestamp)) if logged.as_ref() == Some(value) => timestamp,
+            _ => fallback,
+        };
+        operations.push(LocalOperation::Update {
+            uuid: id,
+            property: property.clone(),
+            old_value: None,
+            value: Some(value.clone()),
+            timestamp,
+        });
+    }
+    for (property, (value, timestamp)) in times {
+        if value.is_none() && !task.properties.contains_key(&property) {
+            operations.push(LocalOperation::Update {
+                uuid: id,
+                property,
+                old_value: None,
+                value: None,
+                timestamp,
+            });
+        }
+    }
+    Ok(operations)
+}

@@ -1,0 +1,50 @@
+//! Where a value comes from.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::value::Value;
+
+/// Where a value was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Nowhere: it is the default.
+    Default,
+    /// In a file.
+    File {
+        /// The file as it was named, links not followed.
+        path: Arc<Path>,
+        /// The line of the key, counted from 1.
+        line: usize,
+    },
+    /// In the environment.
+    Environment {
+        /// The variable's name.
+        variable: String,
+    },
+    /// On the command line (`ta config set`).
+    CommandLine,
+}
+
+impl fmt::Display for Origin {
+    /// `default`, `FILE:LINE`, the variable's name, or `command line`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment { variable } => f.write_str(variable),
+            Self::CommandLine => f.write_str("command line"),
+        }
+    }
+}
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The value, checked and in its normal form.
+    pub value: Value,
+    /// Where it was set.
+    pub origin: Origin,
+}

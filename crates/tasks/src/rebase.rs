@@ -1,0 +1,348 @@
+//! Rebasing the whole pending list over pulled operations.
+//!
+//! ```text
+//!   base ──S1──S2──S3──▶ the server's chain
+//!     \                \
+//!     L1 L2 L3 …        L1' L2' L3' …   what is left of ours, to be pushed
+//! ```
+//!
+//! Each server operation walks through the pending operations of its task in order. Every meeting
+//! consumes one of the two ([`Meeting`] never keeps both unless they are apart), so with an index
+//! by task and property the whole rebase is linear in the number of operations on both sides.
+//!
+//! The list never rewrites an operation; it only drops some. So operation ids stay true, and what
+//! is kept beside the database always says the same as the database.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+use serde::{Deserialize, Serialize};
+use tandem_core::TaskId;
+
+use crate::model::Text;
+use crate::operation::Operation;
+use crate::segment::SegmentWriter;
+use crate::transform::{Meeting, transform};
+
+/// The place of an operation in the local log: grows, is never reused (`operations.id`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationId(pub i64);
+
+/// A pending operation: made here, not yet accepted by the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its place in the local log.
+    pub id: OperationId,
+    /// True for the first operation of a command (an undo point stands before it).
+    pub starts_command: bool,
+    /// What it does.
+    pub operation: Operation,
+}
+
+/// Pending operations cut off for one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The plain segment.
+    pub segment: Vec<u8>,
+    /// How many operations it holds.
+    pub count: usize,
+    /// Their ids, as inclusive ranges that hold no other pending operation.
+    pub ranges: Vec<(OperationId, OperationId)>,
+}
+
+/// Hashes without randomness: pure crates roll no dice, and the keys are a person's own tasks.
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
+const NONE: u32 = u32::MAX;
+
+/// The pending operations of a replica, in order, as they shrink during a sync.
+#[derive(Debug, Default)]
+pub struct PendingList {
+    items: Vec<Pending>,
+    alive: Vec<bool>,
+    alive_count: usize,
+    /// No operation before this position is alive.
+    front: usize,
+    /// Made at the first meeting: an upload without anything to pull needs none.
+    index: Option<Index>,
+    /// Per task, the position of its last operation, dead or alive. Made at the first cut.
+    last_of_task: Option<Map<TaskId, u32>>,
+}
+
+#[derive(Debug)]
+struct Index {
+    /// Per position: the next one of the same task.
+    next_of_task: Vec<u32>,
+    /// Per position: the next update of the same property, or the next Create or Delete of the task.
+    next_alike: Vec<u32>,
+    tasks: Map<TaskId, Heads>,
+    properties: Map<(TaskId, Text), u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Heads {
+    any: u32,
+    structural: u32,
+}
+
+impl Index {
+    fn new(items: &[Pending]) -> Self {
+        let mut index = Self {
+            next_of_task: vec![NONE; items.len()],
+            next_alike: vec![NONE; items.len()],
+            tasks: Map::default(),
+            properties: Map::default(),
+        };
+        for (position, item) in items.iter().enumerate().rev() {
+            let place = u32::try_from(position).expect("a list holds fewer than 2^32 operations");
+            let heads = index
+                .tasks
+                .entry(item.operation.task())
+                .or_insert(Heads { any: NONE, structural: NONE });
+            index.next_of_task[position] = heads.any;
+            heads.any = place;
+            let alike = match &item.operation {
+                Operation::Update { uuid, property, .. } => {
+                    index.properties.entry((*uuid, property.clone())).or_insert(NONE)
+                }
+                _ => &mut heads.structural,
+            };
+            index.next_alike[position] = *alike;
+            *alike = place;
+        }
+        index
+    }
+
+    /// The position of the first living operation that `server` does not simply pass by.
+    fn first_met(&mut self, server: &Operation, alive: &[bool]) -> Option<usize> {
+        let heads = self.tasks.get_mut(&server.task())?;
+        let place = match server {
+            Operation::Update { uuid, property, .. } => {
+                let structural = skip_dead(&mut heads.structural, &self.next_alike, alive);
+                match self.properties.get_mut(&(*uuid, property.clone())) {
+                    Some(head) => structural.min(skip_dead(head, &self.next_alike, alive)),
+                    None => structural,
+                }
+            }
+            _ => skip_dead(&mut heads.any, &self.next_of_task, alive),
+        };
+        (place != NONE).then_some(place as usize)
+    }
+}
+
+fn skip_dead(head: &mut u32, next: &[u32], alive: &[bool]) -> u32 {
+    while *head != NONE && !alive[*head as usize] {
+        *head = next[*head as usize];
+    }
+    *head
+}
+
+impl PendingList {
+    /// Takes over the pending operations, in log order.
+    pub fn new(items: Vec<Pending>) -> Self {
+        let alive = vec![true; items.len()];
+        Self { alive_count: items.len(), items, alive, front: 0, index: None, last_of_task: None }
+    }
+
+    /// How many operations are left.
+    pub fn len(&self) -> usize {
+        self.alive_count
+    }
+
+    /// True when nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.alive_count == 0
+    }
+
+    /// The operations that are left, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Pending> {
+        let alive = &self.alive[self.front..];
+        self.items[self.front..].iter().zip(alive).filter_map(|(item, alive)| alive.then_some(item))
+    }
+
+    /// Walks one server operation through the list; returns whether anything is left of it.
+    ///
+    /// `met` is told of each meeting that consumed something.
+    pub fn meet(&mut self, server: &Operation, met: &mut dyn FnMut(Meeting, &Pending)) -> bool {
+        if self.alive_count == 0 {
+            return true;
+        }
+        let index = self.index.get_or_insert_with(|| Index::new(&self.items));
+        while let Some(position) = index.first_met(server, &self.alive) {
+            let item = &self.items[position];
+            let meeting = transform(server, &item.operation);
+            if meeting == Meeting::Apart {
+                debug_assert!(false, "the index offers only operations that meet");
+                return true;
+            }
+            met(meeting, item);
+            if !meeting.local_survives() {
+                self.alive[position] = false;
+                self.alive_count -= 1;
+            }
+            if !meeting.server_survives() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Cuts the next segment off the front, without removing it from the list.
+    ///
+    /// At most `bytes_max` bytes of operations, between commands; inside a command only when that
+    /// alone is larger; one operation that alone is larger travels alone.
+    pub fn cut(&self, bytes_max: usize) -> Option<Cut> {
+        let mut writer = SegmentWriter::default();
+        let mut ranges: Vec<(OperationId, OperationId)> = Vec::new();
+        let mut boundary: Option<(crate::segment::Mark, Vec<(OperationId, OperationId)>)> = None;
+        let mut previous_position = None;
+        for (position, item) in self.items.iter().enumerate().skip(self.front) {
+            if !self.alive[position] {
+                continue;
+            }
+            let before = writer.mark();
+            if item.starts_command && writer.count() > 0 {
+                boundary = Some((before, ranges.clone()));
+            }
+            let bytes = writer.push(&item.operation);
+            if bytes > bytes_max && writer.count() > 1 {
+                match boundary {
+                    Some((mark, kept)) => {
+                        writer.go_back(mark);
+                        ranges = kept;
+                    }
+                    None => writer.go_back(before),
+                }
+                break;
+            }
+            match ranges.last_mut() {
+                Some(range) if previous_position == position.checked_sub(1) => range.1 = item.id,
+                _ => ranges.push((item.id, item.id)),
+            }
+            previous_position = Some(position);
+        }
+        let count = writer.count();
+        (count > 0).then(|| Cut { segment: writer.finish(), count, ranges })
+    }
+
+    /// The tasks of the first `count` operations that have more operations after them.
+    ///
+    /// May name one whose later operations have been dropped since: a question too many, not a
+    /// wrong answer.
+    pub fn straddling(&mut self, count: usize) -> Vec<TaskId> {
+        if count >= self.alive_count {
+            return Vec::new();
+        }
+        let Self { items, alive, front, last_of_task, .. } = self;
+        let last_of_task = last_of_task.get_or_insert_with(|| {
+            let place = |n: usize| u32::try_from(n).expect("fewer than 2^32 operations");
+            items.iter().enumerate().map(|(n, item)| (item.operation.task(), place(n))).collect()
+        });
+        let mut tasks: Vec<TaskId> = Vec::new();
+        let mut end = *front;
+        let mut left = count;
+        while left > 0 {
+            left -= usize::from(alive[end]);
+            end += 1;
+        }
+        for position in *front..end {
+            let task = items[position].operation.task();
+            let is_new = tasks.last() != Some(&task);
+            if alive[position] && is_new && last_of_task[&task] as usize >= end {
+                tasks.push(task);
+            }
+        }
+        tasks.sort_unstable();
+        tasks.dedup();
+        tasks
+    }
+
+    /// Removes the first `count` operations: the server has accepted them.
+    pub fn accept(&mut self, count: usize) {
+        let mut left = count.min(self.alive_count);
+        self.alive_count -= left;
+        while left > 0 {
+            if self.alive[self.front] {
+                self.alive[self.front] = false;
+                left -= 1;
+            }
+            self.front += 1;
+        }
+    }
+
+    /// True if every operation of `ranges` is still here, at the front and nothing else between:
+    /// then the segment that was cut from them still says what we want to say.
+    pub fn begins_with(&self, ranges: &[(OperationId, OperationId)], count: usize) -> bool {
+        self.len() >= count
+            && self
+                .iter()
+                .take(count)
+                .all(|item| ranges.iter().any(|(first, last)| (*first..=*last).contains(&item.id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_core::Timestamp;
+
+    use super::*;
+
+    fn update(task: u8, property: &str, value: &str, at: i64) -> Operation {
+        Operation::Update {
+            uuid: TaskId::from_bytes([task; 16]),
+            property: property.into(),
+            value: Some(value.into()),
+            timestamp: Timestamp::from_seconds(at),
+        }
+    }
+
+    fn list(operations: Vec<(bool, Operation)>) -> PendingList {
+        let items = operations.into_iter().enumerate().map(|(n, (starts_command, operation))| {
+            Pending { id: OperationId(n as i64 + 1), starts_command, operation }
+        });
+        PendingList::new(items.collect())
+    }
+
+    #[test]
+    fn worked_example_6_of_the_protocol_page() {
+        let mut pending =
+            list(vec![(true, update(1, "title", "z", 5)), (true, update(1, "due", "9", 6))]);
+        assert!(pending.meet(&update(1, "title", "y", 10), &mut |_, _| {}));
+        assert!(pending.meet(&update(1, "prio", "H", 11), &mut |_, _| {}));
+        let left: Vec<_> = pending.iter().map(|item| item.id).collect();
+        assert_eq!(left, [OperationId(2)]);
+    }
+
+    #[test]
+    fn cuts_between_commands_and_inside_only_one_that_is_too_large() {
+        let one = segment_bytes(&update(1, "p", "v", 1));
+        let pending = list(vec![
+            (true, update(1, "p", "v", 1)),
+            (true, update(2, "p", "v", 1)),
+            (false, update(3, "p", "v", 1)),
+            (false, update(4, "p", "v", 1)),
+        ]);
+        assert_eq!(pending.cut(one * 3).unwrap().count, 1, "the second command does not fit whole");
+        assert_eq!(pending.cut(one * 4).unwrap().count, 4);
+        let mut pending = pending;
+        pending.accept(1);
+        let cut = pending.cut(one * 2).unwrap();
+        assert_eq!((cut.count, cut.ranges), (2, vec![(OperationId(2), OperationId(3))]));
+        assert_eq!(pending.cut(1).unwrap().count, 1, "one huge operation travels alone");
+    }
+
+    #[test]
+    fn ranges_leave_out_what_was_dropped() {
+        let mut pending = list((1..=5).map(|task| (true, update(task, "p", "v", 1))).collect());
+        pending.meet(&update(3, "p", "w", 9), &mut |_, _| {});
+        let id = OperationId;
+        assert_eq!(pending.cut(10_000).unwrap().ranges, [(id(1), id(2)), (id(4), id(5))]);
+        assert!(pending.begins_with(&[(id(1), id(2))], 2));
+        assert!(!pending.begins_with(&[(id(1), id(3))], 3));
+    }
+
+    fn segment_bytes(operation: &Operation) -> usize {
+        SegmentWriter::default().push(operation)
+    }
+}

@@ -1,0 +1,277 @@
+//! What becomes of a replica whose history the server no longer has (410, "gone").
+//!
+//! The server's present was loaded beside ours. Three cases (`design` section 3, "Gone"):
+//! (a) its end is a version that we had passed: the server went back, and a person decides;
+//! (b) the history was trimmed: a three-way merge per property, nothing of ours is lost in silence;
+//! (c) no task in common: a foreign history, and we stop.
+
+use std::collections::BTreeMap;
+
+use tandem_core::{TaskId, Timestamp};
+
+use crate::model::{Status, Task, TaskSet, Text};
+use crate::operation::Operation;
+use crate::rebase::Pending;
+use crate::session::{Consent, Lost, Question};
+use tandem_core::VersionId;
+
+/// What we bring.
+#[derive(Debug)]
+pub struct Ours<'a> {
+    /// All tasks as they are here, pending operations included.
+    pub state: &'a TaskSet,
+    /// Tasks as they were at our base, for those with pending operations (none: absent).
+    pub base_images: &'a BTreeMap<TaskId, Option<Task>>,
+    /// The pending operations, in order.
+    pub pending: &'a [Pending],
+    /// The server's end is among the versions that we have applied.
+    pub had_passed_end: bool,
+}
+
+/// The new pending operations and what there is to tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is pending on top of the server's present.
+    pub pending: Vec<Operation>,
+    /// Edits of ours that lost.
+    pub lost: Vec<Lost>,
+    /// Tasks that the server no longer has, though nobody deleted them as far as we know: kept, and
+    /// a person is told.
+    pub kept: Vec<TaskId>,
+}
+
+/// Decides what is kept, what is taken and what is pending.
+///
+/// # Errors
+/// The [`Question`] that only a person can answer, in cases (a) and (c).
+pub fn plan(
+    ours: &Ours<'_>,
+    theirs: &TaskSet,
+    end: VersionId,
+    consent: Consent,
+) -> Result<Plan, Question> {
+    if ours.had_passed_end {
+        if consent.upload_difference {
+            return Ok(Plan { pending: difference(theirs, ours.state), ..Plan::default() });
+        }
+        let differing = count_differing(ours.state, theirs);
+        return Err(Question::ServerWentBack { version: end, tasks_differing: differing });
+    }
+    let has_common = ours.state.keys().any(|id| theirs.contains_key(id));
+    if !has_common && !ours.state.is_empty() && !theirs.is_empty() && !consent.join {
+        return Err(Question::ForeignHistory {
+            tasks_here: ours.state.len() as u64,
+            tasks_there: theirs.len() as u64,
+        });
+    }
+    Ok(merge(ours, theirs))
+}
+
+fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
+    let mut plan = Plan::default();
+    for item in ours.pending {
+        let operation = &item.operation;
+        let id = operation.task();
+        let Some(their_task) = theirs.get(&id) else { continue };
+        let base = ours.base_images.get(&id).and_then(Option::as_ref);
+        match operation {
+            Operation::Create { .. } => {}
+            Operation::Delete { .. } => plan.pending.push(operation.clone()),
+            Operation::Update { property, value, timestamp, .. } => {
+                let their_value = their_task.properties.get(property);
+                let base_value = base.and_then(|task| task.properties.get(property));
+                let changed_there = base.is_none() || their_value != base_value;
+                if !changed_there || *timestamp > changed_at(their_task) {
+                    plan.pending.push(operation.clone());
+                } else if their_value != value.as_ref() {
+                    plan.lost.push(Lost {
+                        task: id,
+                        property: Some(property.clone()),
+                        value: value.clone(),
+                        here: true,
+                    });
+                }
+            }
+        }
+    }
+    for (id, task) in ours.state {
+        if theirs.contains_key(id) {
+            continue;
+        }
+        let is_ours_alone = matches!(ours.base_images.get(id), Some(None));
+        if !is_ours_alone && task.status() == Status::Deleted {
+            // Deleted here too and gone there: it has expired.
+            continue;
+        }
+        plan.pending.extend(creation(*id, task, &Task::default()));
+        if !is_ours_alone {
+            plan.kept.push(*id);
+        }
+    }
+    plan
+}
+
+/// When a task was last changed, as it says itself. Old programs may leave `modified` out.
+fn changed_at(task: &Task) -> Timestamp {
+    Timestamp::from_seconds(task.seconds("modified").unwrap_or(0))
+}
+
+/// The operations that make a task: Create, then one Update per property that differs from `from`.
+/// Their time is the task's own `modified`: no clock is asked, and a later edit stays later.
+pub fn creation(id: TaskId, task: &Task, from: &Task) -> Vec<Operation> {
+    let timestamp = changed_at(task);
+    std::iter::once(Operation::Create { uuid: id })
+        .chain(updates(id, from, task, timestamp))
+        .collect()
+}
+
+/// The updates that turn the properties of `from` into those of `to`.
+pub fn updates(id: TaskId, from: &Task, to: &Task, timestamp: Timestamp) -> Vec<Operation> {
+    let update = |property: &Text, value: Option<&Text>| Operation::Update {
+        uuid: id,
+        property: property.clone(),
+        value: value.cloned(),
+        timestamp,
+    };
+    let set = to
+        .properties
+        .iter()
+        .filter(|(property, value)| from.properties.get(*property) != Some(*value));
+    let removed = from.properties.keys().filter(|property| !to.properties.contains_key(*property));
+    set.map(|(property, value)| update(property, Some(value)))
+        .chain(removed.map(|property| update(property, None)))
+        .collect()
+}
+
+/// The operations that turn one set of tasks into another.
+pub fn difference(from: &TaskSet, to: &TaskSet) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (id, task) in to {
+        match from.get(id) {
+            Some(before) => operations.extend(updates(*id, before, task, changed_at(task))),
+            None => operations.extend(creation(*id, task, &Task::default())),
+        }
+    }
+    let gone = from.keys().filter(|id| !to.contains_key(*id));
+    operations.extend(gone.map(|id| Operation::Delete { uuid: *id }));
+    operations
+}
+
+fn count_differing(ours: &TaskSet, theirs: &TaskSet) -> u64 {
+    let changed = ours.iter().filter(|(id, task)| theirs.get(*id) != Some(*task)).count();
+    let absent = theirs.keys().filter(|id| !ours.contains_key(*id)).count();
+    (changed + absent) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebase::OperationId;
+
+    fn id(n: u8) -> TaskId {
+        TaskId::from_bytes([n; 16])
+    }
+
+    fn task(description: &str, modified: i64) -> Task {
+        Task::from_iter([("description", description), ("modified", &modified.to_string())])
+    }
+
+    fn edit(n: u8, value: &str, at: i64) -> Pending {
+        Pending {
+            id: OperationId(i64::from(n)),
+            starts_command: true,
+            operation: Operation::Update {
+                uuid: id(n),
+                property: "description".into(),
+                value: Some(value.into()),
+                timestamp: Timestamp::from_seconds(at),
+            },
+        }
+    }
+
+    fn run(
+        state: &TaskSet,
+        bases: &[(TaskId, Option<Task>)],
+        pending: &[Pending],
+        theirs: &TaskSet,
+        passed: bool,
+        consent: Consent,
+    ) -> Result<Plan, Question> {
+        let base_images = bases.iter().cloned().collect();
+        let ours = Ours { state, base_images: &base_images, pending, had_passed_end: passed };
+        plan(&ours, theirs, VersionId::NIL, consent)
+    }
+
+    #[test]
+    fn trimmed_history_keeps_the_newer_edit_and_tells_the_loser() {
+        let state = TaskSet::from([
+            (id(1), task("ours", 50)),
+            (id(2), task("ours", 50)),
+            (id(3), task("ours", 9)),
+        ]);
+        let bases = [
+            (id(1), Some(task("base", 1))),
+            (id(2), Some(task("base", 1))),
+            (id(3), Some(task("base", 1))),
+        ];
+        let theirs = TaskSet::from([
+            (id(1), task("theirs", 40)),
+            (id(2), task("theirs", 60)),
+            (id(3), task("base", 70)),
+        ]);
+        let pending = [edit(1, "ours", 50), edit(2, "ours", 50), edit(3, "ours", 9)];
+        let plan = run(&state, &bases, &pending, &theirs, false, Consent::default()).unwrap();
+        let kept: Vec<_> = plan.pending.iter().map(Operation::task).collect();
+        assert_eq!(kept, [id(1), id(3)], "newer than theirs, and untouched there");
+        assert_eq!(plan.lost.len(), 1);
+        assert_eq!(plan.lost[0].task, id(2));
+    }
+
+    #[test]
+    fn a_task_that_would_vanish_undeleted_is_kept_and_told() {
+        let mut expired = task("deleted long ago", 1);
+        expired.set("status", Some("deleted"));
+        let state = TaskSet::from([
+            (id(1), task("both", 1)),
+            (id(2), task("only here", 1)),
+            (id(3), expired),
+        ]);
+        let theirs = TaskSet::from([(id(1), task("both", 1))]);
+        let plan = run(&state, &[], &[], &theirs, false, Consent::default()).unwrap();
+        assert_eq!(plan.kept, [id(2)]);
+        let mut result = theirs.clone();
+        for operation in &plan.pending {
+            operation.apply_to_set(&mut result);
+        }
+        assert_eq!(result.get(&id(2)), state.get(&id(2)));
+        assert!(!result.contains_key(&id(3)));
+    }
+
+    #[test]
+    fn a_server_that_went_back_gets_the_difference_only_with_consent() {
+        let state = TaskSet::from([(id(1), task("new", 5)), (id(2), task("added", 5))]);
+        let theirs = TaskSet::from([(id(1), task("old", 1)), (id(3), task("deleted since", 1))]);
+        let question = run(&state, &[], &[], &theirs, true, Consent::default()).unwrap_err();
+        assert_eq!(
+            question,
+            Question::ServerWentBack { version: VersionId::NIL, tasks_differing: 3 }
+        );
+        let consent = Consent { upload_difference: true, ..Consent::default() };
+        let plan = run(&state, &[], &[], &theirs, true, consent).unwrap();
+        let mut result = theirs;
+        for operation in &plan.pending {
+            operation.apply_to_set(&mut result);
+        }
+        assert_eq!(result, state);
+    }
+
+    #[test]
+    fn a_foreign_history_stops() {
+        let state = TaskSet::from([(id(1), task("ours", 5))]);
+        let theirs = TaskSet::from([(id(2), task("theirs", 5))]);
+        assert!(matches!(
+            run(&state, &[], &[], &theirs, false, Consent::default()),
+            Err(Question::ForeignHistory { tasks_here: 1, tasks_there: 1 })
+        ));
+    }
+}

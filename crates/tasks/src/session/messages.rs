@@ -1,0 +1,554 @@
+//! What a session asks for, what it is told, and what it has to report.
+
+use std::sync::Arc;
+
+use tandem_core::{TaskId, VersionId};
+
+use crate::model::{TaskSet, Text};
+use crate::operation::Operation;
+use crate::rebase::{OperationId, Pending};
+use crate::segment::SegmentDigest;
+
+/// What the session asks of the server (`protocols/taskchampion.md` section 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// The newest snapshot, if there is one.
+    GetSnapshot,
+    /// The version that follows `parent`.
+    GetChildVersion {
+        /// The version before.
+        parent: VersionId,
+    },
+    /// Add a version after `parent`. The transport sends it once and never repeats it by itself.
+    AddVersion {
+        /// The version before.
+        parent: VersionId,
+        /// The plain segment; sealing belongs to the transport.
+        segment: Vec<u8>,
+    },
+    /// Store a snapshot of the base at `version`; the shell reads it from the replica.
+    AddSnapshot {
+        /// The version that it shows.
+        version: VersionId,
+    },
+    /// Remove these versions, which a racing program left off the chain, from a directory.
+    /// Safe to repeat.
+    RemoveOrphans {
+        /// The versions.
+        versions: Vec<VersionId>,
+    },
+    /// Say whether the stored proof shows that our key has opened something of this remote.
+    /// Answered without the network.
+    CheckProof,
+}
+
+/// How much the server wants a snapshot (section 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Urgency {
+    /// Not at all.
+    #[default]
+    None,
+    /// When it costs little.
+    Low,
+    /// In any case.
+    High,
+}
+
+/// What the server answered. Every one of these is a normal outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// To GetSnapshot: the version and the opened body (zlib), or none.
+    Snapshot(Option<(VersionId, Vec<u8>)>),
+    /// To GetChildVersion.
+    Child(Child),
+    /// To AddVersion.
+    Added(Added),
+    /// To AddSnapshot: taken, or silently ignored; the protocol does not tell.
+    SnapshotAdded,
+    /// To RemoveOrphans.
+    OrphansRemoved,
+    /// To CheckProof.
+    Proof(Proof),
+}
+
+/// Answers to GetChildVersion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Child {
+    /// There is one.
+    Version {
+        /// Its id.
+        version: VersionId,
+        /// Its parent, as the server states it.
+        parent: VersionId,
+        /// The opened segment.
+        segment: Vec<u8>,
+    },
+    /// None: the parent is the latest version, in the words of the protocol.
+    UpToDate,
+    /// None: the server does not know this client.
+    NoSuchClient,
+    /// A 404 in words that are not the protocol's: perhaps no task server at all.
+    StrangeNotFound,
+    /// There was one, and it has been deleted; or the parent was never on this chain.
+    Gone,
+    /// The parent is there but not on the way to the latest version: a program that raced with us
+    /// in a local directory left it off the chain (protocol page section 20, defect 8).
+    Orphaned(Orphaned),
+}
+
+/// The versions between the chain and an orphaned base.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Orphaned {
+    /// The last version that the orphaned branch and the chain share.
+    pub fork: VersionId,
+    /// The orphaned versions from the fork to the base, oldest first, with their plain segments.
+    pub orphans: Vec<(VersionId, Vec<u8>)>,
+    /// The tasks that those segments touch, as they are at the fork, by replay of the chain.
+    pub tasks_at_fork: TaskSet,
+}
+
+/// Answers to AddVersion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// Taken as this version.
+    Accepted {
+        /// The new version.
+        version: VersionId,
+        /// How much the server wants a snapshot of it.
+        urgency: Urgency,
+    },
+    /// Refused, because `latest` is not the stated parent.
+    Conflict {
+        /// The server's latest version.
+        latest: VersionId,
+    },
+}
+
+/// What is known of our key and this remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The transport does not seal.
+    NotNeeded,
+    /// The key has opened something of this remote.
+    Proved,
+    /// It has not, as far as is known.
+    Unproved,
+}
+
+/// Why there is no valid answer. Matchable; the words for people are the shell's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nobody answers there, or the line broke.
+    #[error("the server cannot be reached: {what}")]
+    Unreachable {
+        /// What the system said.
+        what: String,
+    },
+    /// No answer in time.
+    #[error("the server did not answer in time: {what}")]
+    TimedOut {
+        /// Which wait ended.
+        what: String,
+    },
+    /// The connection could not be made safe.
+    #[error("the connection could not be made safe: {what}")]
+    Tls {
+        /// What is wrong with the certificate or the handshake.
+        what: String,
+    },
+    /// The server knows us not, or forbids us (401, 403).
+    #[error("the server does not allow this client")]
+    Forbidden,
+    /// The server refuses to make a history for this client id (404 to AddVersion).
+    #[error("the server does not know this client and makes no new ones")]
+    ClientUnknown,
+    /// The server said that it has a problem (5xx).
+    #[error("the server has a problem (status {status})")]
+    ServerError {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer is not the protocol's.
+    #[error("that is not a task server's answer: {what}")]
+    NotTheProtocol {
+        /// What was wrong with it.
+        what: String,
+    },
+    /// An answer or a request is larger than we or the server take.
+    #[error("{what} is larger than the limit of {bytes_max} bytes")]
+    TooLarge {
+        /// What it was.
+        what: String,
+        /// The limit, in bytes.
+        bytes_max: u64,
+    },
+    /// A version or snapshot could not be opened with our key.
+    #[error("version {version} was sealed with a different secret")]
+    WrongSecret {
+        /// The version it is bound to.
+        version: VersionId,
+    },
+    /// A version opens to something that is no history segment or snapshot.
+    #[error("version {version} cannot be read: {what}")]
+    Malformed {
+        /// The version.
+        version: VersionId,
+        /// What is wrong.
+        what: String,
+    },
+    /// A version holds an operation of a kind that only a later program knows.
+    #[error("version {version} holds an operation of the unknown kind `{kind}`")]
+    FutureKind {
+        /// The version.
+        version: VersionId,
+        /// The kind.
+        kind: String,
+    },
+    /// The server refuses our version and offers none in its place.
+    #[error("the server's history does not fit together after version {latest}")]
+    OutOfSync {
+        /// The latest version that the server named.
+        latest: VersionId,
+    },
+    /// The server has versions, but neither the first one nor a snapshot.
+    #[error("the server's history has no beginning and no snapshot")]
+    HistoryMissing,
+    /// The directory that held the history is empty or not there.
+    #[error("the history is not where it was: {what}")]
+    DirectoryMissing {
+        /// What is missing.
+        what: String,
+    },
+    /// The directory's file could not be used.
+    #[error("the local history cannot be used: {what}")]
+    Directory {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Something that only a person can decide. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// This replica and the remote hold two separate lists. Join them (`--join`)?
+    TwoLists {
+        /// Tasks here.
+        tasks_here: u64,
+    },
+    /// An empty replica found no history at this server before. Begin one (`--new-history`)?
+    NewHistory,
+    /// The server has gone back to a version that we had passed. Upload the difference
+    /// (`--upload-difference`)?
+    ServerWentBack {
+        /// The version at which the server stands.
+        version: VersionId,
+        /// Tasks that differ.
+        tasks_differing: u64,
+    },
+    /// The server's history has no task in common with ours (case c of the design).
+    ForeignHistory {
+        /// Tasks here.
+        tasks_here: u64,
+        /// Tasks there.
+        tasks_there: u64,
+    },
+}
+
+/// What a person has said yes to beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Consent {
+    /// Two lists may be joined.
+    pub join: bool,
+    /// A new history may begin at a server where none was found.
+    pub new_history: bool,
+    /// The difference to a server that went back may be uploaded.
+    pub upload_difference: bool,
+}
+
+/// The pending operations and what they stand on, as the replica holds them now.
+#[derive(Debug, Default)]
+pub struct Tail {
+    /// The base version.
+    pub base: VersionId,
+    /// Its parent, where it is known (to prove a secret against the base version itself).
+    pub base_parent: Option<VersionId>,
+    /// The pending operations in order, without undo points.
+    pub pending: Vec<Pending>,
+    /// The highest id among pending operations, undo points included.
+    pub last: Option<OperationId>,
+    /// The number of pending operations, undo points included.
+    pub count: u64,
+    /// The segment that may or may not have reached this remote.
+    pub in_flight: Option<InFlight>,
+    /// Orphaned versions whose rows are still to be removed from the directory.
+    pub orphans: Vec<VersionId>,
+}
+
+/// A segment that was made durable before it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// The version that it was to follow.
+    pub parent: VersionId,
+    /// The plain segment.
+    pub segment: Vec<u8>,
+    /// Its operations, as id ranges.
+    pub ranges: Vec<(OperationId, OperationId)>,
+}
+
+impl InFlight {
+    /// The digest by which the segment is known again.
+    pub fn digest(&self) -> SegmentDigest {
+        SegmentDigest::of(&self.segment)
+    }
+}
+
+/// How the replica and the remote know each other when a session starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// The base belongs to this remote, or the replica has never met any.
+    Ours,
+    /// The base belongs to another remote. `last_base` is where we stood on this one, if we have
+    /// met it before.
+    Other {
+        /// Our last base on this remote.
+        last_base: Option<VersionId>,
+    },
+}
+
+/// Everything a session must know at its start.
+#[derive(Debug)]
+pub struct Start {
+    /// The pending operations and the base.
+    pub tail: Tail,
+    /// How the two know each other.
+    pub relation: Relation,
+    /// Number of tasks in the replica.
+    pub tasks: u64,
+    /// The remote has answered before in a way that only a task server does.
+    pub answered: bool,
+    /// An empty replica has found no history there before.
+    pub needs_new_history: bool,
+    /// The whole state is pending because two lists are being joined with consent.
+    pub joining: bool,
+    /// True if a history may begin at this remote without asking (a local directory).
+    pub is_directory: bool,
+    /// The snapshot that is still to be made.
+    pub wanted_snapshot: Option<VersionId>,
+    /// Make snapshots only when the urgency is high.
+    pub avoid_snapshots: bool,
+    /// What a person has agreed to.
+    pub consent: Consent,
+    /// Bytes of operations in one version; [`SEGMENT_OPERATIONS_BYTES_MAX`] but for tests.
+    ///
+    /// [`SEGMENT_OPERATIONS_BYTES_MAX`]: tandem_core::limits::SEGMENT_OPERATIONS_BYTES_MAX
+    pub segment_bytes_max: usize,
+    /// Bytes of pulled segments committed together;
+    /// [`PULL_GROUP_BYTES_MAX`](tandem_core::limits::PULL_GROUP_BYTES_MAX) but for tests.
+    pub group_bytes_max: usize,
+}
+
+/// A version to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledVersion {
+    /// Its id.
+    pub version: VersionId,
+    /// Its parent.
+    pub parent: VersionId,
+    /// Its operations, as they came.
+    pub operations: Vec<Operation>,
+}
+
+/// An edit that lost against another, as the rebase saw it. The replica fills in what it knows of
+/// base and outcome when it commits, and drops it if nothing was lost after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The task.
+    pub task: TaskId,
+    /// The property; none when a deletion took the whole task here.
+    pub property: Option<Text>,
+    /// The value that lost; none if the loser was a removal or the whole task.
+    pub value: Option<Text>,
+    /// True if the loser was made on this replica.
+    pub here: bool,
+}
+
+/// A version of ours that the server has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedVersion {
+    /// Its id.
+    pub version: VersionId,
+    /// Its parent.
+    pub parent: VersionId,
+    /// The operations in it. What it said is in the replica, as the segment in flight.
+    pub ranges: Vec<(OperationId, OperationId)>,
+    /// Tasks that have operations in it and more pending ones after it, as far as the session
+    /// knows: those after the batch's `last` are the replica's to find.
+    pub straddling: Vec<TaskId>,
+    /// The server wants a snapshot at this version and we are going to make it.
+    pub wants_snapshot: bool,
+}
+
+/// One local transaction that moves the replica forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The base version that the session believes in.
+    pub base: VersionId,
+    /// The last pending operation that it knows.
+    pub last: Option<OperationId>,
+    /// The number of pending operations that it knows, undo points included.
+    pub count: u64,
+    /// What to do.
+    pub change: Change,
+}
+
+/// What a [`Batch`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The base becomes nil and belongs to this remote; the whole state becomes pending. Answered
+    /// with `Moved`.
+    Restart,
+    /// All tasks come from a snapshot; pending operations stay on top.
+    LoadSnapshot {
+        /// The version that it shows.
+        version: VersionId,
+        /// The opened body (zlib).
+        body: Vec<u8>,
+        /// Pending operations that have nothing left to do.
+        dropped: Vec<OperationId>,
+        /// Edits that lost.
+        lost: Vec<Lost>,
+    },
+    /// Pulled versions are applied.
+    Pull {
+        /// The versions, in chain order, beginning at the base.
+        versions: Vec<Arc<PulledVersion>>,
+        /// Pending operations that have nothing left to do.
+        dropped: Vec<OperationId>,
+        /// Edits that lost.
+        lost: Vec<Lost>,
+        /// A bulk first load: log no more than pruning would keep.
+        is_bulk: bool,
+    },
+    /// A pushed version has been accepted, or the next one is about to be sent, or both.
+    Push {
+        /// What was accepted.
+        accepted: Option<AcceptedVersion>,
+        /// What is to be made durable before it is sent.
+        next: Option<InFlight>,
+    },
+    /// The base goes back to the fork and what the orphaned versions did becomes pending again.
+    Unorphan {
+        /// The last version on the chain that we share.
+        fork: VersionId,
+        /// The orphaned versions, oldest first.
+        orphans: Vec<PulledVersion>,
+        /// The tasks they touch, as they are at the fork.
+        tasks_at_fork: TaskSet,
+    },
+    /// The history behind our base is gone: take the server's present and keep what is ours.
+    Reinitialise {
+        /// The end of the server's chain.
+        end: VersionId,
+        /// All tasks at that version.
+        theirs: TaskSet,
+        /// The versions that were walked, oldest first, with their parents.
+        walked: Vec<(VersionId, VersionId)>,
+        /// What a person has agreed to.
+        consent: Consent,
+    },
+    /// Something to remember about the remote.
+    Note {
+        /// An empty replica found no history there.
+        needs_new_history: bool,
+        /// The wanted snapshot has been offered.
+        snapshot_done: bool,
+        /// The orphaned versions have been removed from the directory.
+        orphans_removed: bool,
+    },
+}
+
+/// What the session wants next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Ask the server; answer with `Answer`, `Unknown` or `Refused`.
+    Ask(Request),
+    /// Commit locally; answer with `Committed`, `Moved` or `Asked`.
+    Commit(Box<Batch>),
+    /// The session has ended.
+    Done(Box<SyncReport>),
+}
+
+/// What the session is told.
+#[derive(Debug)]
+pub enum Event {
+    /// Begin.
+    Start,
+    /// A valid answer.
+    Answer(Response),
+    /// No valid answer; the other side may have done what was asked.
+    Unknown(Failure),
+    /// No success, and certainly nothing was done.
+    Refused(Failure),
+    /// The batch is durable. `last` and `count` are the pending operations' mark after it.
+    Committed {
+        /// The highest id among pending operations.
+        last: Option<OperationId>,
+        /// Their number, undo points included.
+        count: u64,
+    },
+    /// Another process has changed the replica since we looked: this is how it stands now. What of
+    /// the batch was done can be told from the base.
+    Moved(Tail),
+    /// The batch needs a person's decision; nothing was done.
+    Asked(Question),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum End {
+    /// Replica and server agree on everything this session knew of.
+    #[default]
+    InStep,
+    /// The empty replica found no history: a new list, or a typo?
+    NoHistory,
+    /// A person has to decide.
+    Question(Question),
+    /// It could not go on. What was committed stays; the rest waits.
+    Failed(Failure),
+}
+
+/// What a session did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SyncReport {
+    /// How it ended.
+    pub end: End,
+    /// Versions pushed.
+    pub versions_up: u64,
+    /// Operations pushed.
+    pub operations_up: u64,
+    /// Of these, changes that a person made (not the `modified` stamp that goes with them).
+    pub changes_up: u64,
+    /// Versions pulled.
+    pub versions_down: u64,
+    /// Operations pulled.
+    pub operations_down: u64,
+    /// Of these, changes that a person made.
+    pub changes_down: u64,
+    /// Tasks that pulled operations were about, counted up to a limit per commit group.
+    pub tasks_down: u64,
+    /// The snapshot that was loaded.
+    pub snapshot_loaded: Option<VersionId>,
+    /// The snapshot that was made.
+    pub snapshot_made: Option<VersionId>,
+    /// Why a wanted snapshot was not made; it will be tried again.
+    pub snapshot_failure: Option<Failure>,
+    /// The session began again from the server's present because the history behind it was gone.
+    pub reinitialised: bool,
+    /// The whole state was made pending for a remote never met, or met long ago.
+    pub restarted: bool,
+    /// The server did not know this client although we have synced with it before.
+    pub client_was_forgotten: bool,
+    /// Requests made.
+    pub requests: u64,
+}

@@ -1,0 +1,1 @@
+//! Sessions over a scripted server.

@@ -1,0 +1,304 @@
+//! The grammar of a line: `ta [filter] command [modification]`.
+//!
+//! The command is the first word that names one, in full or shortened; what stands before it is
+//! the filter. What follows it depends on the command: a modification, more filter, or arguments
+//! of its own that only the binary reads. This is the room in which the grammar grows: new words
+//! of the filter live in [`crate::filter`], of the modification in [`crate::modification`], and
+//! neither touches this file.
+
+use crate::WordsError;
+use crate::filter::is_id_word;
+use crate::text::shown;
+
+/// Letters that a shortened command needs at least.
+const ABBREVIATION_CHARS_MIN: usize = 3;
+
+/// A command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "`Command::summary` says what each one does")]
+pub enum Command {
+    Add,
+    Modify,
+    Annotate,
+    Start,
+    Stop,
+    Done,
+    Delete,
+    Undo,
+    Info,
+    List,
+    Next,
+    History,
+    Conflicts,
+    Export,
+    Import,
+    Gc,
+    Sync,
+    Status,
+    Verify,
+    Config,
+    Version,
+    Help,
+    Demo,
+}
+
+/// What the words around a command are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing before, a modification after: `add`.
+    New,
+    /// A filter before (needed), a modification after: `modify`, `done`, …
+    Change,
+    /// A filter before or after (needed), flags after: `info`, `history`.
+    Chosen,
+    /// A filter before or after (or none), flags after: `list`, `next`, `export`.
+    Report,
+    /// Nothing before, arguments of its own after: `sync`, `config`, …
+    Own,
+}
+
+struct Entry {
+    command: Command,
+    /// The name, then other words for it.
+    names: &'static [&'static str],
+    shape: Shape,
+    /// Whether three letters are enough. Not for commands that act on everything at once: a word
+    /// of a search that happens to begin one must not set it off.
+    can_shorten: bool,
+    usage: &'static str,
+    summary: &'static str,
+}
+
+macro_rules! entries {
+    ($($command:ident $names:expr, $shape:ident, $can_shorten:literal, $usage:literal, $summary:literal;)*) => {
+        &[$(Entry {
+            command: Command::$command,
+            names: &$names,
+            shape: Shape::$shape,
+            can_shorten: $can_shorten,
+            usage: $usage,
+            summary: $summary,
+        }),*]
+    };
+}
+
+/// In the order in which help lists them.
+const ENTRIES: &[Entry] = entries! {
+    Add ["add"], New, true, "add WORDS", "add a task";
+    Modify ["modify"], Change, true, "FILTER modify CHANGES", "change tasks";
+    Annotate ["annotate"], Change, true, "FILTER annotate TEXT", "add a note to tasks";
+    Start ["start"], Change, true, "FILTER start [CHANGES]", "mark tasks as being worked on";
+    Stop ["stop"], Change, true, "FILTER stop [CHANGES]", "mark them as not being worked on";
+    Done ["done"], Change, true, "FILTER done [CHANGES]", "mark tasks as completed";
+    Delete ["delete"], Change, true, "FILTER delete [CHANGES]", "mark tasks as deleted";
+    Undo ["undo"], Own, false, "undo", "take back the last command";
+    Next ["next"], Report, true, "[FILTER] next", "show what is most urgent (what a bare `ta` does)";
+    List ["list", "ls"], Report, true, "[FILTER] list", "show tasks by number";
+    Info ["info", "information"], Chosen, true, "FILTER info", "show all about tasks";
+    History ["history"], Chosen, true, "FILTER history", "show who changed what, when";
+    Conflicts ["conflicts"], Own, true, "conflicts list|show|restore", "show and restore edits that lost";
+    Export ["export"], Report, true, "[FILTER] export", "write tasks as Taskwarrior JSON";
+    Import ["import"], Own, false, "import [FILE|FOLDER]", "read Taskwarrior JSON or a TaskChampion replica";
+    Sync ["sync", "synchronize"], Own, false, "sync", "exchange changes with the server or folder";
+    Status ["status"], Own, true, "status", "show where this replica stands";
+    Verify ["verify"], Own, true, "verify", "check this replica against the server";
+    Gc ["gc"], Own, false, "gc", "renumber tasks and remove what has expired";
+    Config ["config"], Own, true, "config set|get|unset|list|path", "show and change settings";
+    Demo ["demo"], Own, false, "demo", "see two replicas stay in step";
+    Version ["version", "--version", "-V"], Own, true, "version", "show the version";
+    Help ["help", "--help", "-h"], Own, true, "help [COMMAND]", "show this, or more about a command";
+};
+
+impl Command {
+    /// All commands, in the order in which help lists them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ENTRIES.iter().map(|entry| entry.command)
+    }
+
+    /// The name, as typed in full.
+    pub fn name(self) -> &'static str {
+        self.entry().names[0]
+    }
+
+    /// How the line looks, without `ta`.
+    pub fn usage(self) -> &'static str {
+        self.entry().usage
+    }
+
+    /// What it does, in a few words.
+    pub fn summary(self) -> &'static str {
+        self.entry().summary
+    }
+
+    /// What the words around it are.
+    pub fn shape(self) -> Shape {
+        self.entry().shape
+    }
+
+    /// Finds the command that a word names, in full or shortened to three letters or more.
+    ///
+    /// # Errors
+    /// [`WordsError::AmbiguousCommand`] if it shortens several.
+    pub fn find(word: &str) -> Result<Option<Self>, WordsError> {
+        if let Some(entry) = ENTRIES.iter().find(|entry| entry.names.contains(&word)) {
+            return Ok(Some(entry.command));
+        }
+        if word.len() < ABBREVIATION_CHARS_MIN {
+            return Ok(None);
+        }
+        let fits = |entry: &&Entry| {
+            entry.can_shorten
+                && entry.names.iter().any(|name| !name.starts_with('-') && name.starts_with(word))
+        };
+        let fitting: Vec<&Entry> = ENTRIES.iter().filter(fits).collect();
+        match fitting[..] {
+            [] => Ok(None),
+            [entry] => Ok(Some(entry.command)),
+            _ => Err(WordsError::AmbiguousCommand {
+                word: shown(word),
+                candidates: fitting.iter().map(|entry| entry.names[0]).collect(),
+            }),
+        }
+    }
+
+    /// The command that a mistyped word was probably meant to be (`dnoe`, `lsit`, `modfy`), for a
+    /// hint when a search finds nothing. Never acted upon.
+    pub fn nearest(word: &str) -> Option<Self> {
+        let near = |entry: &&Entry| {
+            let name = entry.names[0];
+            name.len() >= 4 && word.len() >= 3 && is_one_slip_away(word.as_bytes(), name.as_bytes())
+        };
+        ENTRIES.iter().find(near).map(|entry| entry.command)
+    }
+
+    fn entry(self) -> &'static Entry {
+        let entry = ENTRIES.iter().find(|entry| entry.command == self);
+        entry.expect("every command has an entry, as a test shows")
+    }
+}
+
+/// True if one letter is wrong, missing or too much, or two neighbours are swapped.
+fn is_one_slip_away(left: &[u8], right: &[u8]) -> bool {
+    let same_start = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let (left, right) = (&left[same_start..], &right[same_start..]);
+    match (left, right) {
+        ([a, b, left @ ..], [c, d, right @ ..]) if a == d && b == c && left == right => true,
+        ([_, left @ ..], [_, right @ ..]) if left == right => true,
+        ([_, left @ ..], right) if left == right => true,
+        (left, [_, right @ ..]) if left == right => true,
+        _ => false,
+    }
+}
+
+/// A line, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What to do.
+    pub command: Command,
+    /// The words that say which tasks, for [`crate::Filter::parse`].
+    pub filter: Vec<String>,
+    /// The rest, as typed: a modification for [`crate::Modification::parse`], or the command's own
+    /// arguments and flags.
+    pub rest: Vec<String>,
+}
+
+/// Takes a line apart. `words` are those after `ta`, without flags that belong to the program as
+/// a whole (`--config FILE`), which the binary takes out first.
+///
+/// No command at all means `next`, or `info` for a single id; no words at all mean `next`. After
+/// `--` no word is a command, a flag, a tag or an attribute; the `--` itself is kept, for the
+/// filter and the modification to see. Flags (`--json`) after a command that takes a filter are
+/// put into [`Line::rest`].
+///
+/// # Errors
+/// [`WordsError::AmbiguousCommand`], [`WordsError::FilterNeeded`], [`WordsError::IdsAfterCommand`],
+/// [`WordsError::FilterNotAllowed`], [`WordsError::FlagBeforeCommand`].
+pub fn parse(words: &[String]) -> Result<Line, WordsError> {
+    let mut found = None;
+    for (index, word) in words.iter().enumerate() {
+        if word == "--" {
+            break;
+        }
+        if let Some(command) = Command::find(word)? {
+            found = Some((command, index));
+            break;
+        }
+    }
+    let Some((command, index)) = found else { return Ok(bare(words)) };
+    let (before, after) = (&words[..index], &words[index + 1..]);
+    let name = command.name();
+    if let Some(flag) = before.iter().find(|word| is_flag(word)) {
+        return Err(WordsError::FlagBeforeCommand { command: name, flag: shown(flag) });
+    }
+    let line = match command.shape() {
+        Shape::New | Shape::Own => {
+            if let Some(word) = before.first() {
+                return Err(WordsError::FilterNotAllowed { command: name, word: shown(word) });
+            }
+            Line { command, filter: vec![], rest: after.to_vec() }
+        }
+        Shape::Change => Line { command, filter: before.to_vec(), rest: after.to_vec() },
+        Shape::Chosen | Shape::Report => {
+            let (mut filter, rest) = split_flags(after);
+            filter.splice(..0, before.iter().cloned());
+            Line { command, filter, rest }
+        }
+    };
+    if line.filter.is_empty() && matches!(command.shape(), Shape::Change | Shape::Chosen) {
+        return Err(WordsError::FilterNeeded { command: name, suggestion: reorder(name, after) });
+    }
+    // `3 done 4` would complete task 3 and rename it "4": surely not what was meant.
+    let has_little_text =
+        matches!(command, Command::Start | Command::Stop | Command::Done | Command::Delete);
+    if let Some(word) = line.rest.first()
+        && has_little_text
+        && line.rest.iter().all(|word| is_id_word(word))
+    {
+        return Err(WordsError::IdsAfterCommand { command: name, word: shown(word) });
+    }
+    Ok(line)
+}
+
+/// A line without a command.
+fn bare(words: &[String]) -> Line {
+    let (filter, rest) = split_flags(words);
+    let is_one_task = |word: &String| is_id_word(word) && !word.contains(',') && !is_range(word);
+    let command = match &filter[..] {
+        [word] if is_one_task(word) => Command::Info,
+        _ => Command::Next,
+    };
+    Line { command, filter, rest }
+}
+
+fn is_range(word: &str) -> bool {
+    word.split_once('-').is_some_and(|(from, _)| from.len() < 8)
+}
+
+fn is_flag(word: &str) -> bool {
+    word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// Separates filter words from `--flags`, up to a `--`, after which all are filter words.
+fn split_flags(words: &[String]) -> (Vec<String>, Vec<String>) {
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let (flags, mut filter): (Vec<_>, Vec<_>) =
+        words[..end].iter().cloned().partition(|word| is_flag(word));
+    filter.extend_from_slice(&words[end..]);
+    (filter, flags)
+}
+
+/// `done 3 4` was probably meant to be `3 4 done`.
+fn reorder(command: &str, after: &[String]) -> Option<String> {
+    let count = after.iter().take_while(|word| is_id_word(word)).count();
+    let (ids, rest) = after.split_at(count);
+    let line: Vec<&str> = ids
+        .iter()
+        .map(String::as_str)
+        .chain([command])
+        .chain(rest.iter().map(String::as_str))
+        .collect();
+    (count > 0).then(|| shown(&line.join(" ")))
+}
+
+#[cfg(test)]
+mod tests;

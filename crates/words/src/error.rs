@@ -1,0 +1,239 @@
+//! Why words were not understood, and what to type instead.
+
+use tandem_core::TaskId;
+
+use crate::dates::DateError;
+
+/// Finds the task that a number or a uuid (or its prefix) names.
+///
+/// The text is one id as typed: `3`, `56e0be07`, a whole uuid. An unknown one is answered with
+/// [`WordsError::UnknownTask`], a prefix of several with [`WordsError::AmbiguousTask`].
+pub type Resolve<'a> = dyn Fn(&str) -> Result<TaskId, WordsError> + 'a;
+
+/// Why a line of words was not understood.
+///
+/// `Display` says what is wrong with which word; [`WordsError::hint`] says what to do. Words in it
+/// are shown as [`crate::text::escape`] shows them, cut at 60 characters. Every one is a person's
+/// to fix, none is worth retrying: exit code 2 (wrong usage).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WordsError {
+    /// A shortened command that several commands begin with.
+    #[error("`{word}` could be any of {}", candidates.join(", "))]
+    AmbiguousCommand {
+        /// The word.
+        word: String,
+        /// The commands.
+        candidates: Vec<&'static str>,
+    },
+    /// A command that must be told which tasks it is for.
+    #[error("`{command}` needs to know which tasks")]
+    FilterNeeded {
+        /// The command.
+        command: &'static str,
+        /// The line that was probably meant, if the words after the command begin with ids.
+        suggestion: Option<String>,
+    },
+    /// Ids after a command where they would become the description.
+    #[error("`{word}` stands after `{command}`, where it would become the description")]
+    IdsAfterCommand {
+        /// The command.
+        command: &'static str,
+        /// The first id.
+        word: String,
+    },
+    /// Words before a command that is not about chosen tasks.
+    #[error("`{command}` is not about chosen tasks, but `{word}` stands before it")]
+    FilterNotAllowed {
+        /// The command.
+        command: &'static str,
+        /// The first word before it.
+        word: String,
+    },
+    /// A `--flag` before the command.
+    #[error("`{flag}` stands before the command `{command}`")]
+    FlagBeforeCommand {
+        /// The command.
+        command: &'static str,
+        /// The flag.
+        flag: String,
+    },
+    /// A shortened attribute that several attributes begin with.
+    #[error("`{word}` could be any of {}", candidates.join(", "))]
+    AmbiguousAttribute {
+        /// The word.
+        word: String,
+        /// The attributes.
+        candidates: Vec<&'static str>,
+    },
+    /// An attribute's date that is none.
+    #[error("`{word}` holds no date")]
+    Date {
+        /// The whole word.
+        word: String,
+        /// What is wrong with the part after the colon.
+        #[source]
+        source: DateError,
+    },
+    /// A value that the attribute cannot take.
+    #[error("`{word}` is not a value that `{attribute}` can have")]
+    Value {
+        /// The whole word.
+        word: String,
+        /// The attribute.
+        attribute: String,
+        /// What it can have, as it follows "use": `H, M, L or nothing`.
+        expected: &'static str,
+    },
+    /// An attribute that nobody sets by hand.
+    #[error("`{attribute}` cannot be set by hand, as `{word}` asks")]
+    ReadOnly {
+        /// The whole word.
+        word: String,
+        /// The attribute.
+        attribute: String,
+    },
+    /// An attribute that a filter cannot look at.
+    #[error("`{word}` asks for `{attribute}`, which filters cannot look at")]
+    NotFilterable {
+        /// The whole word.
+        word: String,
+        /// The attribute.
+        attribute: String,
+    },
+    /// The part after a dot, as in `due.befor:`.
+    #[error("`{word}` has a modifier that `{attribute}` does not know")]
+    Modifier {
+        /// The whole word.
+        word: String,
+        /// The attribute.
+        attribute: String,
+        /// The modifiers that there are.
+        known: &'static str,
+    },
+    /// A tag that cannot be stored.
+    #[error("`{word}` is not a tag that can be given: {reason}")]
+    Tag {
+        /// The whole word.
+        word: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A list of ids that cannot be read.
+    #[error("`{word}` is not a list of ids: {reason}")]
+    Ids {
+        /// The whole word.
+        word: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An id that no task has. Made by the caller's [`Resolve`].
+    #[error("there is no task `{word}`")]
+    UnknownTask {
+        /// The id as typed.
+        word: String,
+    },
+    /// A uuid prefix that several tasks have. Made by the caller's [`Resolve`].
+    #[error("`{word}` is the beginning of {count} task ids")]
+    AmbiguousTask {
+        /// The prefix as typed.
+        word: String,
+        /// How many tasks have it.
+        count: usize,
+    },
+    /// A task that would depend on itself. Made by the caller, who knows the task's id.
+    #[error("a task cannot depend on itself (`{word}`)")]
+    DependsOnItself {
+        /// The id as typed.
+        word: String,
+    },
+    /// A new task, or a changed one, would have no description.
+    #[error("a task needs a description")]
+    NoDescription,
+    /// Nothing after `annotate`.
+    #[error("an annotation needs some text")]
+    NoAnnotation,
+    /// Nothing after `modify`.
+    #[error("there is nothing to change")]
+    NoChange,
+}
+
+impl WordsError {
+    /// What to do about it: one or two plain sentences for the person who typed.
+    pub fn hint(&self) -> String {
+        const LITERAL: &str = "To make it part of the description, put `--` before it.";
+        match self {
+            Self::AmbiguousCommand { .. } => {
+                "Write the command in full. To search for the word, put `--` before it.".to_owned()
+            }
+            Self::FilterNeeded { command, suggestion: Some(line) } => {
+                format!(
+                    "Ids stand before the command: `ta {line}`. For every task: `ta all {command}`."
+                )
+            }
+            Self::FilterNeeded { command, suggestion: None } => format!(
+                "Say which before the command, for example `ta 3 {command}` or `ta +home {command}`. \
+                 For every task: `ta all {command}`."
+            ),
+            Self::IdsAfterCommand { .. } => format!("Put all ids before the command. {LITERAL}"),
+            Self::FilterNotAllowed { command, .. } => {
+                format!("Leave out what stands before: `ta {command} …`.")
+            }
+            Self::FlagBeforeCommand { command, flag } => {
+                format!("Flags of a command stand after it: `ta {command} {flag}`.")
+            }
+            Self::AmbiguousAttribute { .. } => format!("Write the attribute in full. {LITERAL}"),
+            Self::Date { source: DateError::MinutesOrMonths { .. }, .. } => {
+                format!("Write `min` for minutes or `mo` for months. {LITERAL}")
+            }
+            Self::Date { source: DateError::OutOfRange { .. }, .. } => {
+                format!("Use a date between the years 1 and 9999. {LITERAL}")
+            }
+            Self::Date { .. } => format!(
+                "Use a date such as 2026-11-20, 2026-11-20T10:00, tomorrow, friday, eom, 3d or \
+                 today+2weeks. {LITERAL}"
+            ),
+            Self::Value { expected, .. } => format!("Use {expected}. {LITERAL}"),
+            Self::ReadOnly { .. } => LITERAL.to_owned(),
+            Self::NotFilterable { .. } => {
+                "Leave it out. To search for the text, put `--` before it.".to_owned()
+            }
+            Self::Modifier { known, .. } => format!("There are {known}."),
+            Self::Tag { .. } => {
+                format!("A tag is one word that begins with a letter, for example +home. {LITERAL}")
+            }
+            Self::Ids { .. } => "Use numbers, ranges and uuids, for example 1,2,5-7.".to_owned(),
+            Self::UnknownTask { .. } => {
+                "`ta list` shows the numbers, `ta all list` also what is done or deleted."
+                    .to_owned()
+            }
+            Self::AmbiguousTask { .. } => "Type more of the uuid.".to_owned(),
+            Self::DependsOnItself { .. } => "Name another task.".to_owned(),
+            Self::NoDescription => {
+                "Say what is to be done, for example `ta add buy milk`.".to_owned()
+            }
+            Self::NoAnnotation => {
+                "Write it after the command: `ta 3 annotate called, no answer`.".to_owned()
+            }
+            Self::NoChange => {
+                "Say what, for example `ta 3 modify project:home due:friday +garden`.".to_owned()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_and_what_to_do() {
+        let error = WordsError::Value {
+            word: "pri:Q".into(),
+            attribute: "priority".into(),
+            expected: "H, M, L or nothing",
+        };
+        assert_eq!(error.to_string(), "`pri:Q` is not a value that `priority` can have");
+        assert!(error.hint().starts_with("Use H, M, L or nothing. "));
+    }
+}

@@ -1,0 +1,310 @@
+//! One word of a filter.
+
+use std::ops::Range;
+
+use tandem_core::TaskId;
+use tandem_tasks::{Status, Task, Text};
+
+use super::resolve_ids;
+use crate::attribute::{Kind, Named};
+use crate::dates::parse_date;
+use crate::error::Resolve;
+use crate::keys::{dependencies, stored_tags};
+use crate::tag::{Synthetic, begins_like_a_tag};
+use crate::text::shown;
+use crate::{Candidate, Context, WordsError};
+
+/// One condition; a task must fulfil all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Term {
+    /// The key `tag_<name>` is there, or not.
+    Tag { key: Text, wanted: bool },
+    /// The synthetic tag holds, or not.
+    Synthetic { tag: Synthetic, wanted: bool },
+    /// The status is this one, or not.
+    Status { status: Status, wanted: bool },
+    /// There is a tag, or none.
+    AnyTag { wanted: bool },
+    /// There is a dependency, or none.
+    AnyDependency { wanted: bool },
+    /// The task depends on this one.
+    DependsOn(TaskId),
+    /// A text property fulfils the test.
+    Text { property: Text, test: TextTest, wanted: bool },
+    /// A date property fulfils the test; one that holds no time fulfils none but [`DateTest::Any`].
+    Date { property: Text, test: DateTest, wanted: bool },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TextTest {
+    /// Has a value that is not empty.
+    Any,
+    Is(String),
+    /// Is this dotted name or lies below it.
+    Under(String),
+    /// Contains this text, which is in lower case, whatever the property's case.
+    Has(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DateTest {
+    /// Has a value that is not empty.
+    Any,
+    /// Lies in this range of seconds.
+    In(Range<i64>),
+    Before(i64),
+    After(i64),
+}
+
+/// What may stand between the dot and the colon, for the hint of an error.
+const TEXT_MODIFIERS: &str = "`.is`, `.not`, `.has`, `.hasnt`, `.any` and `.none`";
+const DATE_MODIFIERS: &str = "`.before`, `.after`, `.by`, `.is`, `.not`, `.any` and `.none`";
+const STATUS_MODIFIERS: &str = "`.is` and `.not`";
+const PRESENCE_MODIFIERS: &str = "`.any` and `.none`";
+
+impl Term {
+    /// The description contains `word`.
+    pub(super) fn description(word: &str) -> Self {
+        let test = TextTest::Has(word.to_lowercase());
+        Self::Text { property: Text::const_new("description"), test, wanted: true }
+    }
+
+    pub(super) fn synthetic(tag: Synthetic, wanted: bool) -> Self {
+        Self::Synthetic { tag, wanted }
+    }
+
+    /// `+tag` or `-tag`. Capitals that are no synthetic tag are looked for as they are, since
+    /// Taskwarrior stores such tags.
+    pub(super) fn tag(word: &str) -> Option<Self> {
+        let (wanted, name) = match word.split_at_checked(1)? {
+            ("+", name) => (true, name),
+            ("-", name) => (false, name),
+            _ => return None,
+        };
+        if let Some(tag) = Synthetic::parse(name) {
+            return Some(Self::Synthetic { tag, wanted });
+        }
+        let is_tag = begins_like_a_tag(name) && !name.contains(char::is_whitespace);
+        is_tag.then(|| Self::tag_key(name, wanted))
+    }
+
+    fn tag_key(name: &str, wanted: bool) -> Self {
+        let mut key = Text::const_new("tag_");
+        key.push_str(name);
+        Self::Tag { key, wanted }
+    }
+
+    /// Reads `name.modifier:value` into one or more terms.
+    pub(super) fn attribute(
+        named: &Named<'_>,
+        word: &str,
+        context: &Context,
+        resolve: &Resolve<'_>,
+        terms: &mut Vec<Self>,
+    ) -> Result<(), WordsError> {
+        let value = named.value.trim();
+        let unknown_modifier = |known| WordsError::Modifier {
+            word: shown(word),
+            attribute: shown(&named.name),
+            known,
+        };
+        match named.kind {
+            Kind::Status => {
+                let wanted = match named.modifier {
+                    "" | "is" => true,
+                    "not" | "isnt" => false,
+                    _ => return Err(unknown_modifier(STATUS_MODIFIERS)),
+                };
+                terms.push(status(value, wanted, word)?);
+            }
+            Kind::Date => {
+                let property = named.name.clone();
+                let (test, wanted) = date_test(named, value, word, context)?;
+                terms.push(Self::Date { property, test, wanted });
+            }
+            Kind::Tags | Kind::Depends => {
+                let any = |wanted| match named.kind {
+                    Kind::Tags => Self::AnyTag { wanted },
+                    _ => Self::AnyDependency { wanted },
+                };
+                match (named.modifier, value) {
+                    ("any", "") => terms.push(any(true)),
+                    ("none" | "", "") => terms.push(any(false)),
+                    ("", _) if named.kind == Kind::Tags => {
+                        terms.extend(value.split(',').map(|tag| Self::tag_key(tag, true)));
+                    }
+                    ("", _) => {
+                        let ids = resolve_ids(value, word, resolve)?;
+                        terms.extend(ids.into_iter().map(Self::DependsOn));
+                    }
+                    _ => return Err(unknown_modifier(PRESENCE_MODIFIERS)),
+                }
+            }
+            Kind::Computed | Kind::Ids => {
+                return Err(WordsError::NotFilterable {
+                    word: shown(word),
+                    attribute: shown(&named.name),
+                });
+            }
+            Kind::Text
+            | Kind::Number
+            | Kind::Project
+            | Kind::Priority
+            | Kind::Description
+            | Kind::Machinery => {
+                let (test, wanted) =
+                    text_test(named, value).ok_or_else(|| unknown_modifier(TEXT_MODIFIERS))?;
+                terms.push(Self::Text { property: named.name.clone(), test, wanted });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn matches(&self, candidate: &Candidate<'_>, context: &Context) -> bool {
+        let task = candidate.task;
+        match self {
+            Self::Tag { key, wanted } => task.get(key).is_some() == *wanted,
+            Self::Synthetic { tag, wanted } => tag.holds(candidate, context) == *wanted,
+            Self::Status { status, wanted } => (task.status() == *status) == *wanted,
+            Self::AnyTag { wanted } => stored_tags(task).next().is_some() == *wanted,
+            Self::AnyDependency { wanted } => dependencies(task).next().is_some() == *wanted,
+            Self::DependsOn(id) => dependencies(task).any(|found| found == *id),
+            Self::Text { property, test, wanted } => test.holds(task, property) == *wanted,
+            Self::Date { property, test, wanted } => test.holds(task, property) == *wanted,
+        }
+    }
+
+    /// True if no task outside the working set can fulfil it.
+    pub(super) fn is_only_for_pending(&self) -> bool {
+        match self {
+            Self::Synthetic { tag, wanted } => *wanted && tag.is_only_for_pending(),
+            Self::Status { status, wanted } => *wanted && status.is_numbered(),
+            _ => false,
+        }
+    }
+
+    /// True if it asks for tasks that reports leave out, so that they add no wish of their own.
+    /// A wish to leave out more (`-WAITING`) is none.
+    pub(super) fn is_about_status(&self) -> bool {
+        match self {
+            Self::Synthetic { tag, wanted: true } => matches!(
+                tag,
+                Synthetic::Waiting | Synthetic::Pending | Synthetic::Completed | Synthetic::Deleted
+            ),
+            Self::Synthetic { tag, wanted: false } => *tag == Synthetic::Pending,
+            Self::Status { status, wanted } => *wanted || *status == Status::Pending,
+            _ => false,
+        }
+    }
+}
+
+impl TextTest {
+    fn holds(&self, task: &Task, property: &str) -> bool {
+        let value = task.get(property).unwrap_or_default();
+        match self {
+            Self::Any => !value.is_empty(),
+            Self::Is(text) => value == text,
+            Self::Under(name) => value
+                .strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
+            Self::Has(text) => contains_lower(value, text),
+        }
+    }
+}
+
+impl DateTest {
+    fn holds(&self, task: &Task, property: &str) -> bool {
+        if *self == Self::Any {
+            return task.get(property).is_some_and(|value| !value.is_empty());
+        }
+        task.seconds(property).is_some_and(|seconds| match self {
+            Self::Any => true,
+            Self::In(range) => range.contains(&seconds),
+            Self::Before(limit) => seconds < *limit,
+            Self::After(limit) => seconds > *limit,
+        })
+    }
+}
+
+/// True if `text` contains `lower`, which is in lower case, whatever the case of `text`.
+fn contains_lower(text: &str, lower: &str) -> bool {
+    if lower.is_empty() {
+        return true;
+    }
+    if text.is_ascii() {
+        // Without an allocation: a search looks at every description.
+        let (text, lower) = (text.as_bytes(), lower.as_bytes());
+        return text.windows(lower.len()).any(|window| window.eq_ignore_ascii_case(lower));
+    }
+    text.to_lowercase().contains(lower)
+}
+
+fn status(value: &str, wanted: bool, word: &str) -> Result<Term, WordsError> {
+    if value == "waiting" {
+        return Ok(Term::Synthetic { tag: Synthetic::Waiting, wanted });
+    }
+    match Status::parse(value) {
+        Status::Unknown(_) => Err(WordsError::Value {
+            word: shown(word),
+            attribute: "status".to_owned(),
+            expected: "pending, waiting, completed, deleted or recurring",
+        }),
+        status => Ok(Term::Status { status, wanted }),
+    }
+}
+
+fn text_test(named: &Named<'_>, value: &str) -> Option<(TextTest, bool)> {
+    let is = || {
+        let is_priority = named.kind == Kind::Priority && matches!(value, "h" | "m" | "l");
+        TextTest::Is(if is_priority { value.to_ascii_uppercase() } else { value.to_owned() })
+    };
+    Some(match (named.modifier, named.kind) {
+        ("none", _) => (TextTest::Any, false),
+        ("any", _) => (TextTest::Any, true),
+        ("", _) if value.is_empty() => (TextTest::Any, false),
+        ("", Kind::Project) => (TextTest::Under(value.to_owned()), true),
+        ("has" | "contains", _) | ("", Kind::Description) => {
+            (TextTest::Has(value.to_lowercase()), true)
+        }
+        ("hasnt", _) => (TextTest::Has(value.to_lowercase()), false),
+        ("" | "is", _) => (is(), true),
+        ("not" | "isnt", _) => (is(), false),
+        _ => return None,
+    })
+}
+
+fn date_test(
+    named: &Named<'_>,
+    value: &str,
+    word: &str,
+    context: &Context,
+) -> Result<(DateTest, bool), WordsError> {
+    match (named.modifier, value) {
+        ("none", _) | ("", "") => return Ok((DateTest::Any, false)),
+        ("any", _) => return Ok((DateTest::Any, true)),
+        (
+            "" | "is" | "not" | "isnt" | "before" | "under" | "below" | "after" | "over" | "above"
+            | "by",
+            _,
+        ) => {}
+        _ => {
+            return Err(WordsError::Modifier {
+                word: shown(word),
+                attribute: shown(&named.name),
+                known: DATE_MODIFIERS,
+            });
+        }
+    }
+    let seconds = parse_date(value, context)
+        .map_err(|source| WordsError::Date { word: shown(word), source })?
+        .seconds();
+    let the_day = || context.day_around(seconds).unwrap_or(seconds..seconds + 1);
+    Ok(match named.modifier {
+        "before" | "under" | "below" => (DateTest::Before(seconds), true),
+        "after" | "over" | "above" => (DateTest::After(seconds), true),
+        "by" => (DateTest::Before(seconds.saturating_add(1)), true),
+        "is" => (DateTest::In(seconds..seconds.saturating_add(1)), true),
+        "not" | "isnt" => (DateTest::In(the_day()), false),
+        _ => (DateTest::In(the_day()), true),
+    })
+}

@@ -1,0 +1,287 @@
+//! What a line changes.
+//!
+//! Words of a modification: `+tag`, `-tag`, `name:value` for attributes (an empty value clears),
+//! and every other word, which joins the description. After `--` all words are description. A word
+//! that names an attribute but cannot be read is an error, never description text; `http://x`,
+//! `12:30` or `foo:bar` name no attribute and are text.
+//!
+//! The changes come out as `protocols/taskchampion.md` sections 1 and 19 store them: one key per
+//! tag and dependency with the value `x`, times as seconds, and the redundant lists `tags` and
+//! `depends`, sorted, that Taskwarrior reads.
+
+mod apply;
+
+use tandem_tasks::{Status, Task, Text};
+
+use crate::attribute::{Kind, Named, Vocabulary};
+use crate::dates::parse_date;
+use crate::error::Resolve;
+use crate::filter::parse_ids;
+use crate::tag;
+use crate::text::{one_line, shown};
+use crate::{Context, WordsError};
+
+/// A property and its new value, or none to remove it: what one Update operation carries.
+pub type PropertyChange = (Text, Option<Text>);
+
+/// One wish about a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Set a property to this value, or remove it. For properties without a rule of their own.
+    Set(Text, Option<Text>),
+    /// Give a tag.
+    AddTag(Text),
+    /// Take a tag away.
+    RemoveTag(Text),
+    /// Have these tags and no others.
+    SetTags(Vec<Text>),
+    /// Depend on these tasks, ids as typed (`3,5-7,56e0be07`).
+    AddDependencies(String),
+    /// Depend on these tasks no more.
+    RemoveDependencies(String),
+    /// Depend on nothing.
+    ClearDependencies,
+    /// Change the status; `end` is set when it becomes completed or deleted and there is none, and
+    /// removed when it becomes pending or recurring (section 1).
+    Status(Status),
+    /// Set `start` to now, unless it is set.
+    Start,
+    /// Remove `start`.
+    Stop,
+    /// Add a note at now, or the next second that has none (section 1).
+    Annotate(Text),
+}
+
+/// What a line changes, ready to be applied to each task.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Modification {
+    /// The words that are no attributes, joined by blanks.
+    pub description: Option<String>,
+    /// The rest, in the order typed; a later change of the same thing wins.
+    pub changes: Vec<Change>,
+}
+
+impl Modification {
+    /// Reads the words of [`crate::Line::rest`]. Dates are resolved against `context` here, ids in
+    /// `depends:` only when the modification is applied.
+    ///
+    /// # Errors
+    /// [`WordsError`], for the first word that names an attribute, or begins like a tag, and
+    /// cannot be read.
+    pub fn parse(
+        words: &[String],
+        context: &Context,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, WordsError> {
+        let mut changes = Vec::new();
+        let mut text: Vec<&str> = Vec::new();
+        let mut words = words.iter().map(String::as_str);
+        for word in words.by_ref() {
+            if word == "--" {
+                break;
+            }
+            if let Some(change) = tag_change(word)? {
+                changes.push(change);
+            } else if let Some(named) = vocabulary.split(word)? {
+                if named.kind == Kind::Description && named.modifier.is_empty() {
+                    if named.value.trim().is_empty() {
+                        return Err(WordsError::NoDescription);
+                    }
+                    text.push(named.value);
+                } else {
+                    attribute_changes(&named, word, context, &mut changes)?;
+                }
+            } else {
+                text.push(word);
+            }
+        }
+        text.extend(words);
+        let description = Some(one_line(&text.join(" "))).filter(|text| !text.is_empty());
+        Ok(Self { description, changes })
+    }
+
+    /// A note made of all `words`, tags and attributes included; a `--` at the beginning is left
+    /// out.
+    ///
+    /// # Errors
+    /// [`WordsError::NoAnnotation`] if there is no text.
+    pub fn annotation(words: &[String]) -> Result<Self, WordsError> {
+        let words = words.strip_prefix(&["--".to_owned()]).unwrap_or(words);
+        let text = one_line(&words.join(" "));
+        if text.is_empty() {
+            return Err(WordsError::NoAnnotation);
+        }
+        Ok(Self::default().with(Change::Annotate(text.into())))
+    }
+
+    /// Adds a change after the others: `Modification::parse(…)?.with(Change::Start)`.
+    #[must_use]
+    pub fn with(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
+    /// The same, completing the task: `ta 3 done`.
+    #[must_use]
+    pub fn done(self) -> Self {
+        self.with(Change::Status(Status::Completed))
+    }
+
+    /// The same, deleting the task as a person does (it stays stored): `ta 3 delete`.
+    #[must_use]
+    pub fn delete(self) -> Self {
+        self.with(Change::Status(Status::Deleted))
+    }
+
+    /// The same, starting the task: `ta 3 start`.
+    #[must_use]
+    pub fn start(self) -> Self {
+        self.with(Change::Start)
+    }
+
+    /// The same, stopping the task: `ta 3 stop`.
+    #[must_use]
+    pub fn stop(self) -> Self {
+        self.with(Change::Stop)
+    }
+
+    /// True if no word asks for anything ([`WordsError::NoChange`] for `modify`).
+    pub fn is_empty(&self) -> bool {
+        self.description.is_none() && self.changes.is_empty()
+    }
+
+    /// The property changes that make a new task: `entry`, `status` and `modified` included.
+    /// The caller creates the task first.
+    ///
+    /// # Errors
+    /// [`WordsError::NoDescription`], or what `resolve` answers.
+    pub fn add(
+        &self,
+        context: &Context,
+        resolve: &Resolve<'_>,
+    ) -> Result<Vec<PropertyChange>, WordsError> {
+        self.apply(None, context, resolve)
+    }
+
+    /// The property changes that this makes to a task, ordered by name, with `modified` last; none
+    /// at all when the task is already as wished. Without a task, a new one is made
+    /// ([`Modification::add`]).
+    ///
+    /// `resolve` finds the tasks of `depends:`. It should refuse the task's own id
+    /// ([`WordsError::DependsOnItself`]); circles are the caller's to look for.
+    ///
+    /// # Errors
+    /// [`WordsError::NoDescription`] for a new task without one, or what `resolve` answers.
+    pub fn apply(
+        &self,
+        task: Option<&Task>,
+        context: &Context,
+        resolve: &Resolve<'_>,
+    ) -> Result<Vec<PropertyChange>, WordsError> {
+        apply::apply(self, task, context, resolve)
+    }
+}
+
+/// Reads `+tag` and `-tag`. What does not begin like a tag after the sign (`-5`, `+49 30 1`,
+/// `--x`, `-`) is text; what does is a tag or an error.
+fn tag_change(word: &str) -> Result<Option<Change>, WordsError> {
+    let Some((sign @ ("+" | "-"), name)) = word.split_at_checked(1) else { return Ok(None) };
+    if !tag::begins_like_a_tag(name) || name.contains(char::is_whitespace) {
+        return Ok(None);
+    }
+    if sign == "-" && !name.contains(':') {
+        // Also a tag that could not be given today: another program may have stored it.
+        return Ok(Some(Change::RemoveTag(name.into())));
+    }
+    let checked = tag::check(name);
+    checked.map_err(|reason| WordsError::Tag { word: shown(word), reason })?;
+    Ok(Some(Change::AddTag(name.into())))
+}
+
+fn attribute_changes(
+    named: &Named<'_>,
+    word: &str,
+    context: &Context,
+    changes: &mut Vec<Change>,
+) -> Result<(), WordsError> {
+    let attribute = || shown(&named.name);
+    let refuse =
+        |expected| Err(WordsError::Value { word: shown(word), attribute: attribute(), expected });
+    if !named.modifier.is_empty() {
+        let known = "no modifiers in a change, only in a filter";
+        return Err(WordsError::Modifier { word: shown(word), attribute: attribute(), known });
+    }
+    let value = one_line(named.value);
+    let set = |value: Option<Text>| Change::Set(named.name.clone(), value);
+    let change = match named.kind {
+        Kind::Date if value.is_empty() => match named.name.as_str() {
+            "entry" | "modified" => return refuse("a date, since every task has one"),
+            _ => set(None),
+        },
+        Kind::Date => {
+            let time = parse_date(&value, context)
+                .map_err(|source| WordsError::Date { word: shown(word), source })?;
+            set(Some(time.seconds().to_string().into()))
+        }
+        Kind::Number if value.parse::<f64>().is_ok_and(f64::is_finite) => set(Some(value.into())),
+        Kind::Number if !value.is_empty() => return refuse("a number or nothing"),
+        Kind::Priority => match value.as_str() {
+            "" => set(None),
+            "H" | "h" => set(Some(Text::const_new("H"))),
+            "M" | "m" => set(Some(Text::const_new("M"))),
+            "L" | "l" => set(Some(Text::const_new("L"))),
+            _ => return refuse("H, M, L or nothing"),
+        },
+        Kind::Status => match Status::parse(&value) {
+            Status::Unknown(other) if other == "waiting" => {
+                return refuse("wait:DATE to hide a task until then");
+            }
+            Status::Unknown(_) => return refuse("pending, completed, deleted or recurring"),
+            status => Change::Status(status),
+        },
+        Kind::Tags => {
+            let tags: Vec<&str> = value.split(',').filter(|tag| !tag.is_empty()).collect();
+            for tag in &tags {
+                tag::check(tag).map_err(|reason| WordsError::Tag { word: shown(word), reason })?;
+            }
+            Change::SetTags(tags.into_iter().map(Text::from).collect())
+        }
+        Kind::Depends => return dependency_changes(&value, word, changes),
+        Kind::Ids | Kind::Machinery | Kind::Computed => {
+            return Err(WordsError::ReadOnly { word: shown(word), attribute: attribute() });
+        }
+        Kind::Text | Kind::Project | Kind::Number | Kind::Description => {
+            set(Some(value).filter(|value| !value.is_empty()).map(Text::from))
+        }
+    };
+    changes.push(change);
+    Ok(())
+}
+
+/// `depends:3,-5`: each part adds, or with a sign removes; empty removes all.
+fn dependency_changes(
+    value: &str,
+    word: &str,
+    changes: &mut Vec<Change>,
+) -> Result<(), WordsError> {
+    if value.is_empty() {
+        changes.push(Change::ClearDependencies);
+        return Ok(());
+    }
+    for part in value.split(',') {
+        let (is_removed, ids) = match part.strip_prefix('-') {
+            Some(ids) => (true, ids),
+            None => (false, part.strip_prefix('+').unwrap_or(part)),
+        };
+        parse_ids(ids, word)?;
+        changes.push(if is_removed {
+            Change::RemoveDependencies(ids.to_owned())
+        } else {
+            Change::AddDependencies(ids.to_owned())
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
