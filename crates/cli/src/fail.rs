@@ -131,7 +131,16 @@ impl<E: Into<Fail>> From<EditError<E>> for Fail {
 
 impl From<LockError> for Fail {
     fn from(error: LockError) -> Self {
-        Self::failed(chain(&error)).hint("Check the mode of `data_dir`.")
+        match &error {
+            LockError::Held { holder: Some(holder) } => {
+                Self::failed(format!("{error} (process {})", holder.pid))
+                    .hint("Wait for it to end, then try again.")
+            }
+            LockError::Held { holder: None } => {
+                Self::failed(error.to_string()).hint("Wait for it to end, then try again.")
+            }
+            _ => Self::failed(chain(&error)).hint("Check the mode of `data_dir`."),
+        }
     }
 }
 

@@ -21,10 +21,10 @@ fn main() -> ExitCode {
     let mut output = output::Output::new();
     let result = match words {
         Ok(words) => app::run(words, &mut output),
-        Err(word) => Err(fail::Fail::usage(format!(
-            "`{}` is not UTF-8 text",
-            tandem_words::text::escape(&word.to_string_lossy())
-        ))),
+        Err(word) => {
+            Err(fail::Fail::usage(format!("`{}` is not UTF-8 text", word.to_string_lossy()))
+                .hint("Type it in a terminal that is set to UTF-8."))
+        }
     };
     let code = match result {
         Ok(exit) => exit,
@@ -33,6 +33,6 @@ fn main() -> ExitCode {
             fail.exit
         }
     };
-    output.finish();
-    ExitCode::from(code as u8)
+    let written = output.finish();
+    ExitCode::from(if code == fail::Exit::Done { written } else { code } as u8)
 }

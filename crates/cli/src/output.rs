@@ -4,14 +4,15 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
 use tandem_words::Style;
+use tandem_words::text::escape;
 
 use crate::fail::{Exit, Fail};
 
 /// What people and programs read.
 pub(crate) struct Output {
     out: BufWriter<io::StdoutLock<'static>>,
-    /// Standard output is gone (a closed pipe): the rest is not written.
-    is_closed: bool,
+    /// Why standard output takes no more: the rest is not written.
+    broken: Option<io::Error>,
     /// Results as JSON documents.
     pub(crate) is_json: bool,
     /// Silent when all is well.
@@ -22,7 +23,7 @@ impl Output {
     pub(crate) fn new() -> Self {
         Self {
             out: BufWriter::new(io::stdout().lock()),
-            is_closed: false,
+            broken: None,
             is_json: false,
             is_quiet: false,
         }
@@ -31,15 +32,15 @@ impl Output {
     /// A line of the result. Nothing with `--quiet`.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
-            self.text(text.as_ref());
+            self.text(&escape(text.as_ref()));
             self.text("\n");
         }
     }
 
     /// The result itself, as it is.
     pub(crate) fn text(&mut self, text: &str) {
-        if !self.is_closed && self.out.write_all(text.as_bytes()).is_err() {
-            self.is_closed = true;
+        if self.broken.is_none() {
+            self.broken = self.out.write_all(text.as_bytes()).err();
         }
     }
 
@@ -52,8 +53,9 @@ impl Output {
     /// A line of something beside the result, on standard error.
     pub(crate) fn notice(&mut self, text: impl AsRef<str>) {
         self.flush();
-        // If nobody reads standard error there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "{}", text.as_ref());
+        // Names of files and texts of servers come from elsewhere. If nobody reads standard error
+        // there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{}", escape(text.as_ref()));
     }
 
     /// Says what went wrong, and what to do.
@@ -75,20 +77,38 @@ impl Output {
     }
 
     fn flush(&mut self) {
-        if !self.is_closed && self.out.flush().is_err() {
-            self.is_closed = true;
+        if self.broken.is_none() {
+            self.broken = self.out.flush().err();
         }
     }
 
-    /// Writes what is still held back. Returns an exit code for a full disk behind a redirection.
+    /// Writes what is still held back. A reader that went away has what it wanted; anything else
+    /// (a full disk behind a redirection) is a failure.
     pub(crate) fn finish(&mut self) -> Exit {
         self.flush();
-        Exit::Done
+        match self.broken.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let message = format!("standard output could not be written: {error}");
+                self.is_json = false;
+                self.fail(&Fail::failed(message).hint("What the command itself did stays done."));
+                Exit::Failed
+            }
+            _ => Exit::Done,
+        }
+    }
+}
+
+/// For long results. Whether they arrive is told by [`Output::finish`].
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.broken.is_none() {
+            self.broken = self.out.write_all(bytes).err();
+        }
+        Ok(bytes.len())
     }
 
-    /// A writer for long results.
-    pub(crate) fn writer(&mut self) -> &mut dyn io::Write {
-        &mut self.out
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

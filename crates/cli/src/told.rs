@@ -219,7 +219,13 @@ fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
             format!("{} safely here.", count(n, "change") + if n == 1 { " waits" } else { " wait" })
         }
     };
-    let (exit, cure) = match failure {
+    let (exit, cure) = exit_and_cure(failure);
+    Fail::new(exit, escape(&failure.to_string()).into_owned()).hint(format!("{waits} {cure}"))
+}
+
+/// The exit code of a failure, and what to do about it.
+pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
+    match failure {
         Failure::Unreachable { .. } => (
             Exit::Unreachable,
             "Check the line and server_origin; the next sync goes on where this one ended.",
@@ -283,8 +289,7 @@ fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
             (Exit::Failed, "Check the folder's owner, mode and free space.")
         }
         _ => (Exit::Failed, "Try again later."),
-    };
-    Fail::new(exit, escape(&failure.to_string()).into_owned()).hint(format!("{waits} {cure}"))
+    }
 }
 
 /// The document that `ta sync --json` prints (`docs/reference/sync-json.md`).

@@ -27,6 +27,7 @@
 
 mod connect;
 mod import;
+mod kill_points;
 mod lock;
 mod rebuild;
 mod restore;

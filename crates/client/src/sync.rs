@@ -10,8 +10,10 @@ use tandem_replica::{
     CommitError, Committed, ConflictRow, Keep, Replica, StorageError, SyncFacts, Target,
 };
 use tandem_tasks::session::{
-    Action, Consent, End, Event, Failure, Relation, Request, Session, Start, SyncReport,
+    Action, Change, Consent, End, Event, Failure, Relation, Request, Session, Start, SyncReport,
 };
+
+use crate::kill_points;
 
 /// How a sync is done.
 #[derive(Debug, Clone)]
@@ -108,7 +110,7 @@ pub fn sync(
         Err(StartError::Failure(failure)) => failed(failure),
         Ok((start, proof)) => {
             was_fresh = start.tail.base.is_nil();
-            if !start.tail.pending.is_empty() {
+            if !start.tail.pending.is_empty() || was_fresh {
                 remote.expect_to_seal();
             }
             let mut driver =
@@ -194,8 +196,12 @@ impl Driver<'_> {
                     {
                         self.target.key = Some(identity.key);
                     }
-                    match self.replica.commit(self.target, *batch, (self.now)()) {
-                        Ok(Committed::Done { last, count }) => Event::Committed { last, count },
+                    let what = name_of(&batch.change);
+                    kill_points::reached("before commit", what);
+                    let committed = self.replica.commit(self.target, *batch, (self.now)());
+                    kill_points::reached("after commit", what);
+                    match committed {
+                        Ok(Committed::Done { first, last }) => Event::Committed { first, last },
                         Ok(Committed::Moved(tail)) => Event::Moved(tail),
                         Ok(Committed::Asked(question)) => Event::Asked(question),
                         Err(CommitError::Storage(error)) => return Err(error.into()),
@@ -234,7 +240,11 @@ impl Driver<'_> {
                 }
             },
         };
-        Ok(match self.remote.call(call) {
+        let what = name_of_call(&call);
+        kill_points::reached("before send", what);
+        let outcome = self.remote.call(call);
+        kill_points::reached("after receive", what);
+        Ok(match outcome {
             Outcome::Answer(response) => {
                 use tandem_tasks::session::{Proof, Response};
                 if response == Response::Proof(Proof::Unproved) {
@@ -252,9 +262,37 @@ impl Driver<'_> {
         if (self.proof.is_none() || !self.is_proved)
             && let Some(proof) = self.remote.new_proof()
         {
+            kill_points::reached("before commit", "proof");
             self.replica.keep_proof(self.target, &proof)?;
+            kill_points::reached("after commit", "proof");
         }
         Ok(())
+    }
+}
+
+/// What a commit does, for naming a place in a sync.
+fn name_of(change: &Change) -> &'static str {
+    match change {
+        Change::Restart => "restart",
+        Change::LoadSnapshot { .. } => "snapshot",
+        Change::Pull { .. } => "pull",
+        Change::Push { accepted: None, .. } => "in flight",
+        Change::Push { next: None, .. } => "accepted",
+        Change::Push { .. } => "accepted and in flight",
+        Change::Unorphan { .. } => "unorphan",
+        Change::Reinitialise { .. } => "reinitialise",
+        Change::Note { .. } => "note",
+    }
+}
+
+fn name_of_call(call: &Call) -> &'static str {
+    match call {
+        Call::GetSnapshot => "GetSnapshot",
+        Call::GetChildVersion { .. } => "GetChildVersion",
+        Call::AddVersion { .. } => "AddVersion",
+        Call::AddSnapshot { .. } => "AddSnapshot",
+        Call::RemoveOrphans { .. } => "RemoveOrphans",
+        Call::CheckProof { .. } => "CheckProof",
     }
 }
 
@@ -285,11 +323,16 @@ fn conclude(
     };
     conflicts.retain(|row| Some(row.at) >= started);
     let kept = match report.reinitialised {
-        true => replica.take_kept_tasks()?,
+        true => {
+            kill_points::reached("before commit", "kept tasks told");
+            replica.take_kept_tasks()?
+        }
         false => Vec::new(),
     };
     if moved {
+        kill_points::reached("before commit", "prune");
         replica.prune(options.keep, now)?;
+        kill_points::reached("after commit", "prune");
     }
     let waiting = replica.pending_operations()?;
     let base = replica.base_version()?;

@@ -94,7 +94,8 @@ pub trait Remote: Send {
     /// What a person calls it: origin or path. Known before it has an identity.
     fn label(&self) -> String;
 
-    /// The session has something to push: a transport that seals may derive its key meanwhile.
+    /// The session has something to push or to load: a transport that seals may derive its key
+    /// meanwhile.
     fn expect_to_seal(&mut self) {}
 }
 

@@ -8,12 +8,17 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use tandem_core::{TaskId, Timestamp, VersionId};
-use tandem_tasks::{LocalOperation, OperationId};
+use tandem_tasks::{LocalOperation, OperationId, Task};
 
+use crate::edit::{retiring, set_retiring};
 use crate::image::{base_of, settle};
 use crate::storage::{AppliedRow, Origin, PendingMark, Result, StepRow, StorageError, Txn};
 
 const SEEN: &str = "seen";
+
+/// Set where another program was at work while something of ours was in flight: what the server
+/// has accepted may have been undone here.
+pub(crate) const IN_FLIGHT_TOUCHED: &str = "in_flight_touched";
 const CURRENT_REMOTE: &str = "remote";
 
 /// Where the replica stood when one of our transactions ended.
@@ -22,14 +27,14 @@ pub(crate) struct Seen {
     pub(crate) base: VersionId,
     /// The highest operation id ever given.
     pub(crate) logged: Option<OperationId>,
+    pub(crate) first: Option<OperationId>,
     pub(crate) last: Option<OperationId>,
-    pub(crate) count: u64,
 }
 
 impl Seen {
     pub(crate) fn now(txn: &mut dyn Txn) -> Result<Self> {
-        let PendingMark { last, count } = txn.pending_mark()?;
-        Ok(Self { base: txn.base_version()?, logged: txn.last_operation_id()?, last, count })
+        let PendingMark { first, last } = txn.pending_mark()?;
+        Ok(Self { base: txn.base_version()?, logged: txn.last_operation_id()?, first, last })
     }
 
     pub(crate) fn stored(txn: &mut dyn Txn) -> Result<Option<Self>> {
@@ -37,15 +42,17 @@ impl Seen {
         Ok(txn.meta(SEEN)?.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Remembers where the replica stands. Every writing transaction of ours ends with it.
-    pub(crate) fn remember(txn: &mut dyn Txn) -> Result<()> {
+    /// Remembers where the replica stands, and says it. Every writing transaction of ours ends with
+    /// it.
+    pub(crate) fn remember(txn: &mut dyn Txn) -> Result<Self> {
         let seen = Self::now(txn)?;
         let text = serde_json::to_string(&seen).map_err(|source| StorageError::Other {
             file: "memory".into(),
             doing: "writing where the replica stands",
             source: Box::new(source),
         })?;
-        txn.set_meta(SEEN, Some(&text))
+        txn.set_meta(SEEN, Some(&text))?;
+        Ok(seen)
     }
 }
 
@@ -63,21 +70,34 @@ pub(crate) fn has_moved(txn: &mut dyn Txn) -> Result<bool> {
     Ok(Seen::stored(txn)? != Some(Seen::now(txn)?))
 }
 
+/// What [`absorb`] found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Absorbed {
+    /// Where the replica stands now.
+    pub(crate) seen: Seen,
+    /// Another program had changed something.
+    pub(crate) had_moved: bool,
+}
+
 /// Brings our tables up to what other programs did. Costs two look-ups when nobody did anything.
-pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<()> {
+pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
     let present = Seen::now(txn)?;
     let stored = Seen::stored(txn)?;
     if stored == Some(present) {
-        return Ok(());
+        return Ok(Absorbed { seen: present, had_moved: false });
     }
     match stored {
         Some(seen) if seen.base == present.base => {
             // A foreign undo removed pending operations: what had an image is settled from it.
             for (id, image) in txn.base_images()? {
                 let pending = txn.pending_of(id)?;
-                settle(txn, id, image, &pending)?;
+                let state = settle(txn, id, image, &pending)?;
+                number(txn, id, state.as_ref())?;
             }
             settle_new(txn, seen.logged)?;
+            if txn.in_flight()?.is_some() {
+                txn.set_meta(IN_FLIGHT_TOUCHED, Some("1"))?;
+            }
         }
         _ => {
             // First sight of this file, or a foreign sync: images are made afresh from the state.
@@ -87,7 +107,7 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<()> {
         }
     }
     record_foreign_steps(txn, stored.and_then(|seen| seen.logged), now)?;
-    Seen::remember(txn)
+    Ok(Absorbed { seen: Seen::remember(txn)?, had_moved: true })
 }
 
 /// Gives base images to the tasks of operations logged after `after`.
@@ -104,9 +124,28 @@ fn settle_new(txn: &mut dyn Txn, after: Option<OperationId>) -> Result<()> {
     for id in tasks {
         let pending = txn.pending_of(id)?;
         let base = base_of(txn, id, &pending)?;
-        settle(txn, id, base, &pending)?;
+        let state = settle(txn, id, base, &pending)?;
+        number(txn, id, state.as_ref())?;
     }
     Ok(())
+}
+
+/// Keeps the working set right where settling corrected what another program had left. A task that
+/// ended keeps its number until the next sync or `gc`, as ours do.
+fn number(txn: &mut dyn Txn, id: TaskId, state: Option<&Task>) -> Result<()> {
+    match state {
+        Some(task) if task.status().is_numbered() => txn.give_number(id).map(drop),
+        Some(_) if txn.number_of(id)?.is_some() => {
+            let mut tasks = retiring(txn)?;
+            if !tasks.contains(&id) {
+                tasks.push(id);
+                set_retiring(txn, &tasks)?;
+            }
+            Ok(())
+        }
+        Some(_) => Ok(()),
+        None => txn.take_number(id),
+    }
 }
 
 /// Records a base that a foreign sync moved to: versions between are unknown to us.

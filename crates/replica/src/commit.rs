@@ -12,9 +12,11 @@ use tandem_tasks::session::{
 use tandem_tasks::snapshot::{self, ReadSnapshotError};
 use tandem_tasks::{LocalOperation, OperationId, Task};
 
-use crate::absorb::{Seen, absorb, current_remote, has_moved, set_current_remote};
+use crate::absorb::{
+    Absorbed, IN_FLIGHT_TOUCHED, Seen, absorb, current_remote, set_current_remote,
+};
 use crate::edit::retire;
-use crate::image::{TaskPending, base_of, settle};
+use crate::image::{TaskPending, base_of, distrust_log, settle};
 use crate::replica::{Replica, read_tail};
 use crate::storage::{
     AppliedRow, ConflictRow, InFlightRow, Origin, Result, StepRow, StorageError, Txn,
@@ -52,10 +54,10 @@ pub enum CommitError {
 pub enum Committed {
     /// It is durable, and these are the pending operations' marks now.
     Done {
-        /// The highest id among pending operations.
+        /// The lowest id among pending operations, undo points included.
+        first: Option<OperationId>,
+        /// The highest one.
         last: Option<OperationId>,
-        /// Their number, undo points included.
-        count: u64,
     },
     /// The replica stands like this; what of the batch was done shows in the base.
     Moved(Tail),
@@ -84,12 +86,10 @@ impl Replica {
         now: Timestamp,
     ) -> std::result::Result<Committed, CommitError> {
         let mut txn = self.storage_mut().write()?;
-        let had_moved = has_moved(txn.as_mut())?;
-        absorb(txn.as_mut(), now)?;
-        let present = Seen::now(txn.as_mut())?;
+        let Absorbed { seen: present, had_moved } = absorb(txn.as_mut(), now)?;
         let as_believed = present.base == batch.base
             && present.last == batch.last
-            && present.count == batch.count;
+            && present.first == batch.first;
         let needs_all =
             !matches!(batch.change, Change::Push { accepted: Some(_), .. } | Change::Note { .. });
         if present.base != batch.base || (needs_all && !as_believed) {
@@ -104,16 +104,13 @@ impl Replica {
         if let Answer::Asked(question) = answer {
             return Ok(Committed::Asked(question));
         }
-        Seen::remember(txn.as_mut())?;
+        let seen = Seen::remember(txn.as_mut())?;
         let committed = match answer {
-            // Done, but the session knows less than there is: a mark that it may go on with would
-            // make it believe that it had seen everything.
             Answer::Moved => Committed::Moved(read_tail(txn.as_mut())?),
+            // Done, but the session knows less than there is: with a mark to go on with it would
+            // believe that it had seen everything.
             _ if !as_believed => Committed::Moved(read_tail(txn.as_mut())?),
-            _ => {
-                let mark = txn.pending_mark()?;
-                Committed::Done { last: mark.last, count: mark.count }
-            }
+            _ => Committed::Done { first: seen.first, last: seen.last },
         };
         txn.commit()?;
         Ok(committed)
@@ -252,23 +249,27 @@ impl Commit<'_> {
             }
         }
         let losers = self.before_losing(lost)?;
-        let has_pending = self.txn.pending_mark()?.count > 0;
+        let has_pending = self.txn.pending_mark()?.last.is_some();
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
         for (id, operations) in touched {
-            let mut pending = match has_pending {
+            let pending = match has_pending {
                 true => self.txn.pending_of(id)?,
                 false => TaskPending::new(),
             };
             let mut base = base_of(self.txn, id, &pending)?;
-            pending.retain(|(place, _)| !dropped_ids.contains(place));
+            let (settled, pending): (TaskPending, TaskPending) =
+                pending.into_iter().partition(|(place, _)| dropped_ids.contains(place));
             for (n, operation) in operations {
                 if is_bulk {
                     operation.apply(&mut base);
                     continue;
                 }
                 let local = operation.clone().into_local(base.as_ref());
-                if operation.apply(&mut base) && !is_overruled(operation, &pending) {
+                // What beat an operation of ours is logged even if the base had said so before:
+                // else the log would end with the loser.
+                let has_changed = operation.apply(&mut base) || is_overruled(operation, &settled);
+                if has_changed && !is_overruled(operation, &pending) {
                     log.push((n, local));
                 }
             }
@@ -281,6 +282,9 @@ impl Commit<'_> {
             }
         }
         self.drop_pending(dropped)?;
+        if is_bulk {
+            distrust_log(self.txn)?;
+        }
         self.write_log(versions, log)?;
         self.stand_on(end.version)?;
         for version in versions {
@@ -409,6 +413,7 @@ impl Commit<'_> {
             self.renumber(id, state.as_ref())?;
         }
         self.drop_pending(dropped)?;
+        distrust_log(self.txn)?;
         self.stand_on(version)?;
         self.applied(version, VersionId::NIL, true)?;
         self.record_lost(losers)?;
@@ -419,6 +424,7 @@ impl Commit<'_> {
 
     fn prepare(&mut self, next: InFlight) -> Result<()> {
         let remote = self.remote()?;
+        self.txn.set_meta(IN_FLIGHT_TOUCHED, None)?;
         self.txn.set_in_flight(Some(&InFlightRow {
             remote,
             parent: next.parent,
@@ -433,7 +439,8 @@ impl Commit<'_> {
         known_last: Option<OperationId>,
         as_believed: bool,
     ) -> Result<()> {
-        let undone = if as_believed { Vec::new() } else { self.undone_in_flight(accepted)? };
+        let is_touched = !as_believed || self.txn.meta(IN_FLIGHT_TOUCHED)?.is_some();
+        let undone = if is_touched { self.undone_in_flight(accepted)? } else { Vec::new() };
         let mut straddling: BTreeSet<TaskId> = accepted.straddling.iter().copied().collect();
         if !as_believed {
             self.txn.each_pending(&mut |id, operation| {
@@ -489,8 +496,10 @@ impl Commit<'_> {
         }
         let mut left = Vec::new();
         for (first, last) in &accepted.ranges {
+            // Between them may stand what was settled or pulled earlier: only what still waits
+            // can be what was sent.
             for row in self.txn.operations_between(*first, *last)? {
-                left.extend(row.operation.to_operation());
+                left.extend(row.operation.to_operation().filter(|_| !row.synced));
             }
         }
         // We wrote it ourselves; if it no longer reads, nothing can be compared.

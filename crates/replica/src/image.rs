@@ -41,19 +41,39 @@ fn derive_base(
         operation.undo(&mut image);
     }
     let Some(task) = &mut image else { return Ok(None) };
-    let logged = txn.operations_of(id)?;
+    let trusted = log_trusted_after(txn)?;
+    let mut logged = txn.operations_of(id)?;
+    logged.retain(|row| row.synced && trusted.is_none_or(|last| row.id > last));
     for (_, operation) in pending {
         let LocalOperation::Update { property, .. } = operation else { continue };
-        let known =
-            logged.iter().rev().filter(|row| row.synced).find_map(|row| match &row.operation {
-                LocalOperation::Update { property: p, value, .. } if p == property => Some(value),
-                _ => None,
-            });
-        if let Some(value) = known {
-            task.set(property, value.as_deref());
+        // Ours keep their place in the log while they wait, so beyond a deletion its order is not
+        // that of the chain: nothing is known from there.
+        let known = logged.iter().rev().find_map(|row| match &row.operation {
+            LocalOperation::Update { property: p, value, .. } => {
+                (p == property).then_some(Some(value.as_deref()))
+            }
+            LocalOperation::Delete { .. } => Some(None),
+            _ => None,
+        });
+        if let Some(Some(value)) = known {
+            task.set(property, value);
         }
     }
     Ok(image)
+}
+
+const LOG_TRUSTED_AFTER: &str = "log_from";
+
+/// The last operation before which the log does not tell what the chain said: the tasks came from
+/// a snapshot since, or from a first load that logged nothing.
+fn log_trusted_after(txn: &mut dyn Txn) -> Result<Option<OperationId>> {
+    Ok(txn.meta(LOG_TRUSTED_AFTER)?.and_then(|text| text.parse().ok()).map(OperationId))
+}
+
+/// Says that the tasks have just changed without the log.
+pub(crate) fn distrust_log(txn: &mut dyn Txn) -> Result<()> {
+    let last = txn.last_operation_id()?.map(|last| last.0.to_string());
+    txn.set_meta(LOG_TRUSTED_AFTER, last.as_deref())
 }
 
 /// Makes the stored task, its base image and the old values of its pending operations agree:

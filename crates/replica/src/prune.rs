@@ -60,8 +60,9 @@ impl Replica {
         for step in old {
             let has_pending =
                 txn.operations_between(step.first, step.last)?.iter().any(|row| !row.synced);
+            // What stands after a pending operation tells what became of it: it stays as long.
             if has_pending {
-                continue;
+                break;
             }
             pruned.operations += txn.remove_operations(step.first, step.last, true)?;
             txn.remove_step(step.id)?;

@@ -61,8 +61,8 @@ pub(crate) fn read_tail(txn: &mut dyn Txn) -> Result<Tail> {
     let mark = txn.pending_mark()?;
     let base = txn.base_version()?;
     let base_parent = txn.applied(base)?.filter(|row| !row.hole).map(|row| row.parent);
-    let mut pending = Vec::with_capacity(usize::try_from(mark.count).unwrap_or(0));
-    if mark.count > 0 {
+    let mut pending = Vec::new();
+    if mark.last.is_some() {
         let mut starts_command = true;
         txn.each_pending(&mut |id, operation| {
             match into_operation(operation) {
@@ -83,7 +83,7 @@ pub(crate) fn read_tail(txn: &mut dyn Txn) -> Result<Tail> {
     });
     let orphans = txn.meta(ORPHANS)?;
     let orphans = orphans.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    Ok(Tail { base, base_parent, pending, last: mark.last, count: mark.count, in_flight, orphans })
+    Ok(Tail { base, base_parent, pending, first: mark.first, last: mark.last, in_flight, orphans })
 }
 
 /// As [`LocalOperation::to_operation`], without copying the texts.
@@ -172,7 +172,7 @@ impl Replica {
     /// If the database cannot be read.
     pub fn pending_operations(&mut self) -> Result<u64> {
         self.read(|txn| {
-            if txn.pending_mark()?.count == 0 {
+            if txn.pending_mark()?.last.is_none() {
                 return Ok(0);
             }
             let mut count = 0;
@@ -221,12 +221,7 @@ impl Replica {
     /// # Errors
     /// If the database cannot be read or written.
     pub fn sync_facts(&mut self, target: &Target, now: Timestamp) -> Result<SyncFacts> {
-        let moved = self.read(has_moved)?;
-        if moved {
-            let mut txn = self.storage.write()?;
-            absorb(txn.as_mut(), now)?;
-            txn.commit()?;
-        }
+        self.notice(now)?;
         self.read(|txn| {
             let tail = read_tail(txn)?;
             let remote = match &target.key {
@@ -250,6 +245,19 @@ impl Replica {
             };
             Ok(SyncFacts { tail, tasks, remote, current, is_ours })
         })
+    }
+
+    /// Takes notice of what other programs did. Writes only if they did anything.
+    ///
+    /// # Errors
+    /// If the database cannot be read or written.
+    pub fn notice(&mut self, now: Timestamp) -> Result<()> {
+        if self.read(has_moved)? {
+            let mut txn = self.storage.write()?;
+            absorb(txn.as_mut(), now)?;
+            txn.commit()?;
+        }
+        Ok(())
     }
 
     /// Stores the proof that our key has opened something of `target`.
@@ -329,13 +337,14 @@ impl Replica {
         Ok(true)
     }
 
-    /// The snapshot of the base, if that is still `version`: its body (zlib).
+    /// The snapshot of the base, if that is still `version`: its body (zlib). None also while
+    /// another program's edits have not been noticed yet: what it wrote is not the base.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub fn snapshot_at(&mut self, version: VersionId) -> Result<Option<Vec<u8>>> {
         self.read(|txn| {
-            if txn.base_version()? != version {
+            if txn.base_version()? != version || has_moved(txn)? {
                 return Ok(None);
             }
             let mut writer = SnapshotWriter::default();

@@ -11,6 +11,7 @@ use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSe
 
 use crate::absorb::set_current_remote;
 use crate::commit::{Answer, Commit, CommitError, ORPHANS};
+use crate::image::distrust_log;
 use crate::replica::read_tail;
 use crate::storage::{Result, Txn};
 
@@ -128,6 +129,7 @@ impl Commit<'_> {
             }
         }
         let touched: BTreeSet<TaskId> = state.keys().chain(theirs.keys()).copied().collect();
+        distrust_log(self.txn)?;
         self.stand_on(end)?;
         let Plan { pending, kept, .. } = plan;
         self.append_pending("sync", pending)?;

@@ -23,13 +23,15 @@ pub struct LoggedOperation {
     pub synced: bool,
 }
 
-/// How many operations are pending, and the last of them: enough to see that nothing has moved.
+/// Where the pending operations begin and end: enough to see that nothing has moved, since ids are
+/// never reused, programs append at the end, undo from the end, and a sync takes from the front and
+/// moves the base. (A count would say more and cost a pass over all of them.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PendingMark {
-    /// The highest id among pending operations, undo points included.
+    /// The lowest id among pending operations, undo points included.
+    pub first: Option<OperationId>,
+    /// The highest one.
     pub last: Option<OperationId>,
-    /// The number of pending operations, undo points included.
-    pub count: u64,
 }
 
 /// Who made the operations of a step.
@@ -252,8 +254,7 @@ pub trait Txn {
     ) -> Result<()>;
     /// The pending operations of one task, in order.
     fn pending_of(&mut self, task: TaskId) -> Result<Vec<(OperationId, LocalOperation)>>;
-    /// Whether and how far the list of pending operations has grown. Costs the pending list's index
-    /// at most, nothing when it is empty.
+    /// Where the list of pending operations begins and ends. Costs two index look-ups.
     fn pending_mark(&mut self) -> Result<PendingMark>;
     /// All logged operations of one task, in order.
     fn operations_of(&mut self, task: TaskId) -> Result<Vec<LoggedOperation>>;

@@ -114,11 +114,14 @@ fn last_command(txn: &mut dyn Txn) -> Result<Option<StepRow>> {
     }
 }
 
-/// True if every operation of the step is still pending and none of them may be at a server.
+/// True if every operation of the step is still pending, nothing stands behind it, and none of
+/// them may be at a server.
 fn is_removable(txn: &mut dyn Txn, step: &StepRow, rows: &[LoggedOperation]) -> Result<bool> {
     let is_pending =
         rows.iter().filter(|row| row.operation != LocalOperation::UndoPoint).all(|row| !row.synced);
-    if rows.is_empty() || !is_pending {
+    // Taken from the middle, nobody who knows only the ends of the list would see it go.
+    let is_at_end = txn.pending_mark()?.last == Some(step.last);
+    if rows.is_empty() || !is_pending || !is_at_end {
         return Ok(false);
     }
     let in_flight = txn.in_flight()?;

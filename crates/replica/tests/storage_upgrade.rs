@@ -5,7 +5,7 @@
 mod storage_common;
 
 use rusqlite::Connection;
-use storage_common::{Folder, SCHEMAS, TASK, assert_content, foreign, open};
+use storage_common::{Folder, SCHEMAS, TASK, assert_content, foreign, open, pending_count};
 use tandem_replica::StorageError;
 use tandem_replica::storage::Storage as _;
 
@@ -76,7 +76,7 @@ fn the_other_program_goes_on_with_an_upgraded_file() {
     other.execute("INSERT INTO operations (data, synced) VALUES (?1, true)", [create]).unwrap();
     let mut txn = storage.read().unwrap();
     assert_eq!(txn.operations_of(TASK.parse().unwrap()).unwrap().len(), 3);
-    assert_eq!(txn.pending_mark().unwrap().count, 4);
+    assert_eq!(pending_count(txn.as_mut()), 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! tasks is 19 MB of JSON that nobody needs to hold at once.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
@@ -108,9 +108,13 @@ pub fn read_all(body: &[u8]) -> Result<TaskSet, ReadSnapshotError<std::convert::
 
 /// Writes a snapshot, task by task.
 pub struct SnapshotWriter {
-    encoder: ZlibEncoder<Vec<u8>>,
+    /// Buffered: the compressor is slow when it is fed a word at a time.
+    encoder: BufWriter<ZlibEncoder<Vec<u8>>>,
     count: u64,
 }
+
+/// Twice as fast as the usual level 6 for a tenth more bytes, and read by every zlib.
+const COMPRESSION_LEVEL: u32 = 3;
 
 impl fmt::Debug for SnapshotWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +124,8 @@ impl fmt::Debug for SnapshotWriter {
 
 impl Default for SnapshotWriter {
     fn default() -> Self {
-        Self { encoder: ZlibEncoder::new(Vec::new(), Compression::default()), count: 0 }
+        let encoder = ZlibEncoder::new(Vec::new(), Compression::new(COMPRESSION_LEVEL));
+        Self { encoder: BufWriter::with_capacity(64 * 1024, encoder), count: 0 }
     }
 }
 
@@ -137,11 +142,12 @@ impl SnapshotWriter {
         written.expect("writing to memory");
     }
 
-    /// The finished snapshot: zlib, level 6.
+    /// The finished snapshot.
     pub fn finish(mut self) -> Vec<u8> {
         let closing: &[u8] = if self.count == 0 { b"{}" } else { b"}" };
         self.encoder.write_all(closing).expect("writing to memory");
-        self.encoder.finish().expect("writing to memory")
+        let encoder = self.encoder.into_inner().expect("writing to memory");
+        encoder.finish().expect("writing to memory")
     }
 }
 

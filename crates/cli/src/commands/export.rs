@@ -25,7 +25,7 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let mut txn = replica.storage_mut().read()?;
     let found = Lookup::new(txn.as_mut()).select(&filter, &context, &vocabulary, false)?;
     drop(txn);
-    let mut exporter = Exporter::start(app.output.writer(), &types)?;
+    let mut exporter = Exporter::start(&mut *app.output, &types)?;
     for task in &found {
         exporter.task(&ExportTask {
             uuid: task.id,

@@ -10,7 +10,7 @@ use tandem_client::{
 };
 use tandem_tasks::session::Consent;
 
-use crate::app::App;
+use crate::app::{App, REPLICA_FILE};
 use crate::commands::gc::keep;
 use crate::fail::{Exit, Fail, chain};
 use crate::told;
@@ -21,6 +21,10 @@ const BAR_AFTER: Duration = Duration::from_millis(500);
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let (options, wait) = options(app, rest)?;
     let mut remote = connect(&app.settings).map_err(connect_fail)?;
+    if !app.data_dir()?.join(REPLICA_FILE).exists() {
+        // A new replica will open a snapshot: the key is derived while the file is made.
+        remote.expect_to_seal();
+    }
     let mut replica = app.replica()?;
     let lock = SyncLock::take(&app.data_dir()?, wait, app.now);
     let _lock = match lock {

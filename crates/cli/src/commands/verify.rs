@@ -8,7 +8,7 @@ use tandem_replica::{Finding, Replica};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
 use crate::fail::{Exit, Fail};
-use crate::told::count;
+use crate::told::{count, exit_and_cure};
 
 /// Differences named one by one.
 const NAMED_MAX: usize = 20;
@@ -20,6 +20,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let _lock = SyncLock::take(&app.data_dir()?, LOCK_WAIT, app.now)?;
     let mut problems = storage.integrity_check()?;
     let mut replica = Replica::new(storage);
+    // What another program has just written waits here; it is no part of the base.
+    replica.notice(app.now)?;
     problems.extend(replica.check()?.iter().map(finding_text));
     let base = replica.base_version()?;
     let mut differing: Vec<TaskId> = Vec::new();
@@ -78,9 +80,15 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     if is_sound || (repair && !repaired.is_empty()) {
         return Ok(Exit::Done);
     }
-    Err(Fail::failed("the replica does not fit its history").hint(
+    let fail = Fail::failed("the replica does not fit its history").hint(
         "`ta verify --repair` takes the server's state for what differs and keeps what waits here.",
-    ))
+    );
+    if app.output.is_json {
+        // The document has said it; a second one would make none of the two readable.
+        app.output.notice(format!("ta: {}", fail.message));
+        return Ok(fail.exit);
+    }
+    Err(fail)
 }
 
 fn finding_text(finding: &Finding) -> String {
@@ -99,6 +107,11 @@ fn finding_text(finding: &Finding) -> String {
 }
 
 fn rebuild_fail(error: RebuildError) -> Fail {
-    Fail::new(Exit::Unreachable, crate::fail::chain(&error))
-        .hint("The replica itself was checked; the server could not be compared.")
+    let (exit, cure) = match &error {
+        RebuildError::Remote(failure) => exit_and_cure(failure),
+        _ => (Exit::Failed, "Try again later."),
+    };
+    Fail::new(exit, crate::fail::chain(&error)).hint(format!(
+        "The replica itself was checked; the server could not be compared. {cure}"
+    ))
 }

@@ -180,8 +180,8 @@ impl Txn for MemoryTxn<'_> {
 
     fn pending_mark(&mut self) -> Result<PendingMark> {
         Ok(self.look(|state| PendingMark {
+            first: state.pending.first_key_value().map(|(id, _)| OperationId(*id)),
             last: state.pending.last_key_value().map(|(id, _)| OperationId(*id)),
-            count: state.pending.len() as u64,
         }))
     }
 

@@ -101,11 +101,13 @@ impl Txn for SqliteTxn<'_> {
     }
 
     fn pending_mark(&mut self) -> Result<PendingMark> {
-        let sql = "SELECT max(id), count(*) FROM operations WHERE synced = 0";
+        // Apart, each is one step in the index; together they would be a pass over all of them.
+        let sql = "SELECT (SELECT min(id) FROM operations WHERE synced = 0), \
+                          (SELECT max(id) FROM operations WHERE synced = 0)";
         let mark = self.one("operations", sql, [], |cells| {
             Ok(PendingMark {
-                last: cells.optional(0, Cells::integer)?.map(OperationId),
-                count: cells.number(1)?,
+                first: cells.optional(0, Cells::integer)?.map(OperationId),
+                last: cells.optional(1, Cells::integer)?.map(OperationId),
             })
         })?;
         Ok(mark.unwrap_or_default())

@@ -81,13 +81,24 @@ pub fn assert_content(storage: &mut dyn Storage) {
     assert_eq!(txn.base_version().unwrap().to_string(), VERSION);
     assert_eq!(txn.working_set().unwrap(), [(4, id)]);
     assert_eq!(txn.number_of(id).unwrap(), Some(4));
-    assert_eq!(txn.pending_mark().unwrap().count, 4);
+    assert_eq!(pending_count(txn.as_mut()), 4);
     let of_task = txn.pending_of(id).unwrap();
     assert_eq!(of_task.len(), 2);
     assert!(matches!(&of_task[1].1, LocalOperation::Update { value: Some(v), .. } if v == "milk"));
     assert_eq!(txn.last_operation_id().unwrap().unwrap().0, 4);
     assert_eq!(txn.in_flight().unwrap(), None);
     assert_eq!(txn.conflicts(true).unwrap(), []);
+}
+
+/// How many operations are pending, undo points included.
+pub fn pending_count(txn: &mut dyn tandem_replica::storage::Txn) -> usize {
+    let mut count = 0;
+    txn.each_pending(&mut |_, _| {
+        count += 1;
+        Ok(())
+    })
+    .unwrap();
+    count
 }
 
 /// Everything that can be read, read.

@@ -36,7 +36,7 @@ pub struct Session {
     base_parent: Option<VersionId>,
     pending: PendingList,
     last: Option<OperationId>,
-    count: u64,
+    first: Option<OperationId>,
     in_flight: Option<InFlight>,
     in_flight_digest: Option<SegmentDigest>,
     group: Group,
@@ -81,6 +81,8 @@ struct Group {
 #[derive(Debug)]
 enum State {
     Begin,
+    /// Base nil and a first segment sent: did it become the first version?
+    FreshInFlight,
     /// Base nil: is there a snapshot?
     FreshSnapshot,
     /// Base nil, no snapshot: is there a first version?
@@ -243,7 +245,7 @@ impl Session {
             base_parent: None,
             pending: PendingList::default(),
             last: None,
-            count: 0,
+            first: None,
             in_flight: None,
             in_flight_digest: None,
             group: Group::default(),
@@ -293,9 +295,9 @@ impl Session {
             (state, Event::Answer(response)) => self.answered(state, response),
             (state, Event::Unknown(failure)) => self.unanswered(state, failure, true),
             (state, Event::Refused(failure)) => self.unanswered(state, failure, false),
-            (state, Event::Committed { last, count }) => {
+            (state, Event::Committed { first, last }) => {
                 self.last = last;
-                self.count = count;
+                self.first = first;
                 self.committed(state)
             }
             (state, Event::Moved(tail)) => self.moved(state, tail),
@@ -315,7 +317,7 @@ impl Session {
         self.base_parent = tail.base_parent;
         self.pending = PendingList::new(tail.pending);
         self.last = tail.last;
-        self.count = tail.count;
+        self.first = tail.first;
         // One that stands on another base was settled by someone else's sync.
         self.in_flight = tail.in_flight.filter(|in_flight| in_flight.parent == tail.base);
         self.in_flight_digest = self.in_flight.as_ref().map(InFlight::digest);
@@ -327,6 +329,11 @@ impl Session {
             Relation::Ours if !self.orphans.is_empty() => {
                 let versions = self.orphans.clone();
                 self.ask(State::RemovingOrphans, Request::RemoveOrphans { versions })
+            }
+            // What we sent first may have begun the history: a snapshot would hold it, and pending
+            // it would be pushed once more.
+            Relation::Ours if self.base.is_nil() && self.in_flight.is_some() => {
+                self.ask(State::FreshInFlight, Request::GetChildVersion { parent: VersionId::NIL })
             }
             Relation::Ours if self.base.is_nil() => {
                 self.is_bulk = self.facts.tasks == 0;
@@ -360,6 +367,15 @@ impl Session {
 
     fn answered(&mut self, state: State, response: Response) -> Action {
         match (state, response) {
+            (State::FreshInFlight, Response::Child(child)) => match self.plain(child) {
+                Ok(Child::Version { version, parent, segment })
+                    if self.in_flight_digest == Some(SegmentDigest::of(&segment)) =>
+                {
+                    self.walked(Child::Version { version, parent, segment })
+                }
+                Ok(_) => self.ask(State::FreshSnapshot, Request::GetSnapshot),
+                Err(failure) => self.fail(failure),
+            },
             (State::FreshSnapshot, Response::Snapshot(Some((version, body)))) => {
                 if self.may_join() { self.load_snapshot(version, body) } else { self.ask_to_join() }
             }
@@ -859,6 +875,9 @@ impl Session {
                 self.report.snapshot_loaded = Some(version);
                 self.base = version;
                 self.base_parent = None;
+                // Whatever was in flight stood on the empty base, and its place is taken.
+                self.in_flight = None;
+                self.in_flight_digest = None;
                 self.walk()
             }
             State::Preparing => self.send(),
@@ -984,7 +1003,7 @@ impl Session {
         Action::Commit(Box::new(Batch {
             base: self.base,
             last: self.last,
-            count: self.count,
+            first: self.first,
             change,
         }))
     }

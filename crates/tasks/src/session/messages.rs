@@ -277,8 +277,8 @@ pub struct Tail {
     pub pending: Vec<Pending>,
     /// The highest id among pending operations, undo points included.
     pub last: Option<OperationId>,
-    /// The number of pending operations, undo points included.
-    pub count: u64,
+    /// The lowest one.
+    pub first: Option<OperationId>,
     /// The segment that may or may not have reached this remote.
     pub in_flight: Option<InFlight>,
     /// Orphaned versions whose rows are still to be removed from the directory.
@@ -396,8 +396,8 @@ pub struct Batch {
     pub base: VersionId,
     /// The last pending operation that it knows.
     pub last: Option<OperationId>,
-    /// The number of pending operations that it knows, undo points included.
-    pub count: u64,
+    /// The first pending operation that it knows, undo points included.
+    pub first: Option<OperationId>,
     /// What to do.
     pub change: Change,
 }
@@ -490,12 +490,13 @@ pub enum Event {
     Unknown(Failure),
     /// No success, and certainly nothing was done.
     Refused(Failure),
-    /// The batch is durable. `last` and `count` are the pending operations' mark after it.
+    /// The batch is durable. `first` and `last` tell where the pending operations
+    /// begin and end after it.
     Committed {
-        /// The highest id among pending operations.
+        /// The lowest id among pending operations, undo points included.
+        first: Option<OperationId>,
+        /// The highest one.
         last: Option<OperationId>,
-        /// Their number, undo points included.
-        count: u64,
     },
     /// Another process has changed the replica since we looked: this is how it stands now. What of
     /// the batch was done can be told from the base.

@@ -1,0 +1,51 @@
+//! Side-by-side measurements: the real crate `taskchampion` and ours in one run.
+//!
+//! `cargo run --release -p tandem-bench -- [NAME…]` with the names of [`benches`]; all without.
+//! It needs the release binaries of `ta` (beside this program) and of `interop/` (their folder in
+//! `TANDEM_REFERENCE_BIN`, `target/interop/release` by default). Everything runs on loopback and in
+//! temporary folders (`TANDEM_BENCH_DIR` says on which disk), a few rounds each, ours and the
+//! reference in turn, because machines are noisy: read the ratios.
+#![expect(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends with its reason")]
+
+mod idle;
+mod load;
+mod local;
+mod pure;
+mod tls;
+mod tools;
+
+use tools::Tools;
+
+type Bench = (&'static str, fn(&Tools));
+
+fn benches() -> [Bench; 9] {
+    [
+        ("fsync", local::fsync),
+        ("rebase", pure::rebase),
+        ("edit", local::edit),
+        ("idle", idle::directory),
+        ("idle-http", idle::http),
+        ("idle-tls", idle::tls),
+        ("upload", load::upload),
+        ("fresh", load::fresh),
+        ("large", load::large),
+    ]
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let [call, replica, url] = &wanted[..]
+        && call == "our-call"
+    {
+        println!("{}", load::our_call(replica.as_ref(), url));
+        return;
+    }
+    let tools = Tools::find();
+    for (name, bench) in benches() {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            println!("\n== {name}");
+            bench(&tools);
+        }
+    }
+}

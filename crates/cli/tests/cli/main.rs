@@ -1,0 +1,30 @@
+//! The real `ta`, run as people and cron run it: one module per theme.
+//!
+//! Every test has a home of its own, a fixed time zone and no variable of ours; servers are on
+//! loopback, in this process. Nothing waits for a clock: where order matters, a server or a pipe
+//! holds one side until the other has been seen.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
+
+mod home;
+#[expect(dead_code, reason = "shared with the remote's own tests, which use all of it")]
+#[path = "../../../remote/tests/remote/scripted.rs"]
+mod scripted;
+mod server;
+#[expect(dead_code, reason = "shared with the remote's own tests, which use all of it")]
+#[path = "../../../remote/tests/remote/task_server.rs"]
+mod task_server;
+
+mod bad_files;
+mod concurrency;
+mod durability;
+mod kills;
+mod output;
+mod sync_directory;
+mod sync_history;
+mod sync_http;
+mod sync_settings;
+mod words;
+
+/// The client id of every test.
+const CLIENT: &str = server::CLIENT_KEY;

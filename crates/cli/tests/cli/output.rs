@@ -1,0 +1,228 @@
+//! How things are said: to people, to pipes, to programs, and to nobody.
+
+use std::fs::{File, OpenOptions};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::home::{TestHome, assert_says};
+
+fn home_with_tasks(count: usize) -> TestHome {
+    let home = TestHome::new();
+    let tasks: Vec<Value> = (0..count)
+        .map(|n| serde_json::json!({ "description": format!("task {n} {}", "x".repeat(40)) }))
+        .collect();
+    home.ta_with_input(&["import"], &serde_json::to_vec(&tasks).unwrap()).done();
+    home
+}
+
+#[test]
+fn every_json_form_parses_and_stands_on_one_line() {
+    let home = TestHome::new();
+    for words in [
+        &["add", "one", "--json"][..],
+        &["add", "--json", "two"],
+        &["--json", "1", "modify", "project:home"],
+        &["1", "annotate", "note", "--json"],
+        &["1", "start", "--json"],
+        &["1", "stop", "--json"],
+        &["list", "--json"],
+        &["next", "--json"],
+        &["--json"],
+        &["1", "info", "--json"],
+        &["1", "history", "--json"],
+        &["1", "done", "--json"],
+        &["2", "delete", "--json"],
+        &["undo", "--json"],
+        &["conflicts", "list", "--json"],
+        &["gc", "--json"],
+        &["sync", "--json"],
+        &["undo", "--json"],
+        &["status", "--json"],
+        &["verify", "--json"],
+        &["config", "list", "--json"],
+        &["config", "get", "data_dir", "--json"],
+        &["config", "set", "history_days", "7", "--json"],
+        &["version", "--json"],
+        // Failures too.
+        &["77", "info", "--json"],
+        &["due:blah", "list", "--json"],
+        &["modify", "--json"],
+        &["config", "get", "frob", "--json"],
+    ] {
+        let ran = home.ta(words);
+        assert_eq!(ran.out.lines().count(), 1, "{ran:?}");
+        let failed = ran.code != Some(0);
+        let document = ran.json();
+        assert_eq!(document["outcome"] == "failed", failed, "{words:?}");
+    }
+}
+
+#[test]
+fn quiet_is_silent_when_all_is_well_and_speaks_when_not() {
+    let home = TestHome::new();
+    for words in [
+        &["add", "one", "--quiet"][..],
+        &["-q", "1", "modify", "project:home"],
+        &["1", "done", "--quiet"],
+        &["undo", "--quiet"],
+        &["gc", "--quiet"],
+        &["sync", "--quiet"],
+        &["sync", "-q"],
+        &["verify", "--quiet"],
+        &["config", "set", "history_days", "7", "--quiet"],
+    ] {
+        assert_eq!(home.ta(words).done(), "", "{words:?}");
+    }
+    home.ta(&["7", "done", "--quiet"]).failed(2);
+    assert_says(&home.ta(&["list", "--quiet"]).done(), &["one"]);
+}
+
+#[test]
+fn piped_output_has_no_colours_bars_or_other_escapes() {
+    let home = home_with_tasks(500);
+    for variable in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        let home = home_with_tasks(3).with(variable, "1").with("TERM", "xterm-256color");
+        for words in [&["list"][..], &["next"], &["1", "info"], &["status"], &["config", "list"]] {
+            assert!(!home.ta(words).done().contains('\x1b'));
+        }
+    }
+    for words in [&["sync"][..], &["list"], &["sync"]] {
+        let ran = home.ta(words);
+        assert!(!ran.out.contains('\x1b') && !ran.out.contains('\r'), "{ran:?}");
+        let _ = ran.done();
+    }
+}
+
+#[test]
+fn control_characters_of_a_task_never_reach_a_terminal() {
+    let home = TestHome::new();
+    let evil = "evil\u{1b}[31m\u{7}\u{202e}\r\u{9b}2J";
+    let json = serde_json::json!([{
+        "description": evil, "project": evil, "tags": ["plain"], "priority": "H\u{1b}[2J",
+        "annotations": [{ "entry": "20260101T000000Z", "description": evil }],
+        "uda\u{1b}[1m": evil, "status": "pending",
+    }]);
+    let json = serde_json::to_vec(&json).unwrap();
+    let home_out = home.ta_with_input(&["import"], &json);
+    let mut said = vec![home_out.out.clone() + &home_out.err];
+    for words in [
+        &["list"][..],
+        &["next"],
+        &["1", "info"],
+        &["1", "history"],
+        &["1", "start"],
+        &["1", "done"],
+        &["evil", "list"],
+        &[evil, "info"],
+        &["1", "modify", &format!("due:{}", evil.replace('\0', ""))],
+        &["--frob\u{1b}[31m"],
+        &["help", evil],
+        &["config", "get", evil],
+        &["config", "set", evil, evil],
+        &["conflicts", "show", evil],
+        &["import", evil],
+        &["--config", evil, "list"],
+    ] {
+        let ran = home.ta(words);
+        said.push(ran.out + &ran.err);
+    }
+    for text in said {
+        let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!(bad, None, "{text:?}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_in_peace() {
+    let home = home_with_tasks(5_000);
+    for words in [&["list"][..], &["list", "--json"], &["export"], &["next"], &["1-5000", "info"]] {
+        // A reader that is gone before anything is written.
+        let mut child = home
+            .command(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ran = home.ended(child, &format!("{words:?}"));
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    }
+    // Standard error may be gone, too.
+    let mut child = home
+        .command(&["7777", "info"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+#[test]
+fn a_result_that_could_not_be_written_is_a_failure() {
+    let home = home_with_tasks(3);
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for words in
+        [&["list"][..], &["export"], &["1", "info"], &["list", "--json"], &["status"], &["version"]]
+    {
+        let child = home.command(words).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+        let ran = home.ended(child, &format!("{words:?}"));
+        assert_says(&ran.failed(1), &["standard output", "space"]);
+    }
+    // Done is done, whoever hears of it.
+    let child = home.command(&["add", "fourth"]).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_says(&home.ended(child, "add").failed(1), &["standard output"]);
+    assert_eq!(home.state().len(), 4);
+}
+
+#[test]
+fn a_closed_standard_output_or_input_is_survived() {
+    let home = home_with_tasks(1);
+    let closed = || File::open("/dev/null").unwrap();
+    // Not open for writing: every write fails.
+    let child = home.command(&["list"]).stdout(closed()).stderr(Stdio::piped()).spawn().unwrap();
+    let ran = home.ended(child, "list");
+    assert!(!ran.err.contains("panic"), "{ran:?}");
+    let mut shell = home.program("/bin/sh", &["-c", "exec \"$TA\" list <&- >&- 2>&-"]);
+    shell.env("TA", env!("CARGO_BIN_EXE_ta"));
+    assert!(shell.status().unwrap().code().is_some_and(|code| code < 2));
+    let mut shell = home.program("/bin/sh", &["-c", "exec \"$TA\" add second <&- >&- 2>&-"]);
+    shell.env("TA", env!("CARGO_BIN_EXE_ta"));
+    assert!(shell.status().unwrap().code().is_some_and(|code| code < 2));
+    assert_eq!(home.state().len(), 2);
+    let ran = home.ta(&["verify"]);
+    assert_eq!(ran.code, Some(0), "no file was taken for a standard stream: {ran:?}");
+}
+
+#[test]
+fn an_argument_that_is_not_utf_8_is_refused_and_nothing_is_stored() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = TestHome::new();
+    let word = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    let ran = home.run(home.command(&[std::ffi::OsStr::new("add"), word]), b"");
+    assert_says(&ran.failed(2), &["not UTF-8", "caf"]);
+    assert!(home.state().is_empty());
+}
+
+#[test]
+fn a_home_with_a_name_that_is_not_utf_8_works() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = TestHome::new();
+    let folder = home.path("").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    let home = home.with("TA_DATA_DIR", &folder);
+    home.add("buy milk");
+    home.ta(&["sync"]).done();
+    home.ta(&["status"]).done();
+    home.ta(&["status", "--json"]).done();
+    assert!(folder.join("taskchampion.sqlite3").is_file());
+}
+
+#[test]
+fn without_a_home_the_folders_are_asked_for() {
+    let home = TestHome::new();
+    let mut command = home.command(&["add", "buy milk"]);
+    command.env("TA_DATA_DIR", home.path("data")).env("TA_SERVER_DIR", home.path("server"));
+    command.env_remove("HOME");
+    home.run(command, b"").done();
+}

@@ -1,0 +1,131 @@
+/* Loaded into `ta` before the system's library. Writes down, in order, what is written and flushed
+   where (to the file that SHIM_LOG names), and lets the disk be full after SHIM_ROOM bytes. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int log_fd = -1;
+static long room = -1;
+
+__attribute__((constructor)) static void begin(void) {
+    const char *name = getenv("SHIM_LOG"), *text = getenv("SHIM_ROOM");
+    if (name) log_fd = syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (text) room = atol(text);
+}
+
+static void note(const char *what, const char *path, const char *text, size_t length) {
+    if (log_fd < 0) return;
+    char line[600];
+    int used = snprintf(line, 500, "%s %s ", what, path);
+    if (used > 499) used = 499;
+    for (size_t n = 0; n < length && n < 60; n++) {
+        char c = text[n];
+        line[used++] = c >= 32 && c < 127 ? c : '.';
+    }
+    line[used++] = '\n';
+    syscall(SYS_write, log_fd, line, used);
+}
+
+/* The name of what an open file number stands for. */
+static void name_of(int fd, char *path, size_t size) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, size - 1);
+    path[length < 0 ? 0 : length] = 0;
+}
+
+static int is_regular(int fd) {
+    struct stat found;
+    return fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
+}
+
+/* Bytes that still fit; takes them. */
+static long take(int fd, size_t length) {
+    if (room < 0 || !is_regular(fd)) return length;
+    long fits = (long)length < room ? (long)length : room;
+    room -= fits;
+    return fits;
+}
+
+static void noted(const char *what, int fd, const void *bytes, size_t length) {
+    if (log_fd < 0) return;
+    char path[400];
+    name_of(fd, path, sizeof path);
+    note(what, path, bytes, length);
+}
+
+#define REAL(name) __typeof__(name) *real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
+
+ssize_t write(int fd, const void *bytes, size_t length) {
+    REAL(write);
+    long fits = take(fd, length);
+    if (fits == 0 && length > 0) { errno = ENOSPC; return -1; }
+    noted("write", fd, bytes, fits);
+    return real(fd, bytes, fits);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count) {
+    REAL(writev);
+    noted("write", fd, count ? parts[0].iov_base : "", count ? parts[0].iov_len : 0);
+    return real(fd, parts, count);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) {
+    REAL(pwrite);
+    long fits = take(fd, length);
+    if (fits == 0 && length > 0) { errno = ENOSPC; return -1; }
+    noted("write", fd, "", 0);
+    return real(fd, bytes, fits, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t at) {
+    REAL(pwrite64);
+    long fits = take(fd, length);
+    if (fits == 0 && length > 0) { errno = ENOSPC; return -1; }
+    noted("write", fd, "", 0);
+    return real(fd, bytes, fits, at);
+}
+
+ssize_t send(int fd, const void *bytes, size_t length, int flags) {
+    REAL(send);
+    noted("send", fd, bytes, length);
+    return real(fd, bytes, length, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    REAL(sendmsg);
+    noted("send", fd, message->msg_iov[0].iov_base, message->msg_iov[0].iov_len);
+    return real(fd, message, flags);
+}
+
+/* Noted when they have returned. */
+int fsync(int fd) {
+    REAL(fsync);
+    int result = real(fd);
+    if (result == 0) noted("flushed", fd, "", 0);
+    return result;
+}
+
+int fdatasync(int fd) {
+    REAL(fdatasync);
+    int result = real(fd);
+    if (result == 0) noted("flushed", fd, "", 0);
+    return result;
+}
+
+int unlink(const char *path) {
+    REAL(unlink);
+    int result = real(path);
+    if (result == 0) note("removed", path, "", 0);
+    return result;
+}

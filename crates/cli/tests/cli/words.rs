@@ -1,0 +1,405 @@
+//! The words of `ta`: adding, changing, showing, taking back.
+
+use serde_json::{Value, json};
+
+use crate::home::{TestHome, assert_says};
+
+fn home_with(tasks: &[&[&str]]) -> TestHome {
+    let home = TestHome::new();
+    for words in tasks {
+        let mut line = vec!["add"];
+        line.extend_from_slice(words);
+        home.ta(&line).done();
+    }
+    home
+}
+
+/// The only task there is.
+fn task(home: &TestHome) -> std::collections::BTreeMap<String, String> {
+    home.state().into_values().next().unwrap()
+}
+
+#[test]
+fn add_prints_the_number_and_stores_what_was_said() {
+    let home = TestHome::new();
+    let line = ["add", "buy", "milk", "+shop", "project:home", "priority:H", "due:2030-01-02"];
+    assert_eq!(home.ta(&line).done(), "Added task 1.\n");
+    assert_eq!(home.ta(&["add", "--", "+this", "is:text"]).done(), "Added task 2.\n");
+    let added = home.ta(&["add", "third", "--json"]).json();
+    assert_eq!(added["number"], 3);
+    let info = home.ta(&["info", added["uuid"].as_str().unwrap()]).done();
+    assert_says(&info, &["third", "pending"]);
+    assert_eq!(home.descriptions(), ["+this is:text", "buy milk", "third"]);
+    let listed = home.ta(&["1", "list", "--json"]).json();
+    let properties = &listed[0]["properties"];
+    assert_eq!(properties["due"], "1893542400");
+    assert_eq!((&properties["tag_shop"], &properties["tags"]), (&"x".into(), &"shop".into()));
+    assert_eq!((&properties["project"], &properties["priority"]), (&"home".into(), &"H".into()));
+}
+
+#[test]
+fn each_command_says_what_it_did_and_does_it_once() {
+    let home = home_with(&[&["buy milk"]]);
+    for (words, said) in [
+        (&["1", "modify", "project:home"][..], "Modified task 1 \"buy milk\".\n"),
+        (&["1", "modify", "project:home"], "Nothing to change: it is so already.\n"),
+        (&["1", "annotate", "the", "blue", "one"], "Annotated task 1 \"buy milk\".\n"),
+        (&["1", "start"], "Started task 1 \"buy milk\".\n"),
+        (&["1", "start"], "Nothing to change: it is so already.\n"),
+        (&["1", "stop"], "Stopped task 1 \"buy milk\".\n"),
+        (&["1", "modify", "+shop", "buy oat milk"], "Modified task 1 \"buy oat milk\".\n"),
+        (&["1", "done"], "Completed task 1 \"buy oat milk\".\n"),
+        (&["1", "done"], "Nothing to change: it is so already.\n"),
+        (&["1", "delete"], "Deleted task 1 \"buy oat milk\".\n"),
+    ] {
+        assert_eq!(home.ta(words).done(), said, "{words:?}");
+    }
+    let task = task(&home);
+    assert_eq!(task["status"], "deleted");
+    assert!(task.contains_key("end") && !task.contains_key("start"));
+    assert!(task.iter().any(|(key, value)| key.starts_with("annotation_") && value == "the blue one"));
+}
+
+#[test]
+fn one_command_is_one_step_and_undo_takes_them_back_in_turn() {
+    let home = home_with(&[&["one"], &["two"], &["three"]]);
+    home.ta(&["1,2", "modify", "project:home", "+tag"]).done();
+    home.ta(&["1", "done"]).done();
+    assert_eq!(home.ta(&["undo"]).done(), "Undid `done` on 1 task (1). It had not been synced.\n");
+    assert_eq!(
+        home.ta(&["undo"]).done().replace("2, 1", "1, 2"),
+        "Undid `modify` on 2 tasks (1, 2). It had not been synced.\n"
+    );
+    assert!(home.state().values().all(|task| !task.contains_key("project")));
+    for _ in 0..3 {
+        assert_says(&home.ta(&["undo"]).done(), &["Undid `add` on 1 task"]);
+    }
+    assert!(home.state().is_empty());
+    assert_eq!(home.ta(&["undo"]).done(), "Nothing to undo.\n");
+    assert_eq!(home.ta(&["undo", "--json"]).json(), json!({ "outcome": "nothing" }));
+}
+
+#[test]
+fn numbers_stay_until_a_sync_or_gc_and_are_closed_up_by_gc() {
+    let home = home_with(&[&["one"], &["two"], &["three"]]);
+    home.ta(&["1", "done"]).done();
+    // Whoever looks at the last list and types a number gets the task that stood there.
+    assert_eq!(home.ta(&["2", "done"]).done(), "Completed task 2 \"two\".\n");
+    assert_eq!(home.ta(&["add", "four"]).done(), "Added task 4.\n");
+    assert_says(&home.ta(&["gc"]).done(), &["2 tasks numbered · 0 expired tasks purged"]);
+    let listed = home.ta(&["list", "--json"]).json();
+    let numbers: Vec<_> = listed.as_array().unwrap().iter().map(|task| &task["number"]).collect();
+    assert_eq!(numbers, [1, 2]);
+    home.ta(&["1", "info"]).done();
+    assert_eq!(home.ta(&["3", "info"]).failed(2).lines().next(), Some("ta: there is no task `3`"));
+}
+
+#[test]
+fn tasks_are_named_by_number_range_uuid_and_prefix() {
+    let home = home_with(&[&["one"], &["two"], &["three"]]);
+    let uuid = home.ta(&["2", "list", "--json"]).json()[0]["uuid"].as_str().unwrap().to_owned();
+    for word in ["2", &uuid, &uuid[..8], &uuid.to_uppercase(), &uuid[..13], &uuid.replace('-', "")] {
+        assert_says(&home.ta(&[word, "info"]).done(), &["two"]);
+    }
+    let listed = home.ta(&["1,3", "list", "--json"]).json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let listed = home.ta(&["2-3", "list", "--json"]).json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    // A bare id shows all about it.
+    assert_eq!(home.ta(&["2"]).done(), home.ta(&["2", "info"]).done());
+}
+
+#[test]
+fn an_id_that_does_not_exist_is_an_error_everywhere() {
+    let home = home_with(&[&["one"]]);
+    for id in ["7", "12345678", "99999999-9999-4999-8999-999999999999"] {
+        for command in
+            ["modify", "annotate", "start", "stop", "done", "delete", "info", "history", "list", "next", "export"]
+        {
+            let mut words = vec![id, command];
+            if matches!(command, "modify" | "annotate") {
+                words.push("text");
+            }
+            let told = home.ta(&words).failed(2);
+            assert_says(&told, &["there is no task"]);
+        }
+        home.ta(&["add", "needs", &format!("depends:{id}")]).failed(2);
+        home.ta(&["1", "modify", &format!("depends:{id}")]).failed(2);
+    }
+    assert_eq!(home.descriptions(), ["one"]);
+    assert_says(&home.ta(&["1", "modify", "depends:1"]).failed(2), &["cannot depend on itself"]);
+}
+
+#[test]
+fn a_word_after_a_known_attribute_that_does_not_parse_is_never_description() {
+    let home = TestHome::new();
+    for word in ["due:blah", "wait:32.13.", "priority:Q", "due.befor:friday", "depends:x", "status:maybe"] {
+        let told = home.ta(&["add", "text", word]).failed(2);
+        assert_says(&told, &[word]);
+    }
+    for text in ["http://example.org/x", "12:30", "foo:bar"] {
+        home.add(text);
+    }
+    assert_eq!(home.state().len(), 3);
+    for words in [&["due:blah", "list"][..], &["list", "due:blah"], &["1", "modify", "due:blah"]] {
+        home.ta(words).failed(2);
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_2_with_a_cure() {
+    let home = home_with(&[&["one"], &["two"]]);
+    for words in [
+        &["modify", "x"][..],
+        &["done"],
+        &["done", "1"],
+        &["1", "done", "2"],
+        &["1", "modify"],
+        &["1", "annotate"],
+        &["add"],
+        &["add", "project:home"],
+        &["sync", "--frobnicate"],
+        &["--frobnicate", "sync"],
+        &["list", "--frobnicate"],
+        &["status", "now"],
+        &["undo", "2"],
+        &["sync", "--wait"],
+        &["sync", "--wait", "long"],
+        &["conflicts", "frob"],
+        &["conflicts", "show", "x"],
+        &["config", "frob"],
+        &["config", "set", "data_dir"],
+        &["help", "frob"],
+        &["import", "--frob"],
+        &["--config"],
+        &["1", "sync"],
+    ] {
+        let _ = home.ta(words).failed(2);
+    }
+    assert_eq!(home.descriptions(), ["one", "two"]);
+    assert_eq!(home.ta(&["done", "1"]).failed(2).lines().next(), Some("ta: `done` needs to know which tasks"));
+}
+
+#[test]
+fn what_matches_nothing_is_an_error_for_changes_and_a_word_for_reports() {
+    let home = home_with(&[&["one"]]);
+    assert_says(&home.ta(&["+nothing", "done"]).failed(1), &["no task matches"]);
+    assert_says(&home.ta(&["project:x", "info"]).failed(1), &["no task matches"]);
+    assert_eq!(home.ta(&["+nothing", "list"]).done(), "No matching tasks.\n");
+    let (out, notice) = home.ta(&["lsit"]).done_with_notices();
+    assert_eq!(out, "No matching tasks.\n");
+    assert_says(&notice, &["`list`"]);
+    for id in ["1", "9"] {
+        assert_says(&home.ta(&["conflicts", "show", id]).failed(1), &["there is no conflict"]);
+        assert_says(&home.ta(&["conflicts", "restore", id]).failed(1), &["there is no conflict"]);
+    }
+}
+
+#[test]
+fn tables_show_what_is_there_and_leave_empty_columns_out() {
+    let home = home_with(&[&["buy milk", "+shop", "project:home"], &["call grandmother", "priority:H"]]);
+    home.ta(&["2", "start"]).done();
+    let age = |text: String| text.replace("1s", "0s").replace("2s", "0s").replace("3s", "0s");
+    assert_eq!(
+        age(home.ta(&["list"]).done()),
+        "ID Active Age P Project Tags Description\n\
+         \x201         0s   home    shop buy milk\n\
+         \x202 *       0s H              call grandmother\n"
+    );
+    let next = home.ta(&[]).done();
+    assert_says(&next, &["Urg", "call grandmother"]);
+    assert_eq!(next.lines().nth(1).unwrap().trim_start().split(' ').next(), Some("2"));
+    assert_eq!(age(next), age(home.ta(&["next"]).done()));
+    assert_says(
+        &home.ta(&["1", "info"]).done(),
+        &["Description", "buy milk", "Project", "home", "Tags", "shop", "Status", "pending"],
+    );
+}
+
+#[test]
+fn dependencies_are_told_from_both_sides_until_one_ends() {
+    let home = home_with(&[&["first"], &["then", "depends:1"]]);
+    let tasks = home.ta(&["list", "--json"]).json();
+    assert_eq!((&tasks[0]["blocking"], &tasks[1]["blocked"]), (&true.into(), &true.into()));
+    assert_says(&home.ta(&["2", "info"]).done(), &["first"]);
+    assert_says(&home.ta(&["1", "info"]).done(), &["then"]);
+    home.ta(&["1", "done"]).done();
+    assert_eq!(home.ta(&["list", "--json"]).json()[0]["blocked"], false);
+    home.ta(&["2", "modify", "depends:"]).done();
+    assert!(!home.state().values().any(|task| task.contains_key("depends")));
+}
+
+#[test]
+fn reports_leave_out_what_waits_or_has_ended_and_all_shows_it() {
+    let home = home_with(&[&["open"], &["later", "wait:2099-01-01"], &["finished"], &["dropped"]]);
+    home.ta(&["3", "done"]).done();
+    home.ta(&["4", "delete"]).done();
+    let shown = |words: &[&str]| home.ta(words).json().as_array().unwrap().len();
+    assert_eq!(shown(&["list", "--json"]), 1);
+    assert_eq!(shown(&["next", "--json"]), 1);
+    assert_eq!(shown(&["all", "list", "--json"]), 4);
+    assert_eq!(shown(&["status:completed", "list", "--json"]), 1);
+    assert_eq!(shown(&["status:waiting", "list", "--json"]), 1);
+    assert_eq!(shown(&["export"]), 4);
+}
+
+#[test]
+fn export_and_import_are_a_round_trip_that_says_unchanged_the_second_time() {
+    let home = home_with(&[&["buy milk", "+shop", "due:2030-01-01", "priority:L"], &["then", "depends:1"]]);
+    home.ta(&["1", "annotate", "the \"blue\" one"]).done();
+    let exported = home.ta(&["export"]).done();
+    let tasks: Vec<Value> = serde_json::from_str(&home.ta(&["export"]).out).unwrap();
+    assert_eq!((tasks[0]["id"].as_u64(), tasks[0]["due"].as_str()), (Some(1), Some("20300101T000000Z")));
+    assert_says(&exported, &["the \\\"blue\\\" one"]);
+
+    let other = TestHome::new();
+    let json = home.ta(&["export"]).out;
+    assert_eq!(other.ta_with_input(&["import"], json.as_bytes()).done(), "Imported: 2 new.\n");
+    assert_eq!(other.state(), home.state());
+    assert_eq!(other.ta_with_input(&["import", "-"], json.as_bytes()).done(), "Imported: 2 unchanged.\n");
+    std::fs::write(other.path("tasks.json"), &json).unwrap();
+    assert_eq!(other.ta(&["import", "tasks.json"]).done(), "Imported: 2 unchanged.\n");
+    // An older record never beats a newer edit.
+    other.ta(&["1", "modify", "buy oat milk"]).done();
+    let later = other.ta(&["1", "export"]).out.replace("buy oat milk", "from long ago");
+    let modified = "\"modified\":\"";
+    let at = later.find(modified).unwrap() + modified.len();
+    let older = format!("{}2001{}", &later[..at], &later[at + 4..]);
+    let said = other.ta_with_input(&["import"], older.as_bytes()).done();
+    assert_eq!(said, "Imported: 1 older than what is here, left alone.\n");
+    assert_says(&other.ta_with_input(&["import"], b"[]").done(), &["Nothing to import"]);
+}
+
+#[test]
+fn an_import_that_cannot_be_read_changes_nothing() {
+    let home = home_with(&[&["one"]]);
+    for bad in [
+        &b"{"[..],
+        b"not json",
+        b"[{\"uuid\":\"rubbish\",\"description\":\"x\"}]",
+        b"[{\"description\":\"good\"},{\"due\":\"blah\",\"description\":\"bad\"}]",
+        b"\xff\xfe",
+    ] {
+        let told = home.ta_with_input(&["import"], bad).failed(1);
+        assert_says(&told, &["Nothing was imported"]);
+    }
+    assert_says(&home.ta(&["import", "nowhere.json"]).failed(1), &["nowhere.json"]);
+    assert_eq!(home.descriptions(), ["one"]);
+}
+
+#[test]
+fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
+    let source = home_with(&[&["one"], &["two"]]);
+    source.ta(&["sync"]).done();
+    source.add("pending");
+    let folder = source.data_dir();
+    let before = crate::home::look(&folder);
+    let target = TestHome::new();
+    let taskrc = format!(
+        "data.location={}\nsync.local.server_dir={}\n",
+        folder.display(),
+        source.path(".local/share/taskchampion-sync-server").display()
+    );
+    std::fs::write(target.path(".taskrc"), taskrc).unwrap();
+    let told = target.ta(&["import", &folder.display().to_string()]).done();
+    assert_says(&told, &["Took over 3 tasks and 5 changes", "untouched", "server_dir"]);
+    assert_eq!(target.state(), source.state());
+    assert_eq!(crate::home::look(&folder)[&source.replica_file()], before[&source.replica_file()]);
+    assert_says(&target.ta(&["sync"]).done(), &["up 4 changes · down 0 changes"]);
+    let again = target.ta(&["import", &folder.display().to_string()]).failed(1);
+    assert_says(&again, &["holds 3 tasks already"]);
+    let itself = source.ta(&["import", &folder.display().to_string()]).failed(1);
+    assert_says(&itself, &["this replica already"]);
+    assert_says(&target.ta(&["import", "."]).failed(1), &["holds no TaskChampion 3 replica"]);
+}
+
+#[test]
+fn undo_of_an_import_or_a_change_of_many_is_one_step() {
+    let home = home_with(&[&["one"]]);
+    let tasks: Vec<Value> = (0..30).map(|n| json!({ "description": format!("task {n}") })).collect();
+    let json = serde_json::to_vec(&tasks).unwrap();
+    home.ta_with_input(&["import"], &json).done();
+    let told = home.ta(&["all", "modify", "+many"]).done();
+    assert_says(&told, &["Modified 31 tasks in all."]);
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `modify` on 31 tasks"]);
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `import` on 30 tasks"]);
+    assert_eq!(home.descriptions(), ["one"]);
+}
+
+#[test]
+fn a_value_that_could_never_travel_is_refused_at_entry() {
+    let home = TestHome::new();
+    // A record on standard input may be longer than any command line.
+    let json = format!("[{{\"description\":\"{}\"}}]", "x".repeat(101 << 20));
+    let ran = home.ta_with_input(&["import"], json.as_bytes());
+    assert_eq!(ran.code, Some(1), "{} {}", &ran.out, &ran.err);
+    assert!(home.state().is_empty());
+}
+
+#[test]
+fn help_version_and_config_need_no_replica_and_make_none() {
+    let home = TestHome::new();
+    assert_eq!(home.ta(&["version"]).done(), format!("Tandem {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(home.ta(&["--version"]).done(), home.ta(&["version"]).done());
+    assert_eq!(home.ta(&["version", "--json"]).json()["name"], "Tandem");
+    let help = home.ta(&["help"]).done();
+    for command in
+        ["add WORDS", "FILTER modify CHANGES", "undo", "sync", "verify", "gc", "demo", "conflicts list|show|restore"]
+    {
+        assert_says(&help, &[command]);
+    }
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    assert_eq!(home.ta(&["--help"]).done(), help);
+    assert_says(&home.ta(&["help", "sync"]).done(), &["--join", "--new-history", "--upload-difference", "--wait"]);
+    assert_eq!(home.ta(&["config", "path"]).done(), "$HOME/.config/tandem/config.toml\n");
+    home.ta(&["config", "list"]).done();
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn config_sets_gets_and_unsets_and_keeps_comments() {
+    let home = TestHome::new();
+    let file = home.path(".config/tandem/config.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "# mine\nhistory_days = 7 # a week\n").unwrap();
+    home.ta(&["config", "set", "avoid_snapshots", "yes"]).done();
+    home.ta(&["config", "set", "history_days", "8"]).done();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text, "# mine\nhistory_days = 8 # a week\navoid_snapshots = true\n");
+    assert_eq!(home.ta(&["config", "get", "avoid_snapshots"]).done(), "true\n");
+    assert_says(
+        &home.ta(&["config", "set", "history_days", "8"]).done(),
+        &["Nothing to change", "$HOME/.config/tandem/config.toml"],
+    );
+    home.ta(&["config", "unset", "avoid_snapshots"]).done();
+    assert_eq!(home.ta(&["config", "get", "avoid_snapshots"]).done(), "false\n");
+    assert_says(&home.ta(&["config", "get", "server_origin"]).failed(1), &["is not set"]);
+    assert_says(&home.ta(&["config", "get", "server_orgin"]).failed(3), &["server_origin"]);
+    assert_says(&home.ta(&["config", "set", "history_days", "soon"]).failed(3), &["history_days"]);
+    // The line, then the environment, then another file.
+    let home = home.with("TA_HISTORY_DAYS", "9");
+    assert_eq!(home.ta(&["config", "get", "history_days"]).done(), "9\n");
+    let home = home.without("TA_HISTORY_DAYS");
+    std::fs::write(home.path("other.toml"), "history_days = 3\n").unwrap();
+    assert_eq!(home.ta(&["--config", "other.toml", "config", "get", "history_days"]).done(), "3\n");
+    assert_eq!(home.ta(&["config", "get", "history_days", "--config=other.toml"]).done(), "3\n");
+    let home = home.with("TA_CONFIG", "other.toml");
+    assert_eq!(home.ta(&["config", "get", "history_days"]).done(), "3\n");
+}
+
+#[test]
+fn a_taskwarrior_list_in_its_usual_place_is_told_of_once() {
+    let home = TestHome::new();
+    let source = home_with(&[&["from taskwarrior"]]);
+    std::fs::create_dir(home.path(".task")).unwrap();
+    std::fs::copy(source.replica_file(), home.path(".task/taskchampion.sqlite3")).unwrap();
+    let (_, notice) = home.ta(&["list"]).done_with_notices();
+    assert_eq!(
+        notice,
+        "There is a Taskwarrior list in $HOME/.task. To use it in place: ta config set data_dir $HOME/.task\n"
+    );
+    home.ta(&["list"]).done();
+    home.ta(&["config", "set", "data_dir", "~/.task"]).done();
+    let (out, _) = home.ta(&["list"]).done_with_notices();
+    assert_says(&out, &["from taskwarrior"]);
+}

@@ -1,0 +1,190 @@
+//! What a server may say but yes: refusals, a forgotten client, a reset, a restored backup.
+
+use std::fs;
+use std::path::Path;
+
+use crate::http::settle;
+use crate::ours::Ours;
+use crate::real::{Real, Server, fresh};
+use crate::{CLIENT, Meeting, Room, SECRET, assert_same};
+
+const OTHER_CLIENT: &str = "99999999-2222-4333-8444-555555555555";
+
+#[test]
+fn a_client_that_is_not_allowed_is_told_so_and_loses_nothing() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &["--allow-client-id", OTHER_CLIENT]);
+    let ours = Ours::new(room.path(), "ours", &server.meeting());
+    ours.add(&["milk"]);
+    let said = ours.fails(5, &["sync"]);
+    assert!(said.err.contains("server_client_key"), "{said:?}");
+    let empty = Ours::new(room.path(), "empty", &server.meeting());
+    empty.fails(5, &["sync"]);
+    let (listen, data) = server.stop();
+    let server = Server::start_at(&data, &listen, &["--allow-client-id", CLIENT]);
+    settle(&room, &server.meeting(), &[&ours, &empty], &mut []);
+    assert_eq!(empty.dump().len(), 1);
+}
+
+#[test]
+fn a_server_that_takes_no_new_clients_is_told_from_an_empty_one() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &["--no-create-clients"]);
+    let ours = Ours::new(room.path(), "ours", &server.meeting());
+    ours.add(&["milk"]);
+    let said = ours.fails(5, &["sync"]);
+    assert!(said.err.contains("client id"), "{said:?}");
+    ours.fails(5, &["sync"]);
+    let (listen, data) = server.stop();
+    let server = Server::start_at(&data, &listen, &[]);
+    settle(&room, &server.meeting(), &[&ours], &mut []);
+}
+
+#[test]
+fn a_wrong_secret_reads_nothing_and_writes_nothing() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let ours = Ours::new(room.path(), "ours", &server.meeting());
+    let task = ours.add(&["milk"]);
+    ours.sync();
+    let wrong = Meeting::Server {
+        url: server.url.clone(),
+        client: CLIENT.into(),
+        secret: "mistyped-horse".into(),
+    };
+    let new = Ours::new(room.path(), "new", &wrong);
+    new.add(&["bread"]);
+    let said = new.fails(6, &["sync"]);
+    assert!(said.err.contains("encryption_secret"), "{said:?}");
+    // A secret that was right once and is changed is proved before it writes.
+    let mut changed = ours.clone();
+    changed.change(&task, &["modify", "project:p"]);
+    changed.meet(&wrong);
+    changed.fails(6, &["sync"]);
+    // Neither wrote anything that the others cannot read.
+    let mut new = new;
+    new.meet(&server.meeting());
+    settle(&room, &server.meeting(), &[&ours, &new], &mut []);
+    assert_eq!(ours.dump().len(), 2);
+    assert_eq!(SECRET, "correct-horse");
+}
+
+/// A server whose data is gone, restarted on the same address.
+fn reset(server: Server) -> Server {
+    let (listen, data) = server.stop();
+    fs::remove_dir_all(&data).unwrap();
+    Server::start_at(&data, &listen, &[])
+}
+
+#[test]
+fn a_server_that_was_reset_gets_the_list_again() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let a = Ours::new(room.path(), "a", &server.meeting());
+    let b = Ours::new(room.path(), "b", &server.meeting());
+    let task = a.add(&["milk"]);
+    a.sync();
+    b.sync();
+    let server = reset(server);
+    let said = a.sync();
+    assert_eq!(said["client_was_forgotten"], true, "{said}");
+    a.change(&task, &["modify", "project:a"]);
+    b.change(&task, &["modify", "priority:H"]);
+    a.sync();
+    b.sync();
+    settle(&room, &server.meeting(), &[&a, &b], &mut []);
+    assert_eq!(b.dump()[&task]["project"], "a");
+    assert_eq!(a.dump()[&task]["priority"], "H");
+}
+
+/// One replica had seen less of the old history than another when the server forgot it all.
+#[test]
+fn what_only_one_replica_had_seen_survives_a_reset() {
+    for quicker in ["behind", "ahead"] {
+        let room = Room::new();
+        let server = Server::start(&room.join("server"), &[]);
+        let behind = Ours::new(room.path(), "behind", &server.meeting());
+        let ahead = Ours::new(room.path(), "ahead", &server.meeting());
+        let task = behind.add(&["milk", "due:2026-12-01"]);
+        behind.sync();
+        ahead.sync();
+        ahead.change(&task, &["modify", "project:ahead", "due:"]);
+        let tea = ahead.add(&["tea"]);
+        ahead.sync();
+        let server = reset(server);
+        behind.change(&task, &["modify", "priority:H"]);
+        ahead.change(&task, &["annotate", "after the reset"]);
+        let (first, second) =
+            if quicker == "behind" { (&behind, &ahead) } else { (&ahead, &behind) };
+        first.run(&["sync"]);
+        let said = second.run(&["sync"]);
+        println!("{quicker} first, then {said:?}");
+        for _ in 0..2 {
+            first.run(&["sync"]);
+            second.run(&["sync"]);
+        }
+        settle(&room, &server.meeting(), &[&behind, &ahead], &mut []);
+        let tasks = behind.dump();
+        assert!(tasks.contains_key(&tea), "{quicker} first: {tasks:?}");
+        assert_eq!(tasks[&task].get("project").map(String::as_str), Some("ahead"), "{quicker} first");
+        assert_eq!(tasks[&task].get("priority").map(String::as_str), Some("H"), "{quicker} first");
+        assert!(!tasks[&task].contains_key("due"), "{quicker} first");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_server_restored_from_a_backup_is_brought_up_by_whoever_is_asked() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let a = Ours::new(room.path(), "a", &server.meeting());
+    let b = Ours::new(room.path(), "b", &server.meeting());
+    let task = a.add(&["milk", "due:2026-12-01"]);
+    let doomed = a.add(&["doomed"]);
+    a.sync();
+    b.sync();
+    let (listen, data) = server.stop();
+    copy(&data, &room.join("backup"));
+    let server = Server::start_at(&data, &listen, &[]);
+    a.change(&task, &["modify", "project:after", "due:"]);
+    let tea = a.add(&["tea"]);
+    a.change(&doomed, &["delete"]);
+    a.sync();
+    b.sync();
+    let (listen, data) = server.stop();
+    fs::remove_dir_all(&data).unwrap();
+    copy(&room.join("backup"), &data);
+    let server = Server::start_at(&data, &listen, &[]);
+
+    a.change(&task, &["modify", "priority:H"]);
+    b.change(&task, &["annotate", "on b"]);
+    let before = a.dump();
+    let said = a.fails(7, &["sync"]);
+    assert!(said.err.contains("--upload-difference"), "{said:?}");
+    assert_same("a before", &before, "a after", &a.dump());
+    b.fails(7, &["sync"]);
+    // One that never saw the later versions notices nothing.
+    let mut old = Real::new(room.path(), "old", &server.meeting());
+    old.sync();
+    assert_eq!(old.dump()[&task].get("project"), None);
+
+    a.ok(&["sync", "--upload-difference"]);
+    let said = b.run(&["sync"]);
+    println!("{said:?}");
+    settle(&room, &server.meeting(), &[&a, &b], &mut [("old", &mut old)]);
+    let tasks = b.dump();
+    assert_eq!(tasks[&task]["project"], "after");
+    assert!(!tasks[&task].contains_key("due"));
+    assert_eq!(tasks[&task]["priority"], "H");
+    assert!(tasks[&task].keys().any(|key| key.starts_with("annotation_")), "{tasks:?}");
+    assert!(tasks.contains_key(&tea));
+    assert_eq!(tasks[&doomed]["status"], "deleted");
+    assert_same("b", &tasks, "real", &fresh(room.path(), &server.meeting()));
+}
