@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::tools::{Server, Tools, compare, folder, reference, run, ta, ta_http, write_tasks, CLIENT, SECRET};
+use crate::tools::{
+    CLIENT, SECRET, Server, Tools, compare, folder, reference, run, ta, ta_http, write_tasks,
+};
 
 const ROUNDS: usize = 11;
 
@@ -20,7 +22,11 @@ pub(crate) fn directory(tools: &Tools) {
             ours.push(run(ta(tools, home.path()).arg("sync")).0.ms);
             theirs.push(run(reference(tools, &real).arg("sync-local").arg(&server)).0.ms);
         }
-        compare(&format!("nothing to do, directory, {tasks} pending tasks, whole process"), ours, theirs);
+        compare(
+            &format!("nothing to do, directory, {tasks} pending tasks, whole process"),
+            ours,
+            theirs,
+        );
     }
 }
 
@@ -42,7 +48,11 @@ pub(crate) fn http(tools: &Tools) {
             ours.push(run(ta_http(tools, home.path(), &server.url).arg("sync")).0.ms);
             theirs.push(run(&mut sync(&real)).0.ms);
         }
-        compare(&format!("nothing to do, plain HTTP, {tasks} pending tasks, whole process"), ours, theirs);
+        compare(
+            &format!("nothing to do, plain HTTP, {tasks} pending tasks, whole process"),
+            ours,
+            theirs,
+        );
     }
 }
 

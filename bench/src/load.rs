@@ -11,8 +11,8 @@ use tandem_replica::{OpenOptions, SqliteStorage};
 use tandem_seal::{Key, LazyKey, Salt, Secret};
 
 use crate::tools::{
-    CLIENT, Cost, SECRET, Server, Spread, Tools, compare, folder, number, reference, run, ta, ta_http,
-    write_tasks,
+    CLIENT, Cost, SECRET, Server, Spread, Tools, compare, folder, number, reference, run, ta,
+    ta_http, write_tasks,
 };
 
 const ROUNDS: usize = 5;
@@ -20,7 +20,11 @@ const TASKS: usize = 10_000;
 
 fn peaks(what: &str, ours: &[Cost], theirs: &[Cost]) {
     let peak = |costs: &[Cost]| Spread::of(costs.iter().map(|cost| cost.peak_mb).collect());
-    println!("  peak MB   ours {:.1}, reference {:.1} ({what})", peak(ours).median(), peak(theirs).median());
+    println!(
+        "  peak MB   ours {:.1}, reference {:.1} ({what})",
+        peak(ours).median(),
+        peak(theirs).median()
+    );
 }
 
 fn ms(costs: &[Cost]) -> Vec<f64> {
@@ -60,7 +64,8 @@ fn call(replica: &Path, url: &str) -> f64 {
 
 /// The call alone, with the key derived before; in milliseconds.
 pub(crate) fn our_call(replica: &Path, url: &str) -> f64 {
-    let storage = SqliteStorage::open(&replica.join("taskchampion.sqlite3"), &OpenOptions::default());
+    let storage =
+        SqliteStorage::open(&replica.join("taskchampion.sqlite3"), &OpenOptions::default());
     let mut replica = Replica::new(storage.unwrap().0);
     let client: tandem_core::ClientId = CLIENT.parse().unwrap();
     let secret = || Secret::new(SECRET.into()).unwrap();
@@ -104,10 +109,22 @@ pub(crate) fn upload(tools: &Tools) {
         theirs.push(cost);
         their_calls.push(number(&out, "elapsed_ms"));
     }
-    compare("first upload of 10,000 tasks, whole process, key derivation in both", ms(&ours), ms(&theirs));
+    compare(
+        "first upload of 10,000 tasks, whole process, key derivation in both",
+        ms(&ours),
+        ms(&theirs),
+    );
     peaks("whole process", &ours, &theirs);
-    compare("first upload of 10,000 tasks, the call, key derived before in both", our_calls, their_calls);
-    compare("first upload of 10,000 tasks to a directory, whole process", ms(&directory.0), ms(&directory.1));
+    compare(
+        "first upload of 10,000 tasks, the call, key derived before in both",
+        our_calls,
+        their_calls,
+    );
+    compare(
+        "first upload of 10,000 tasks to a directory, whole process",
+        ms(&directory.0),
+        ms(&directory.1),
+    );
     peaks("directory", &directory.0, &directory.1);
 }
 
@@ -142,11 +159,27 @@ pub(crate) fn fresh(tools: &Tools) {
         alone.0.push(run(ta(tools, &at("e")).env("TA_SERVER_DIR", &shared).arg("sync")).0);
         alone.1.push(run(reference(tools, &at("f")).arg("sync-local").arg(&shared)).0);
     }
-    compare("fresh replica from the same good snapshot, whole process with derivation", ms(&good.0), ms(&good.1));
+    compare(
+        "fresh replica from the same good snapshot, whole process with derivation",
+        ms(&good.0),
+        ms(&good.1),
+    );
     peaks("good snapshot", &good.0, &good.1);
-    compare("fresh replica from the same good snapshot, the call, key derived before", calls.0, calls.1);
-    compare("fresh replica from what each one's own upload left at a default server, whole process", ms(&held.0), ms(&held.1));
-    compare("fresh replica from history alone (directory), whole process", ms(&alone.0), ms(&alone.1));
+    compare(
+        "fresh replica from the same good snapshot, the call, key derived before",
+        calls.0,
+        calls.1,
+    );
+    compare(
+        "fresh replica from what each one's own upload left at a default server, whole process",
+        ms(&held.0),
+        ms(&held.1),
+    );
+    compare(
+        "fresh replica from history alone (directory), whole process",
+        ms(&alone.0),
+        ms(&alone.1),
+    );
     peaks("history alone", &alone.0, &alone.1);
 }
 
@@ -163,9 +196,21 @@ pub(crate) fn large(tools: &Tools) {
     one("import of 100,000 tasks", ta(tools, &ours).arg("import").arg(&list));
     let server = Server::start(tools, &home.path().join("store"));
     one("first upload of 100,000 tasks", ta_http(tools, &ours, &server.url).arg("sync"));
-    one("fresh replica of 100,000 tasks from the snapshot", ta_http(tools, &home.path().join("a"), &server.url).arg("sync"));
+    one(
+        "fresh replica of 100,000 tasks from the snapshot",
+        ta_http(tools, &home.path().join("a"), &server.url).arg("sync"),
+    );
     let shared = home.path().join("history");
-    one("upload of 100,000 tasks to a directory", ta(tools, &ours).env("TA_SERVER_DIR", &shared).arg("sync"));
-    one("fresh replica of 100,000 tasks from history alone", ta(tools, &home.path().join("b")).env("TA_SERVER_DIR", &shared).arg("sync"));
-    one("nothing to do, 100,000 tasks", ta(tools, &home.path().join("b")).env("TA_SERVER_DIR", &shared).arg("sync"));
+    one(
+        "upload of 100,000 tasks to a directory",
+        ta(tools, &ours).env("TA_SERVER_DIR", &shared).arg("sync"),
+    );
+    one(
+        "fresh replica of 100,000 tasks from history alone",
+        ta(tools, &home.path().join("b")).env("TA_SERVER_DIR", &shared).arg("sync"),
+    );
+    one(
+        "nothing to do, 100,000 tasks",
+        ta(tools, &home.path().join("b")).env("TA_SERVER_DIR", &shared).arg("sync"),
+    );
 }

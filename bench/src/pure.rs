@@ -51,7 +51,11 @@ pub(crate) fn rebase(_: &Tools) {
         let make = |at: i64, shift: usize| -> Vec<Operation> {
             (0..n).map(|k| update(k % tasks, k / tasks, k + shift, at + (k % 3) as i64)).collect()
         };
-        measure(&format!("rebase {n} on {n}, {tasks} tasks, all colliding"), &make(100, 1), &make(101, 2));
+        measure(
+            &format!("rebase {n} on {n}, {tasks} tasks, all colliding"),
+            &make(100, 1),
+            &make(101, 2),
+        );
         let one = |at: i64, shift: usize| -> Vec<Operation> {
             (0..n).map(|k| update(0, k % 50, k + shift, at + (k % 3) as i64)).collect()
         };

@@ -144,7 +144,13 @@ impl Spread {
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:9.2} min {:9.2} median {:9.2} max", self.min(), self.median(), self.0[self.0.len() - 1])
+        write!(
+            f,
+            "{:9.2} min {:9.2} median {:9.2} max",
+            self.min(),
+            self.median(),
+            self.0[self.0.len() - 1]
+        )
     }
 }
 

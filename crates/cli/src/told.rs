@@ -90,6 +90,8 @@ pub(crate) fn words(synced: &Synced) -> Words {
     let report = &synced.report;
     let mut lines = Vec::new();
     let mut is_worth_telling = false;
+    // A question is asked before anything is changed, whatever was looked at for it.
+    let asks = matches!(report.end, End::Question(_));
     let waiting = match synced.waiting {
         0 => "nothing waiting".to_owned(),
         n => format!("{} waiting", count(n, "change")),
@@ -99,7 +101,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
             0 => "in step".into(),
             _ => format!("in step · {waiting}"),
         });
-    } else if !synced.is_idle() {
+    } else if !synced.is_idle() && !asks {
         lines.push(format!(
             "up {} · down {} in {} · {waiting}",
             count(report.changes_up, "change"),
@@ -107,7 +109,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
             count(report.tasks_down, "task"),
         ));
     }
-    if report.snapshot_loaded.is_some() && !report.reinitialised {
+    if report.snapshot_loaded.is_some() && !report.reinitialised && !asks {
         lines.push("Began from the server's snapshot.".into());
     }
     if report.restarted {

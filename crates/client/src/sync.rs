@@ -3,6 +3,8 @@
 //! No transaction is open while the remote is asked, so edits never wait for a network. The loop may
 //! be killed anywhere: what it must remember stands in the replica.
 
+use std::sync::Arc;
+
 use tandem_core::limits::{PULL_GROUP_BYTES_MAX, SEGMENT_OPERATIONS_BYTES_MAX};
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_remote::{Call, Outcome, Remote};
@@ -228,7 +230,9 @@ impl Driver<'_> {
         let call = match request {
             Request::GetSnapshot => Call::GetSnapshot,
             Request::GetChildVersion { parent } => Call::GetChildVersion { parent },
-            Request::AddVersion { parent, segment } => Call::AddVersion { parent, segment },
+            Request::AddVersion { parent, segment } => {
+                Call::AddVersion { parent, segment: Arc::unwrap_or_clone(segment) }
+            }
             Request::RemoveOrphans { versions } => Call::RemoveOrphans { versions },
             Request::CheckProof => Call::CheckProof { token: self.proof.clone() },
             Request::AddSnapshot { version } => match self.replica.snapshot_at(version)? {

@@ -40,7 +40,7 @@ pub enum Call {
         /// The plain body (zlib).
         body: Vec<u8>,
     },
-    /// Remove versions that are off the chain (directories only).
+    /// Put versions aside that are off the chain (directories only).
     RemoveOrphans {
         /// The versions.
         versions: Vec<VersionId>,

@@ -144,8 +144,10 @@ impl Commit<'_> {
                 self.load_snapshot(version, &body, &dropped, &lost)?;
             }
             Change::Push { accepted, next } => {
-                if let Some(accepted) = accepted {
-                    self.accept(&accepted, last, as_believed)?;
+                if let Some(accepted) = accepted
+                    && let Answer::Moved = self.accept(&accepted, last, as_believed)?
+                {
+                    return Ok(Answer::Moved);
                 }
                 if let Some(next) = next
                     && as_believed
@@ -428,7 +430,8 @@ impl Commit<'_> {
         self.txn.set_in_flight(Some(&InFlightRow {
             remote,
             parent: next.parent,
-            segment: next.segment,
+            digest: next.digest.0,
+            count: next.count as u64,
             ranges: next.ranges,
         }))
     }
@@ -438,7 +441,7 @@ impl Commit<'_> {
         accepted: &AcceptedVersion,
         known_last: Option<OperationId>,
         as_believed: bool,
-    ) -> Result<()> {
+    ) -> Result<Answer> {
         let is_touched = !as_believed || self.txn.meta(IN_FLIGHT_TOUCHED)?.is_some();
         let undone = if is_touched { self.undone_in_flight(accepted)? } else { Vec::new() };
         let mut straddling: BTreeSet<TaskId> = accepted.straddling.iter().copied().collect();
@@ -484,8 +487,9 @@ impl Commit<'_> {
             row.wanted_snapshot = Some(accepted.version);
             self.txn.put_remote(&row)?;
         }
-        self.compensate(undone)?;
-        retire(self.txn)
+        let has_compensated = self.compensate(undone)?;
+        retire(self.txn)?;
+        Ok(if has_compensated { Answer::Moved } else { Answer::Done })
     }
 
     /// Operations of the accepted segment that a foreign undo has removed from the log meanwhile.
@@ -503,16 +507,17 @@ impl Commit<'_> {
             }
         }
         // We wrote it ourselves; if it no longer reads, nothing can be compared.
-        let sent = segment::read(&in_flight.segment).unwrap_or_default();
+        let sent = segment::read(&accepted.segment).unwrap_or_default();
         let mut left = left.into_iter().peekable();
         Ok(sent.into_iter().filter(|operation| left.next_if_eq(operation).is_none()).collect())
     }
 
     /// Takes back what the server has accepted although it had been undone here: the state of the
-    /// tasks, as the undo left it, is made pending.
-    fn compensate(&mut self, undone: Vec<Operation>) -> Result<()> {
+    /// tasks, as the undo left it, is made pending. Says whether anything was: the session does not
+    /// know of it yet.
+    fn compensate(&mut self, undone: Vec<Operation>) -> Result<bool> {
         if undone.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut by_task: BTreeMap<TaskId, Vec<Operation>> = BTreeMap::new();
         for operation in undone {
@@ -529,7 +534,9 @@ impl Commit<'_> {
             let state = settle(self.txn, id, base, &pending)?;
             wanted.extend(crate::restart::towards(id, state.as_ref(), desired.as_ref(), self.now));
         }
-        self.append_pending("undo", wanted)
+        let has_any = !wanted.is_empty();
+        self.append_pending("undo", wanted)?;
+        Ok(has_any)
     }
 
     /// Appends operations as one pending command and applies them.

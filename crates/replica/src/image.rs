@@ -72,8 +72,14 @@ fn log_trusted_after(txn: &mut dyn Txn) -> Result<Option<OperationId>> {
 
 /// Says that the tasks have just changed without the log.
 pub(crate) fn distrust_log(txn: &mut dyn Txn) -> Result<()> {
-    let last = txn.last_operation_id()?.map(|last| last.0.to_string());
-    txn.set_meta(LOG_TRUSTED_AFTER, last.as_deref())
+    let last = txn.last_operation_id()?.unwrap_or(OperationId(0));
+    distrust_log_until(txn, last)
+}
+
+/// Says that the log does not tell everything up to `last`: some of it is gone.
+pub(crate) fn distrust_log_until(txn: &mut dyn Txn, last: OperationId) -> Result<()> {
+    let last = log_trusted_after(txn)?.map_or(last, |known| known.max(last));
+    txn.set_meta(LOG_TRUSTED_AFTER, Some(&last.0.to_string()))
 }
 
 /// Makes the stored task, its base image and the old values of its pending operations agree:

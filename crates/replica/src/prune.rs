@@ -2,7 +2,8 @@
 
 use tandem_core::Timestamp;
 
-use crate::absorb::Seen;
+use crate::absorb::{Seen, absorb};
+use crate::image::distrust_log_until;
 use crate::replica::Replica;
 use crate::storage::Result;
 
@@ -57,21 +58,20 @@ impl Replica {
             return Ok(pruned);
         }
         let mut txn = self.storage_mut().write()?;
+        // What another program has written since we last looked is judged by the log as it is.
+        absorb(txn.as_mut(), now)?;
         for step in old {
             let has_pending =
                 txn.operations_between(step.first, step.last)?.iter().any(|row| !row.synced);
-            // What stands after a pending operation tells what became of it: it stays as long.
             if has_pending {
-                break;
+                continue;
             }
             pruned.operations += txn.remove_operations(step.first, step.last, true)?;
             txn.remove_step(step.id)?;
+            distrust_log_until(txn.as_mut(), step.last)?;
             pruned.steps += 1;
         }
-        // A change of another program since we last looked must stay visible as one.
-        if Seen::stored(txn.as_mut())? == Some(Seen::now(txn.as_mut())?) {
-            Seen::remember(txn.as_mut())?;
-        }
+        Seen::remember(txn.as_mut())?;
         txn.commit()?;
         Ok(pruned)
     }

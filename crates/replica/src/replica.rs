@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tandem_core::{TaskId, Timestamp, VersionId};
+use tandem_tasks::segment::SegmentDigest;
 use tandem_tasks::session::{InFlight, Tail};
 use tandem_tasks::snapshot::SnapshotWriter;
 use tandem_tasks::{LocalOperation, OperationId, Pending, Task};
@@ -12,6 +13,9 @@ use crate::commit::{ORPHANS, Target};
 use crate::storage::{
     AppliedRow, ConflictRow, RemoteRow, Result, StepRow, Storage, TaskNumber, Txn,
 };
+
+/// Pending operations for which room is made at once.
+const PENDING_ROOM_MAX: usize = 1_000_000;
 
 /// Tasks kept at a re-initialisation that the server no longer had, to be told once.
 pub(crate) const KEPT: &str = "kept";
@@ -61,7 +65,10 @@ pub(crate) fn read_tail(txn: &mut dyn Txn) -> Result<Tail> {
     let mark = txn.pending_mark()?;
     let base = txn.base_version()?;
     let base_parent = txn.applied(base)?.filter(|row| !row.hole).map(|row| row.parent);
-    let mut pending = Vec::new();
+    // Room that is not used costs no memory; growing step by step would cost three times as much.
+    let span =
+        mark.first.zip(mark.last).map_or(0, |(first, last)| last.0.saturating_sub(first.0) + 1);
+    let mut pending = Vec::with_capacity(usize::try_from(span).unwrap_or(0).min(PENDING_ROOM_MAX));
     if mark.last.is_some() {
         let mut starts_command = true;
         txn.each_pending(&mut |id, operation| {
@@ -78,7 +85,8 @@ pub(crate) fn read_tail(txn: &mut dyn Txn) -> Result<Tail> {
     }
     let in_flight = txn.in_flight()?.map(|row| InFlight {
         parent: row.parent,
-        segment: row.segment,
+        digest: SegmentDigest(row.digest),
+        count: usize::try_from(row.count).unwrap_or(0),
         ranges: row.ranges,
     });
     let orphans = txn.meta(ORPHANS)?;

@@ -70,8 +70,10 @@ pub struct InFlightRow {
     pub remote: i64,
     /// The version that it was to follow.
     pub parent: VersionId,
-    /// The plain segment, byte for byte.
-    pub segment: Vec<u8>,
+    /// SHA-256 of the plain segment, by which it is known again.
+    pub digest: [u8; 32],
+    /// How many operations it holds.
+    pub count: u64,
     /// The operations in it, as inclusive id ranges in pending order.
     pub ranges: Vec<(OperationId, OperationId)>,
 }

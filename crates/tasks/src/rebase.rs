@@ -18,6 +18,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use serde::{Deserialize, Serialize};
 use tandem_core::TaskId;
+use tandem_core::limits::SEGMENT_OPERATIONS_BYTES_MAX;
 
 use crate::model::Text;
 use crate::operation::Operation;
@@ -193,7 +194,7 @@ impl PendingList {
     /// At most `bytes_max` bytes of operations, between commands; inside a command only when that
     /// alone is larger; one operation that alone is larger travels alone.
     pub fn cut(&self, bytes_max: usize) -> Option<Cut> {
-        let mut writer = SegmentWriter::default();
+        let mut writer = SegmentWriter::with_room(bytes_max.min(SEGMENT_OPERATIONS_BYTES_MAX));
         let mut ranges: Vec<(OperationId, OperationId)> = Vec::new();
         let mut boundary: Option<(crate::segment::Mark, Vec<(OperationId, OperationId)>)> = None;
         let mut previous_position = None;

@@ -120,6 +120,14 @@ pub struct Mark {
 }
 
 impl SegmentWriter {
+    /// A writer with room for `operations_bytes` bytes of operations, so that a full segment is
+    /// written without moving. Room that stays unused costs no memory.
+    pub fn with_room(operations_bytes: usize) -> Self {
+        let mut bytes = Vec::with_capacity(operations_bytes + operations_bytes / 16 + 4_096);
+        bytes.extend_from_slice(OPENING);
+        Self { bytes, count: 0, operations_bytes: 0 }
+    }
+
     /// Appends one operation and returns the sum of the JSON lengths of all of them, in bytes:
     /// the figure that [`SEGMENT_OPERATIONS_BYTES_MAX`] limits.
     ///
@@ -160,6 +168,7 @@ impl SegmentWriter {
     /// The finished segment.
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(CLOSING);
+        self.bytes.shrink_to_fit();
         self.bytes
     }
 }

@@ -31,7 +31,7 @@ use tandem_client::{SyncOptions, sync};
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_remote::{Call, MemoryRemote, MemoryServer, Remote as _};
 use tandem_replica::{
-    Keep, MemoryStorage, OpenOptions, Replica, SqliteStorage, Storage, Target, Undone,
+    Finding, Keep, MemoryStorage, OpenOptions, Replica, SqliteStorage, Storage, Target, Undone,
 };
 use tandem_tasks::serve::SnapshotTargets;
 use tandem_tasks::session::{Consent, End, Failure};
@@ -915,7 +915,14 @@ impl World {
         };
         match ours.check() {
             Ok(findings) if findings.is_empty() => {}
-            other => return self.fail(format!("replica {replica} does not fit: {other:?}")),
+            other => {
+                for finding in other.iter().flatten() {
+                    if let Finding::StateDiffers { task } = finding {
+                        self.tell_task(&mut ours, *task);
+                    }
+                }
+                return self.fail(format!("replica {replica} does not fit: {other:?}"));
+            }
         }
         let base = ours.base_version().expect("a replica can be read");
         let tasks = ours.base_tasks().expect("a replica can be read");
@@ -923,7 +930,10 @@ impl World {
         match replayed {
             Some(replayed) if *replayed == tasks => {}
             Some(replayed) => {
-                self.tell_log(&mut ours, &tasks, &replayed);
+                let ids: BTreeSet<_> = tasks.keys().chain(replayed.keys()).copied().collect();
+                for id in ids.into_iter().filter(|id| tasks.get(id) != replayed.get(id)) {
+                    self.tell_task(&mut ours, id);
+                }
                 self.fail(format!(
                 "the base of replica {replica} at {base} is not the replay: {}",
                 differences(&tasks, &replayed)
@@ -932,16 +942,16 @@ impl World {
         }
     }
 
-    /// For whoever reads the trace: what the replica's log says of the tasks that differ.
-    fn tell_log(&self, ours: &mut Replica, found: &TaskSet, expected: &TaskSet) {
-        let ids: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
-        for id in ids.into_iter().filter(|id| found.get(*id) != expected.get(*id)) {
-            let rows = ours.read(|txn| txn.operations_of(*id)).expect("a replica can be read");
-            for row in rows {
-                let state = if row.synced { "synced" } else { "pending" };
-                self.tell(&format!("log {} {state} {:?}", row.id.0, row.operation));
-            }
+    /// For whoever reads the trace: what the replica's tables say of a task that is wrong.
+    fn tell_task(&self, ours: &mut Replica, id: TaskId) {
+        let (rows, image, task) = ours
+            .read(|txn| Ok((txn.operations_of(id)?, txn.base_image(id)?, txn.task(id)?)))
+            .expect("a replica can be read");
+        for row in rows {
+            let state = if row.synced { "synced" } else { "pending" };
+            self.tell(&format!("log {} {state} {:?}", row.id.0, row.operation));
         }
+        self.tell(&format!("task {task:?}\nbase image {image:?}"));
     }
 
     // The end.

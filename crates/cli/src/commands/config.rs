@@ -54,7 +54,11 @@ pub(crate) fn run(
         ["list"] | [] => list(&Settings::load(environment, flag)?, output),
         ["path"] => {
             let file = ConfigFile::locate(environment, flag)?;
-            output.text(&format!("{}\n", file.path.display()));
+            if output.is_json {
+                output.json(&json!({ "path": file.path.display().to_string() }));
+            } else {
+                output.text(&format!("{}\n", file.path.display()));
+            }
         }
         _ => {
             return Err(

@@ -106,6 +106,11 @@ fn dismiss(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
     if !app.replica()?.resolve_conflict(id)? {
         return Err(unknown(id));
     }
-    app.output.line(format!("Put aside conflict {id}. `ta conflicts list --all` still shows it."));
+    if app.output.is_json {
+        app.output.json(&json!({ "id": id, "dismissed": true }));
+    } else {
+        app.output
+            .line(format!("Put aside conflict {id}. `ta conflicts list --all` still shows it."));
+    }
     Ok(Exit::Done)
 }

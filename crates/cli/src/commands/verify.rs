@@ -111,7 +111,6 @@ fn rebuild_fail(error: RebuildError) -> Fail {
         RebuildError::Remote(failure) => exit_and_cure(failure),
         _ => (Exit::Failed, "Try again later."),
     };
-    Fail::new(exit, crate::fail::chain(&error)).hint(format!(
-        "The replica itself was checked; the server could not be compared. {cure}"
-    ))
+    Fail::new(exit, crate::fail::chain(&error))
+        .hint(format!("The replica itself was checked; the server could not be compared. {cure}"))
 }

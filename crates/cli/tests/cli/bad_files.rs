@@ -25,7 +25,9 @@ fn with_one_task() -> TestHome {
 #[track_caller]
 fn all_fail(home: &TestHome, parts: &[&str]) {
     let before = fs::read(home.replica_file()).ok();
-    for words in [&["list"][..], &["add", "more"], &["1", "done"], &["sync"], &["undo"], &["status"]] {
+    for words in
+        [&["list"][..], &["add", "more"], &["1", "done"], &["sync"], &["undo"], &["status"]]
+    {
         assert_says(&home.ta(words).failed(1), parts);
     }
     assert_eq!(fs::read(home.replica_file()).ok(), before);
@@ -61,7 +63,8 @@ fn a_file_in_the_place_of_the_server_folder_leaves_everything_waiting() {
 fn a_damaged_directory_leaves_everything_waiting() {
     let home = with_one_task();
     home.ta(&["sync"]).done();
-    let file = home.path(".local/share/taskchampion-sync-server/taskchampion-local-sync-server.sqlite3");
+    let file =
+        home.path(".local/share/taskchampion-sync-server/taskchampion-local-sync-server.sqlite3");
     let good = fs::read(&file).unwrap();
     home.add("second");
     fs::write(&file, "rubbish ".repeat(1_000)).unwrap();
@@ -81,7 +84,9 @@ fn a_text_or_another_programs_database_is_not_a_replica() {
     all_fail(&home, &["is not a TaskChampion replica", "data_dir"]);
     fs::remove_file(home.replica_file()).unwrap();
     let photos = Connection::open(home.replica_file()).unwrap();
-    photos.execute_batch("CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES ('cat')").unwrap();
+    photos
+        .execute_batch("CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES ('cat')")
+        .unwrap();
     drop(photos);
     all_fail(&home, &["is not a TaskChampion replica"]);
 }
@@ -336,7 +341,8 @@ fn an_interrupted_sync_ends_as_signals_do_and_waits() {
         Some(crate::scripted::Reply::Hang)
     });
     let home = server.give(home);
-    let mut child = home.command(&["sync"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        home.command(&["sync"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     has_arrived.recv().unwrap();
     let kill = home.program("/bin/kill", &["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());

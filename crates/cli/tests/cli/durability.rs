@@ -130,8 +130,14 @@ fn a_change_is_flushed_before_it_is_told() {
     let is_told = |event: &Seen| matches!(event, Seen::Said(text) if text.starts_with("Set"));
     let place = seen.iter().position(is_told).unwrap();
     let before = &seen[..place];
-    assert!(before.iter().any(|event| matches!(event, Seen::Flushed(path) if path.ends_with(".tmp"))));
-    assert!(before.iter().any(|event| matches!(event, Seen::Flushed(path) if path.ends_with("/tandem"))));
+    assert!(
+        before.iter().any(|event| matches!(event, Seen::Flushed(path) if path.ends_with(".tmp")))
+    );
+    assert!(
+        before
+            .iter()
+            .any(|event| matches!(event, Seen::Flushed(path) if path.ends_with("/tandem")))
+    );
 }
 
 #[test]
@@ -148,8 +154,12 @@ fn what_is_sent_is_flushed_as_in_flight_before_its_first_byte_leaves() {
     let sent = seen.iter().position(push).unwrap();
     let asked = seen[..sent].iter().rposition(|event| matches!(event, Seen::Sent(_))).unwrap();
     let between = &seen[asked..sent];
-    assert!(between.iter().any(|event| matches!(event, Seen::Wrote(path) if path.ends_with("-wal"))));
-    assert!(between.iter().any(|event| matches!(event, Seen::Flushed(path) if path.ends_with("-wal"))));
+    assert!(
+        between.iter().any(|event| matches!(event, Seen::Wrote(path) if path.ends_with("-wal")))
+    );
+    assert!(
+        between.iter().any(|event| matches!(event, Seen::Flushed(path) if path.ends_with("-wal")))
+    );
 }
 
 #[test]
@@ -195,8 +205,10 @@ fn a_sync_with_nothing_to_do_writes_and_flushes_nothing() {
         home.ta(&["sync"]).done();
         let (ran, seen) = watched(&home, &["sync"]);
         assert_eq!(ran.done(), "in step\n");
-        let durable: Vec<_> =
-            seen.iter().filter(|event| matches!(event, Seen::Wrote(_) | Seen::Flushed(_))).collect();
+        let durable: Vec<_> = seen
+            .iter()
+            .filter(|event| matches!(event, Seen::Wrote(_) | Seen::Flushed(_)))
+            .collect();
         assert!(durable.is_empty(), "{durable:#?}");
     }
 }

@@ -161,6 +161,7 @@ impl TestHome {
 #[must_use = "a run of ta says whether it went well"]
 #[derive(Debug)]
 pub(crate) struct Ran {
+    #[expect(dead_code, reason = "for whoever reads the Debug of a failure")]
     what: String,
     home: PathBuf,
     pub(crate) code: Option<i32>,

@@ -130,7 +130,8 @@ fn a_kill_anywhere_in_a_sync_with_conflicts_versions_and_snapshot_loses_nothing(
         other.ta(&["sync"]).done();
     }
     victim.ta(&["1", "modify", "project:ours", "+ours"]).done();
-    let long = |n| serde_json::json!({ "description": format!("long {n}"), "notes": "x".repeat(600_000) });
+    let long =
+        |n| serde_json::json!({ "description": format!("long {n}"), "notes": "x".repeat(600_000) });
     let json = serde_json::to_vec(&[long(1), long(2)]).unwrap();
     victim.ta_with_input(&["import"], &json).done();
     victim.add("last");
@@ -139,7 +140,14 @@ fn a_kill_anywhere_in_a_sync_with_conflicts_versions_and_snapshot_loses_nothing(
     let places = world.kill_everywhere(&["sync"], |state, victim, place| {
         assert_eq!(
             descriptions(state),
-            ["from the other +theirs", "from the other project:theirs", "last", "long 1", "long 2", "shared"],
+            [
+                "from the other +theirs",
+                "from the other project:theirs",
+                "last",
+                "long 1",
+                "long 2",
+                "shared"
+            ],
             "killed {place}"
         );
         let shared = state.values().find(|task| task["description"] == "shared").unwrap();
@@ -196,7 +204,15 @@ fn a_kill_anywhere_in_the_first_sync_of_a_new_replica_loses_nothing() {
             "killed {place}"
         );
     });
-    assert_places(&places, &["before commit snapshot", "after commit snapshot", "after commit pull", "after commit proof"]);
+    assert_places(
+        &places,
+        &[
+            "before commit snapshot",
+            "after commit snapshot",
+            "after commit pull",
+            "after commit proof",
+        ],
+    );
 }
 
 #[test]
@@ -241,6 +257,7 @@ fn a_task_kept_by_a_sync_that_was_killed_is_told_by_the_next() {
     let server = TestServer::new();
     let (victim, other) = (server.home(), server.home());
     other.add("purged by another program");
+    other.add("stays");
     other.ta(&["sync"]).done();
     victim.ta(&["sync"]).done();
     let uuid = other.uuid("purged by another program");
@@ -255,7 +272,7 @@ fn a_task_kept_by_a_sync_that_was_killed_is_told_by_the_next() {
     });
     drop(killed_at(&victim, &["sync"], place.unwrap()));
     assert_says(&sync(&victim), &["1 task that the server no longer had", &uuid[..8]]);
-    assert_eq!(victim.state().len(), 2);
+    assert_eq!(victim.state().len(), 3);
 }
 
 #[test]
@@ -296,6 +313,36 @@ fn a_kill_anywhere_while_two_lists_are_joined_loses_nothing() {
     assert_places(&places, &["before commit restart", "after commit restart"]);
 }
 
+#[test]
+fn a_kill_anywhere_while_a_list_returns_to_a_server_that_it_knew_loses_nothing() {
+    let server = TestServer::new();
+    let (victim, other) = (server.home(), server.home());
+    victim.add("at the server first");
+    victim.ta(&["sync"]).done();
+    other.ta(&["sync"]).done();
+    // To its own directory, and back.
+    let victim = victim
+        .without("TA_SERVER_ORIGIN")
+        .without("TA_SERVER_CLIENT_KEY")
+        .without("TA_ENCRYPTION_SECRET");
+    victim.ta(&["sync"]).done();
+    victim.add("made while away");
+    victim.ta(&["sync"]).done();
+    victim.add("waits");
+    other.add("made at the server meanwhile");
+    other.ta(&["sync"]).done();
+    let victim = server.give(victim);
+    let world = World::new(server, victim, other);
+    let places = world.kill_everywhere(&["sync"], |state, _, place| {
+        assert_eq!(
+            descriptions(state),
+            ["at the server first", "made at the server meanwhile", "made while away", "waits"],
+            "killed {place}"
+        );
+    });
+    assert_places(&places, &["after commit restart", "after commit pull"]);
+}
+
 /// Kills at every place of a sync through a directory that `prepare` has made.
 fn kill_everywhere_at_directory(
     prepare: impl Fn(&Path) -> (TestHome, TestHome),
@@ -330,8 +377,7 @@ fn kill_everywhere_at_directory(
 fn a_kill_anywhere_in_a_sync_through_a_directory_loses_nothing() {
     let places = kill_everywhere_at_directory(
         |folder| {
-            let (victim, other) =
-                (TestHome::at_directory(folder), TestHome::at_directory(folder));
+            let (victim, other) = (TestHome::at_directory(folder), TestHome::at_directory(folder));
             victim.add("shared");
             victim.ta(&["sync"]).done();
             other.ta(&["sync"]).done();
@@ -342,15 +388,17 @@ fn a_kill_anywhere_in_a_sync_through_a_directory_loses_nothing() {
         },
         &["ours", "shared", "theirs"],
     );
-    assert_places(&places, &["after commit pull", "after receive AddVersion", "after commit accepted"]);
+    assert_places(
+        &places,
+        &["after commit pull", "after receive AddVersion", "after commit accepted"],
+    );
 }
 
 #[test]
 fn a_kill_anywhere_in_the_first_sync_through_a_directory_begins_one_history() {
     let places = kill_everywhere_at_directory(
         |folder| {
-            let (victim, other) =
-                (TestHome::at_directory(folder), TestHome::at_directory(folder));
+            let (victim, other) = (TestHome::at_directory(folder), TestHome::at_directory(folder));
             victim.add("ours");
             (victim, other)
         },
@@ -444,7 +492,10 @@ fn kill_at_random(seed: u64, kills: u32, homes: [TestHome; 2], fresh: TestHome) 
         if is_add {
             tried.insert(description);
         }
-        assert!(!ran.err.contains("ta: ") || ran.err.contains("no task matches"), "seed {seed}: {ran:?}");
+        assert!(
+            !ran.err.contains("ta: ") || ran.err.contains("no task matches"),
+            "seed {seed}: {ran:?}"
+        );
     }
     let [first, second] = &homes;
     let state = settle(&[first, second], &fresh, &format!("at random, seed {seed}"));

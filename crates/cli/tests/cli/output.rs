@@ -41,6 +41,7 @@ fn every_json_form_parses_and_stands_on_one_line() {
         &["status", "--json"],
         &["verify", "--json"],
         &["config", "list", "--json"],
+        &["config", "path", "--json"],
         &["config", "get", "data_dir", "--json"],
         &["config", "set", "history_days", "7", "--json"],
         &["version", "--json"],
@@ -55,6 +56,28 @@ fn every_json_form_parses_and_stands_on_one_line() {
         let failed = ran.code != Some(0);
         let document = ran.json();
         assert_eq!(document["outcome"] == "failed", failed, "{words:?}");
+    }
+}
+
+#[test]
+fn the_document_of_a_sync_is_the_documented_one() {
+    let documented = include_str!("../../../../docs/reference/sync-json.md");
+    let example = documented.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    let example: Value = serde_json::from_str(example).unwrap();
+    let home = TestHome::new();
+    home.add("buy milk");
+    let document = home.ta(&["sync", "--json"]).json();
+    let keys = |value: &Value| -> Vec<String> {
+        let object = value.as_object().unwrap();
+        let inner = |(key, value): (&String, &Value)| match value.as_object() {
+            Some(inner) => inner.keys().map(|name| format!("{key}.{name}")).collect(),
+            None => vec![key.clone()],
+        };
+        object.iter().flat_map(inner).collect()
+    };
+    assert_eq!(keys(&document), keys(&example));
+    for key in document.as_object().unwrap().keys() {
+        assert!(documented.contains(&format!("`{key}`")), "{key}");
     }
 }
 
@@ -138,12 +161,8 @@ fn a_closed_pipe_ends_in_peace() {
     let home = home_with_tasks(5_000);
     for words in [&["list"][..], &["list", "--json"], &["export"], &["next"], &["1-5000", "info"]] {
         // A reader that is gone before anything is written.
-        let mut child = home
-            .command(words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            home.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ran = home.ended(child, &format!("{words:?}"));
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
@@ -171,7 +190,8 @@ fn a_result_that_could_not_be_written_is_a_failure() {
         assert_says(&ran.failed(1), &["standard output", "space"]);
     }
     // Done is done, whoever hears of it.
-    let child = home.command(&["add", "fourth"]).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+    let child =
+        home.command(&["add", "fourth"]).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
     assert_says(&home.ended(child, "add").failed(1), &["standard output"]);
     assert_eq!(home.state().len(), 4);
 }

@@ -33,6 +33,12 @@ pub(crate) fn sealed_bytes(parent: VersionId, bytes: &[u8]) -> Vec<u8> {
     tandem_seal::seal(&KEY, bound, [9; 12], bytes).into_bytes()
 }
 
+/// Seals any bytes in the place of a snapshot.
+pub(crate) fn sealed_snapshot(version: VersionId, bytes: &[u8]) -> Vec<u8> {
+    let bound = BoundId::snapshot(version.to_bytes());
+    tandem_seal::seal(&KEY, bound, [9; 12], bytes).into_bytes()
+}
+
 /// Opens what was stored as the version after `parent`.
 pub(crate) fn opened(parent: VersionId, bytes: &[u8]) -> String {
     let bound = BoundId::history_segment(parent.to_bytes());

@@ -124,6 +124,21 @@ fn an_edit_that_lost_is_told_on_the_machine_that_settles_it_and_can_be_restored(
 }
 
 #[test]
+fn a_conflict_that_is_put_aside_is_not_listed_again() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    laptop.ta(&["1", "modify", "project:ours"]).done();
+    desktop.ta(&["1", "modify", "project:theirs"]).done();
+    desktop.ta(&["sync"]).done();
+    laptop.ta(&["sync"]).done();
+    assert_eq!(laptop.ta(&["conflicts", "dismiss", "1", "--json"]).json()["dismissed"], true);
+    assert_says(&laptop.ta(&["conflicts", "dismiss", "1"]).done(), &["Put aside conflict 1"]);
+    assert_eq!(laptop.ta(&["conflicts"]).done(), "No edits have lost.\n");
+    assert_says(&laptop.ta(&["conflicts", "show", "1"]).done(), &["restored or put aside"]);
+    assert_eq!(laptop.descriptions(), ["buy milk"]);
+}
+
+#[test]
 fn an_edit_made_elsewhere_that_lost_here_is_told_as_such() {
     let server_dir = TempDir::new().unwrap();
     let (laptop, desktop) = two_in_step(server_dir.path());

@@ -5,7 +5,7 @@ use tandem_tasks::session::Urgency;
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::keep;
-use crate::server::{TestServer, sealed};
+use crate::server::{TestServer, sealed, sealed_snapshot};
 
 const TASK: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
@@ -67,6 +67,44 @@ fn malformed_segments_stop_the_sync_before_them() {
 }
 
 #[test]
+fn malformed_snapshots_change_nothing() {
+    let good = tandem_tasks::snapshot::write(&tandem_tasks::TaskSet::from([(
+        TASK.parse().unwrap(),
+        [("description", "in the snapshot")].into_iter().collect(),
+    )]));
+    let server = TestServer::new();
+    let behind = server.home();
+    server.push(&operations("first"));
+    behind.ta(&["sync"]).done();
+    behind.add("waits");
+    server.push(&operations("second"));
+    let latest = server.memory.latest();
+    for (body, is_good) in [
+        (&b"no zlib at all"[..], false),
+        (b"", false),
+        (&good[..good.len() / 2], false),
+        (&good[..good.len() - 1], false),
+        (&good[..], true),
+    ] {
+        server.memory.add_snapshot(latest, sealed_snapshot(latest, body));
+        server.memory.damage(latest, &sealed_snapshot(latest, body));
+        server.memory.expire(latest);
+        let fresh = server.home();
+        fresh.add("its own");
+        if is_good {
+            behind.ta(&["sync"]).done();
+            fresh.ta(&["sync"]).done();
+            assert_eq!(fresh.descriptions(), ["in the snapshot", "its own", "waits"]);
+            continue;
+        }
+        assert_says(&fresh.ta(&["sync"]).failed(1), &["cannot be read", "wait safely here"]);
+        assert_eq!(fresh.descriptions(), ["its own"]);
+        assert_says(&behind.ta(&["sync"]).failed(1), &["cannot be read", "wait safely here"]);
+        assert_eq!(behind.descriptions(), ["first", "waits"]);
+    }
+}
+
+#[test]
 fn a_version_sealed_with_another_secret_is_exit_6() {
     let server = TestServer::new();
     let home = server.home();
@@ -75,7 +113,10 @@ fn a_version_sealed_with_another_secret_is_exit_6() {
     let latest = server.memory.latest();
     server.memory.push(sealed(VersionId::NIL, "bound to another version"));
     assert_ne!(latest, server.memory.latest());
-    assert_says(&home.ta(&["sync"]).failed(6), &["different secret", "config set encryption_secret"]);
+    assert_says(
+        &home.ta(&["sync"]).failed(6),
+        &["different secret", "config set encryption_secret"],
+    );
 }
 
 #[test]
@@ -304,7 +345,9 @@ fn a_server_restored_from_a_backup_is_brought_up_only_when_a_person_says_so() {
     server.memory.restore(&backup);
     laptop.add("not synced yet");
 
-    let told = laptop.ta(&["sync"]).failed(7);
+    let ran = laptop.ta(&["sync"]);
+    assert_eq!(ran.out, "", "nothing was done, so nothing is told");
+    let told = ran.failed(7);
     assert_says(&told, &["gone back to an older state", "differ", "ta sync --upload-difference"]);
     assert_eq!(server.memory.chain().len(), 1);
     assert_eq!(laptop.descriptions().len(), 3);
@@ -340,8 +383,9 @@ fn a_foreign_list_under_the_same_id_is_asked_about() {
     server.memory.restore(&empty);
     server.push(&format!(r#"{{"operations":{}}}"#, operations("theirs")));
     server.push(&format!(r#"{{"operations":{}}}"#, operations("theirs")));
-    let told = home.ta(&["sync"]).failed(7);
-    assert_says(&told, &["no task in common", "ta sync --join"]);
+    let ran = home.ta(&["sync"]);
+    assert_eq!(ran.out, "", "nothing was done, so nothing is told");
+    assert_says(&ran.failed(7), &["no task in common", "ta sync --join"]);
     assert_eq!(home.descriptions(), ["ours"]);
     home.ta(&["sync", "--join"]).done();
     assert_eq!(home.descriptions(), ["ours", "theirs"]);

@@ -77,8 +77,9 @@ fn a_mistyped_client_id_of_a_replica_in_use_changes_nothing_at_either_server() {
     home.ta(&["sync"]).done();
     // The reference's words for an id that it has never seen.
     server.twist(|request, _| {
-        (request.header("x-client-id") != Some(CLIENT_KEY))
-            .then(|| keep(404, &[], if request.path.ends_with("snapshot") { b"" } else { b"no such client" }))
+        (request.header("x-client-id") != Some(CLIENT_KEY)).then(|| {
+            keep(404, &[], if request.path.ends_with("snapshot") { b"" } else { b"no such client" })
+        })
     });
     let home = home.with("TA_SERVER_CLIENT_KEY", "11111111-2222-4333-8444-555555555556");
     home.ta(&["sync"]).failed(5);
@@ -109,7 +110,8 @@ fn origin_and_client_id_are_normalised() {
     let home = server.home();
     home.add("buy milk");
     home.ta(&["sync"]).done();
-    let spelled = format!("HTTP://{}//", server.url().trim_start_matches("http://").trim_end_matches('/'));
+    let spelled =
+        format!("HTTP://{}//", server.url().trim_start_matches("http://").trim_end_matches('/'));
     let upper = format!("{{{}}}", CLIENT_KEY.to_uppercase());
     let home = home.with("TA_SERVER_ORIGIN", spelled).with("TA_SERVER_CLIENT_KEY", upper);
     assert_eq!(home.ta(&["sync"]).done(), "in step\n");
@@ -123,17 +125,22 @@ fn stray_white_space_in_a_secret_is_named() {
         assert_says(&told, &["white space"]);
         assert!(!told.contains("abc"), "{told}");
     }
-    let told = home.ta_with_input(&["config", "set", "encryption_secret", "-"], b"abc\n\n").failed(3);
+    let told =
+        home.ta_with_input(&["config", "set", "encryption_secret", "-"], b"abc\n\n").failed(3);
     assert_says(&told, &["white space"]);
     let from_environment = TestServer::new().home().with("TA_ENCRYPTION_SECRET", "abc ");
-    assert_says(&from_environment.ta(&["sync"]).failed(3), &["white space", "TA_ENCRYPTION_SECRET"]);
+    assert_says(
+        &from_environment.ta(&["sync"]).failed(3),
+        &["white space", "TA_ENCRYPTION_SECRET"],
+    );
 }
 
 #[test]
 fn a_secret_comes_from_the_line_standard_input_or_a_file() {
     let server = TestServer::new();
     let home = TestHome::new();
-    let (out, notice) = home.ta(&["config", "set", "encryption_secret", SECRET]).done_with_notices();
+    let (out, notice) =
+        home.ta(&["config", "set", "encryption_secret", SECRET]).done_with_notices();
     assert_eq!(out, "Set encryption_secret in $HOME/.config/tandem/config.toml\n");
     assert_eq!(notice.lines().count(), 1, "{notice}");
     std::fs::write(home.path("secret"), format!("{SECRET}\n")).unwrap();

@@ -57,7 +57,9 @@ fn each_command_says_what_it_did_and_does_it_once() {
     let task = task(&home);
     assert_eq!(task["status"], "deleted");
     assert!(task.contains_key("end") && !task.contains_key("start"));
-    assert!(task.iter().any(|(key, value)| key.starts_with("annotation_") && value == "the blue one"));
+    assert!(
+        task.iter().any(|(key, value)| key.starts_with("annotation_") && value == "the blue one")
+    );
 }
 
 #[test]
@@ -98,7 +100,8 @@ fn numbers_stay_until_a_sync_or_gc_and_are_closed_up_by_gc() {
 fn tasks_are_named_by_number_range_uuid_and_prefix() {
     let home = home_with(&[&["one"], &["two"], &["three"]]);
     let uuid = home.ta(&["2", "list", "--json"]).json()[0]["uuid"].as_str().unwrap().to_owned();
-    for word in ["2", &uuid, &uuid[..8], &uuid.to_uppercase(), &uuid[..13], &uuid.replace('-', "")] {
+    for word in ["2", &uuid, &uuid[..8], &uuid.to_uppercase(), &uuid[..13], &uuid.replace('-', "")]
+    {
         assert_says(&home.ta(&[word, "info"]).done(), &["two"]);
     }
     let listed = home.ta(&["1,3", "list", "--json"]).json();
@@ -113,9 +116,10 @@ fn tasks_are_named_by_number_range_uuid_and_prefix() {
 fn an_id_that_does_not_exist_is_an_error_everywhere() {
     let home = home_with(&[&["one"]]);
     for id in ["7", "12345678", "99999999-9999-4999-8999-999999999999"] {
-        for command in
-            ["modify", "annotate", "start", "stop", "done", "delete", "info", "history", "list", "next", "export"]
-        {
+        for command in [
+            "modify", "annotate", "start", "stop", "done", "delete", "info", "history", "list",
+            "next", "export",
+        ] {
             let mut words = vec![id, command];
             if matches!(command, "modify" | "annotate") {
                 words.push("text");
@@ -133,7 +137,9 @@ fn an_id_that_does_not_exist_is_an_error_everywhere() {
 #[test]
 fn a_word_after_a_known_attribute_that_does_not_parse_is_never_description() {
     let home = TestHome::new();
-    for word in ["due:blah", "wait:32.13.", "priority:Q", "due.befor:friday", "depends:x", "status:maybe"] {
+    for word in
+        ["due:blah", "wait:32.13.", "priority:Q", "due.befor:friday", "depends:x", "status:maybe"]
+    {
         let told = home.ta(&["add", "text", word]).failed(2);
         assert_says(&told, &[word]);
     }
@@ -177,7 +183,10 @@ fn wrong_usage_is_exit_2_with_a_cure() {
         let _ = home.ta(words).failed(2);
     }
     assert_eq!(home.descriptions(), ["one", "two"]);
-    assert_eq!(home.ta(&["done", "1"]).failed(2).lines().next(), Some("ta: `done` needs to know which tasks"));
+    assert_eq!(
+        home.ta(&["done", "1"]).failed(2).lines().next(),
+        Some("ta: `done` needs to know which tasks")
+    );
 }
 
 #[test]
@@ -197,7 +206,8 @@ fn what_matches_nothing_is_an_error_for_changes_and_a_word_for_reports() {
 
 #[test]
 fn tables_show_what_is_there_and_leave_empty_columns_out() {
-    let home = home_with(&[&["buy milk", "+shop", "project:home"], &["call grandmother", "priority:H"]]);
+    let home =
+        home_with(&[&["buy milk", "+shop", "project:home"], &["call grandmother", "priority:H"]]);
     home.ta(&["2", "start"]).done();
     let age = |text: String| text.replace("1s", "0s").replace("2s", "0s").replace("3s", "0s");
     assert_eq!(
@@ -245,18 +255,27 @@ fn reports_leave_out_what_waits_or_has_ended_and_all_shows_it() {
 
 #[test]
 fn export_and_import_are_a_round_trip_that_says_unchanged_the_second_time() {
-    let home = home_with(&[&["buy milk", "+shop", "due:2030-01-01", "priority:L"], &["then", "depends:1"]]);
+    let home = home_with(&[
+        &["buy milk", "+shop", "due:2030-01-01", "priority:L"],
+        &["then", "depends:1"],
+    ]);
     home.ta(&["1", "annotate", "the \"blue\" one"]).done();
     let exported = home.ta(&["export"]).done();
     let tasks: Vec<Value> = serde_json::from_str(&home.ta(&["export"]).out).unwrap();
-    assert_eq!((tasks[0]["id"].as_u64(), tasks[0]["due"].as_str()), (Some(1), Some("20300101T000000Z")));
+    assert_eq!(
+        (tasks[0]["id"].as_u64(), tasks[0]["due"].as_str()),
+        (Some(1), Some("20300101T000000Z"))
+    );
     assert_says(&exported, &["the \\\"blue\\\" one"]);
 
     let other = TestHome::new();
     let json = home.ta(&["export"]).out;
     assert_eq!(other.ta_with_input(&["import"], json.as_bytes()).done(), "Imported: 2 new.\n");
     assert_eq!(other.state(), home.state());
-    assert_eq!(other.ta_with_input(&["import", "-"], json.as_bytes()).done(), "Imported: 2 unchanged.\n");
+    assert_eq!(
+        other.ta_with_input(&["import", "-"], json.as_bytes()).done(),
+        "Imported: 2 unchanged.\n"
+    );
     std::fs::write(other.path("tasks.json"), &json).unwrap();
     assert_eq!(other.ta(&["import", "tasks.json"]).done(), "Imported: 2 unchanged.\n");
     // An older record never beats a newer edit.
@@ -316,7 +335,8 @@ fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
 #[test]
 fn undo_of_an_import_or_a_change_of_many_is_one_step() {
     let home = home_with(&[&["one"]]);
-    let tasks: Vec<Value> = (0..30).map(|n| json!({ "description": format!("task {n}") })).collect();
+    let tasks: Vec<Value> =
+        (0..30).map(|n| json!({ "description": format!("task {n}") })).collect();
     let json = serde_json::to_vec(&tasks).unwrap();
     home.ta_with_input(&["import"], &json).done();
     let told = home.ta(&["all", "modify", "+many"]).done();
@@ -343,14 +363,24 @@ fn help_version_and_config_need_no_replica_and_make_none() {
     assert_eq!(home.ta(&["--version"]).done(), home.ta(&["version"]).done());
     assert_eq!(home.ta(&["version", "--json"]).json()["name"], "Tandem");
     let help = home.ta(&["help"]).done();
-    for command in
-        ["add WORDS", "FILTER modify CHANGES", "undo", "sync", "verify", "gc", "demo", "conflicts list|show|restore"]
-    {
+    for command in [
+        "add WORDS",
+        "FILTER modify CHANGES",
+        "undo",
+        "sync",
+        "verify",
+        "gc",
+        "demo",
+        "conflicts list|show|restore",
+    ] {
         assert_says(&help, &[command]);
     }
     assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     assert_eq!(home.ta(&["--help"]).done(), help);
-    assert_says(&home.ta(&["help", "sync"]).done(), &["--join", "--new-history", "--upload-difference", "--wait"]);
+    assert_says(
+        &home.ta(&["help", "sync"]).done(),
+        &["--join", "--new-history", "--upload-difference", "--wait"],
+    );
     assert_eq!(home.ta(&["config", "path"]).done(), "$HOME/.config/tandem/config.toml\n");
     home.ta(&["config", "list"]).done();
     assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "nothing was made");
@@ -402,4 +432,12 @@ fn a_taskwarrior_list_in_its_usual_place_is_told_of_once() {
     home.ta(&["config", "set", "data_dir", "~/.task"]).done();
     let (out, _) = home.ta(&["list"]).done_with_notices();
     assert_says(&out, &["from taskwarrior"]);
+}
+
+#[test]
+fn the_demo_ends_well_and_touches_nothing_of_ours() {
+    let home = TestHome::new();
+    let told = home.ta(&["demo"]).done();
+    assert_says(&told, &["All three hold the same 3000 tasks", "everything is removed again"]);
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "nothing was made");
 }

@@ -41,10 +41,7 @@ fn insert_as_the_reference(connection: &Connection, parent: &str, operations: &V
         )
         .unwrap();
     connection
-        .execute(
-            "INSERT OR REPLACE INTO data (key, value) VALUES ('latest_version_id', ?1)",
-            [&id],
-        )
+        .execute("INSERT OR REPLACE INTO data (key, value) VALUES ('latest_version_id', ?1)", [&id])
         .unwrap();
     id
 }
@@ -141,7 +138,9 @@ fn programs_of_both_kinds_sync_through_the_directory_at_the_same_time() {
             scope.spawn(move || {
                 let mut random = Random(seed + n as u64);
                 for round in 0..12 {
-                    ours.change(shared, &["modify", &format!("project:{}{round}", ours.name())]);
+                    // A real program may have removed it.
+                    let project = format!("project:{}{round}", ours.name());
+                    ours.run(&["all", shared, "modify", &project]);
                     edit_ours(&mut random, ours);
                     let said = ours.run(&["sync", "--json"]);
                     if said.code != 0 {
@@ -235,6 +234,42 @@ fn a_version_of_ours_that_a_real_program_orphaned_comes_back() {
     assert_eq!(tasks[&other]["status"], "completed");
 }
 
+/// Another of ours had gone on from the version that was then orphaned, and its author takes that
+/// away before the other notices: what the other did comes back as well.
+#[test]
+fn what_stood_on_an_orphan_comes_back_too() {
+    let room = Room::new();
+    let meeting = meeting(&room);
+    let a = Ours::new(room.path(), "a", &meeting);
+    let b = Ours::new(room.path(), "b", &meeting);
+    let task = a.add(&["milk", "project:base", "due:2026-12-01"]);
+    a.sync();
+    b.sync();
+    let fork = latest(&file(&room));
+    a.change(&task, &["modify", "priority:H"]);
+    a.sync();
+    b.change(&task, &["modify", "project:b", "due:"]);
+    let tea = b.add(&["tea"]);
+    b.sync();
+    let connection = file(&room);
+    let operations = json!([update(&task, "tag_theirs", "x", "2026-01-01T00:00:00Z")]);
+    insert_as_the_reference(&connection, &fork, &operations);
+    // `a` stands on the first orphan, `b` on the second.
+    a.sync();
+    a.change(&task, &["modify", "+later"]);
+    a.sync();
+    let said = b.sync();
+    assert_eq!(said["reinitialised"], false, "{said}");
+    assert_eq!(orphans(&connection), Vec::<String>::new());
+    let mut real = Real::new(room.path(), "real", &meeting);
+    settle(&room, &meeting, &[&a, &b], &mut [("real", &mut real)]);
+    let tasks = a.dump();
+    assert_eq!(tasks[&task]["project"], "b");
+    assert_eq!(tasks[&task]["priority"], "H");
+    assert!(!tasks[&task].contains_key("due") && tasks[&task].contains_key("tag_later"));
+    assert!(tasks.contains_key(&tea));
+}
+
 /// The same at the very beginning: two first versions.
 #[test]
 fn two_programs_that_begin_a_directory_at_once_lose_nothing() {
@@ -289,9 +324,8 @@ fn orphaned_again_and_again_ours_still_agree() {
         for round in 0..12 {
             let before = latest(&connection);
             thread::sleep(std::time::Duration::from_millis(150));
-            let operations = json!([
-                update(&task, &format!("tag_real{round}"), "x", "2026-01-01T00:00:00Z"),
-            ]);
+            let operations =
+                json!([update(&task, &format!("tag_real{round}"), "x", "2026-01-01T00:00:00Z"),]);
             connection.execute_batch("BEGIN IMMEDIATE").unwrap();
             let id = random.id();
             let data = json!({ "operations": operations }).to_string().into_bytes();

@@ -9,7 +9,12 @@ use crate::{Meeting, Room, assert_same};
 /// Syncs all of ours and of theirs until none has anything to do, and compares everybody, with a
 /// fresh one of each kind.
 #[track_caller]
-pub(crate) fn settle(room: &Room, meeting: &Meeting, ours: &[&Ours], real: &mut [(&str, &mut Real)]) {
+pub(crate) fn settle(
+    room: &Room,
+    meeting: &Meeting,
+    ours: &[&Ours],
+    real: &mut [(&str, &mut Real)],
+) {
     for round in 0.. {
         let mut is_quiet = true;
         for (_, real) in real.iter_mut() {

@@ -10,7 +10,8 @@ use crate::{Meeting, NIL, Room, assert_same};
 
 /// Imports that many tasks in one command; each is a good kilobyte on the wire. Gives their ids.
 pub(crate) fn import_many(ours: &Ours, count: usize) -> Vec<String> {
-    let ids: Vec<String> = (0..count).map(|n| format!("00000000-0000-4000-8000-{n:012x}")).collect();
+    let ids: Vec<String> =
+        (0..count).map(|n| format!("00000000-0000-4000-8000-{n:012x}")).collect();
     let filler = "x".repeat(400);
     let records: Vec<_> = ids
         .iter()

@@ -19,8 +19,6 @@ pub(crate) enum Event {
 struct State {
     events: Vec<Event>,
     is_down: bool,
-    pushes: usize,
-    requests: Vec<String>,
 }
 
 /// A line in front of a server, on an address of its own.
@@ -59,11 +57,6 @@ impl Line {
         state.events.clear();
     }
 
-    /// Method and path of what has been asked since the last call.
-    pub(crate) fn requests(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.lock().unwrap().requests)
-    }
-
     /// Everything planned has happened.
     pub(crate) fn is_done(&self) -> bool {
         self.state.lock().unwrap().events.is_empty()
@@ -75,20 +68,13 @@ impl Line {
 fn carry(mut client: TcpStream, server: &str, state: &Mutex<State>) -> Option<()> {
     let request = read_request(&mut client).ok()?;
     let head = String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
-    let words: Vec<&str> = head.split_whitespace().take(2).collect();
     let is_push = head.starts_with("POST ") && head.contains("/add-version/");
     let event = {
         let mut state = state.lock().unwrap();
-        state.requests.push(words.join(" "));
         if state.is_down {
             return None;
         }
-        if is_push {
-            state.pushes += 1;
-            state.events.pop()
-        } else {
-            None
-        }
+        if is_push { state.events.pop() } else { None }
     };
     let mut is_lost = false;
     match event {

@@ -7,6 +7,7 @@
 //! away from long-lived real replicas; a fresh one tells what the history really says.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
+#![expect(clippy::print_stdout, reason = "what happened in a random test, shown when it fails")]
 
 mod answers;
 mod directory;
@@ -19,7 +20,7 @@ mod ours;
 mod random;
 mod real;
 mod snapshots;
-// mod taskwarrior;
+mod taskwarrior;
 mod working_set;
 
 use std::collections::BTreeMap;

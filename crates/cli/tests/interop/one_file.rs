@@ -91,7 +91,10 @@ fn in_turn(room: &Room, meeting: &Meeting, seed: u64, rounds: usize) {
                     let value = random.pick(&["pending", "completed", "held", "x"]);
                     let is_changed = random.once_in(2);
                     if is_changed {
-                        ours.change(&id, &["modify", &format!("between {round}"), "project:between"]);
+                        ours.change(
+                            &id,
+                            &["modify", &format!("between {round}"), "project:between"],
+                        );
                     } else {
                         ours.sync();
                     }
@@ -99,6 +102,9 @@ fn in_turn(room: &Room, meeting: &Meeting, seed: u64, rounds: usize) {
                         "do": "change_held", "as": "held", "property": property, "value": value,
                         "undo_point": true,
                     }));
+                    // We look before anybody takes it back: the library alone would then bring the
+                    // stale value back, and its sync would leave that for good.
+                    ours.assert_sound();
                     format!("held {property} = {value} {id} (changed between: {is_changed})")
                 }
             },
@@ -142,6 +148,36 @@ fn in_turn_through_the_server() {
     let room = Room::new();
     let server = Server::start(&room.join("server"), &["--snapshot-versions", "20"]);
     in_turn(&room, &server.meeting(), seed(80), 80);
+}
+
+/// A copy of a real replica with work pending goes on where the real one stands; both may go on.
+#[test]
+fn a_real_replica_that_was_taken_over_goes_on() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let meeting = server.meeting();
+    let mut random = Random(11);
+    let mut real = Real::new(room.path(), "real", &meeting);
+    for _ in 0..30 {
+        edit_real(&mut random, &mut real, "real");
+    }
+    real.sync();
+    for _ in 0..15 {
+        edit_real(&mut random, &mut real, "real");
+    }
+    let (before, base) = (real.dump(), real.base());
+    let ours = Ours::new(room.path(), "ours", &meeting);
+    let folder = room.join("real");
+    ours.ok(&["import", folder.to_str().unwrap()]);
+    assert_same("real", &before, "ours", &ours.dump());
+    assert_eq!(ours.numbers(), real.numbers());
+    assert_same("before", &before, "real", &real.dump());
+    assert_eq!(real.base(), base, "the original is untouched");
+    edit_ours(&mut random, &ours);
+    edit_real(&mut random, &mut real, "real");
+    // Both hold the same pending operations; whoever comes second finds them done.
+    ours.sync();
+    settle(&room, &meeting, &[&ours], &mut [("real", &mut real)]);
 }
 
 /// The server has our push, we do not know it, and a real program takes the command back.
@@ -239,6 +275,11 @@ fn a_real_program_at_work_between_our_look_and_our_push() {
         }))]);
         println!("{:?}", ours.run(&["sync", "--json"]));
         (real, other) = done.recv().unwrap();
-        settle(&room, &Meeting::server(&line.url), &[&ours], &mut [("real", &mut real), ("other", &mut other)]);
+        settle(
+            &room,
+            &Meeting::server(&line.url),
+            &[&ours],
+            &mut [("real", &mut real), ("other", &mut other)],
+        );
     }
 }

@@ -142,17 +142,6 @@ impl Real {
         self.ok(json!({ "do": "raw_server", "server": server, "call": call }))
     }
 
-    /// Adds a version with these operations after the latest, as another replica would.
-    #[track_caller]
-    pub(crate) fn push_raw(&mut self, parent: &str, operations: Value) -> String {
-        let text = json!({ "operations": operations }).to_string();
-        let added = self.call(json!({ "add_version": { "parent": parent, "text": text } }));
-        match added["version"].as_str() {
-            Some(version) => version.to_owned(),
-            None => panic!("not accepted: {added}"),
-        }
-    }
-
     /// The number of versions after `parent`, and the last of them.
     #[track_caller]
     pub(crate) fn walk(&mut self, parent: &str) -> (usize, String) {

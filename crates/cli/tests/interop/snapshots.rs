@@ -80,7 +80,8 @@ fn with_avoid_snapshots_only_an_urgent_wish_is_heard() {
         made.push(!ours.sync()["snapshot_made"].is_null());
     }
     // The first (none at all), then at 4 * 3/2 versions since.
-    let at: Vec<usize> = made.iter().enumerate().filter(|(_, made)| **made).map(|(n, _)| n).collect();
+    let at: Vec<usize> =
+        made.iter().enumerate().filter(|(_, made)| **made).map(|(n, _)| n).collect();
     assert_eq!(at, [0, 7], "counted before the new version is added");
     assert_same("real", &fresh(room.path(), &meeting), "ours", &ours.dump());
 }

@@ -20,10 +20,7 @@ fn numbers_agree_on_one_file() {
     real.create(&second, &[("status", "pending"), ("description", "second")]);
     let third = ours.add(&["third"]);
     assert_eq!(ours.numbers(), real.numbers());
-    assert_eq!(
-        ours.numbers(),
-        [(1, first.clone()), (2, second.clone()), (3, third.clone())]
-    );
+    assert_eq!(ours.numbers(), [(1, first.clone()), (2, second.clone()), (3, third.clone())]);
 
     // The numbers that are shown address the same tasks.
     ours.ok(&["2", "done"]);

@@ -17,10 +17,14 @@ const TABLES: &str = "\
 
 /// Ours. The index finds the first version without reading the table; the row `first_version_id`
 /// keeps the directory's identity where that is not enough (a history adopted in its middle), and
-/// keeps it stable if the first version itself is ever found to be an orphan.
+/// keeps it stable if the first version itself is ever found to be an orphan. `tandem_orphan` has
+/// the versions that were taken off the real table: no real program walks onto them there, and a
+/// replica of ours that stands on one, or on one after it, still learns what it was.
 const OURS: &str = "\
     CREATE INDEX IF NOT EXISTS tandem_versions_by_parent ON versions (parent_version_id);
-    CREATE TABLE IF NOT EXISTS tandem_directory (key TEXT PRIMARY KEY, value TEXT);";
+    CREATE TABLE IF NOT EXISTS tandem_directory (key TEXT PRIMARY KEY, value TEXT);
+    CREATE TABLE IF NOT EXISTS tandem_orphan \
+        (version_id TEXT PRIMARY KEY, parent_version_id TEXT NOT NULL, data BLOB);";
 
 const LATEST: &str = "SELECT value FROM data WHERE key = 'latest_version_id'";
 const SET_LATEST: &str =
@@ -30,7 +34,14 @@ const SEGMENT: &str = "\
     SELECT octet_length(data), CASE WHEN octet_length(data) <= ?2 THEN data END \
     FROM versions WHERE version_id = ?1";
 const ADD: &str = "INSERT INTO versions (version_id, parent_version_id, data) VALUES (?1, ?2, ?3)";
+const PUT_ASIDE: &str = "\
+    INSERT OR REPLACE INTO tandem_orphan (version_id, parent_version_id, data) \
+    SELECT version_id, parent_version_id, data FROM versions WHERE version_id = ?1";
 const REMOVE: &str = "DELETE FROM versions WHERE version_id = ?1";
+const PARENT_ASIDE: &str = "SELECT parent_version_id FROM tandem_orphan WHERE version_id = ?1";
+const SEGMENT_ASIDE: &str = "\
+    SELECT octet_length(data), CASE WHEN octet_length(data) <= ?2 THEN data END \
+    FROM tandem_orphan WHERE version_id = ?1";
 const WITHOUT_PARENT: &str =
     "SELECT version_id FROM versions WHERE parent_version_id = ?1 ORDER BY rowid LIMIT 1";
 const NOTED_FIRST: &str = "SELECT value FROM tandem_directory WHERE key = 'first_version_id'";
@@ -150,15 +161,20 @@ impl History {
         Ok(self.id(LATEST, &[])?.unwrap_or_default())
     }
 
-    /// The parent of a stored version; none if it is not stored.
+    /// The parent of a stored version, put aside or not; none if it is not stored.
     pub(super) fn parent_of(&self, version: VersionId) -> Result<Option<VersionId>, Failure> {
-        self.id(PARENT, &[&version.to_string()])
+        let parent = self.id(PARENT, &[&version.to_string()])?;
+        if parent.is_none() && self.has_ours {
+            return self.id(PARENT_ASIDE, &[&version.to_string()]);
+        }
+        Ok(parent)
     }
 
     /// The plain segment of a version, from a BLOB as the reference writes it or from a text.
     pub(super) fn segment(&self, version: VersionId) -> Result<Vec<u8>, Failure> {
         let bytes_max = limits::SEALED_BYTES_MAX as u64;
-        let row = self.connection.prepare_cached(SEGMENT).and_then(|mut statement| {
+        let find = |sql| {
+            let mut statement = self.connection.prepare_cached(sql)?;
             statement
                 .query_row(params![version.to_string(), bytes_max.cast_signed()], |row| {
                     let bytes = row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned);
@@ -169,7 +185,11 @@ impl History {
                     Ok((bytes, plain))
                 })
                 .optional()
-        });
+        };
+        let row = match find(SEGMENT) {
+            Ok(None) if self.has_ours => find(SEGMENT_ASIDE),
+            row => row,
+        };
         match row.map_err(|error| unusable(&self.path, &error))? {
             Some((_, Some(plain))) => Ok(plain),
             Some((Some(bytes), None)) if bytes > bytes_max => {
@@ -199,11 +219,12 @@ impl History {
         if is_first { self.note_first(version) } else { Ok(()) }
     }
 
-    /// Removes a version if it is stored, within a [`Self::write`].
-    pub(super) fn remove(&self, version: VersionId) -> Result<(), Failure> {
-        self.connection
-            .prepare_cached(REMOVE)
-            .and_then(|mut statement| statement.execute([version.to_string()]))
+    /// Takes a version off the real table if it is there, within a [`Self::write`] and after
+    /// [`Self::prepare`].
+    pub(super) fn put_aside(&self, version: VersionId) -> Result<(), Failure> {
+        let run = |sql| self.connection.prepare_cached(sql)?.execute([version.to_string()]);
+        run(PUT_ASIDE)
+            .and_then(|_| run(REMOVE))
             .map(drop)
             .map_err(|error| unusable(&self.path, &error))
     }
@@ -256,7 +277,8 @@ impl History {
             return Err(self.failure("it is a database of something else".to_owned()));
         }
         self.has_tables = has("data") && has("versions");
-        self.has_ours = has("tandem_directory") && has("tandem_versions_by_parent");
+        self.has_ours =
+            ["tandem_directory", "tandem_versions_by_parent", "tandem_orphan"].into_iter().all(has);
         Ok(())
     }
 

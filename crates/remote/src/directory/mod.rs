@@ -8,7 +8,7 @@
 //! * Check and insert are **one** immediate transaction, so two Tandems never race.
 //! * The child of a version is the one on the way to `latest`. A real program that checked before
 //!   and inserted after us leaves our version off the chain; that is told as [`Child::Orphaned`]
-//!   and never walked onto.
+//!   and never walked onto. What it was stays in a table of ours, for others that stand on it.
 //! * A directory that was in use and is suddenly empty or missing (an unmounted disk) is
 //!   [`Failure::DirectoryMissing`], never a new history: a version that is not the first is not put
 //!   into an empty directory.
@@ -230,7 +230,7 @@ impl DirectoryRemote {
             chain.root_parent(parent_of)?;
             // Whatever we believed when we asked: nothing on the way to the latest ever goes.
             for version in versions.iter().filter(|version| !chain.contains(**version)) {
-                history.remove(*version)?;
+                history.put_aside(*version)?;
             }
             Ok(())
         })

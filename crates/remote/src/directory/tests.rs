@@ -103,6 +103,8 @@ fn the_file_is_the_references_with_an_index_and_a_table_beside() {
             "CREATE TABLE versions (version_id STRING PRIMARY KEY, parent_version_id STRING, data STRING)",
             "CREATE INDEX tandem_versions_by_parent ON versions (parent_version_id)",
             "CREATE TABLE tandem_directory (key TEXT PRIMARY KEY, value TEXT)",
+            "CREATE TABLE tandem_orphan (version_id TEXT PRIMARY KEY, \
+             parent_version_id TEXT NOT NULL, data BLOB)",
         ]
     );
     let latest: (String, String) =
@@ -278,7 +280,26 @@ fn a_version_that_a_race_left_off_the_chain_is_told_and_removed() {
     assert!(matches!(removed, Outcome::Answer(Response::OrphansRemoved)));
     assert!(matches!(remote.call(Call::RemoveOrphans { versions }), Outcome::Answer(_)));
     assert_eq!((remote.versions().unwrap(), remote.orphan_count().unwrap()), (2, 0));
-    assert_eq!(child(&mut remote, ours), Child::Gone);
+    // Another of ours that stands there still learns what it was.
+    let Child::Orphaned(again) = child(&mut remote, ours) else { panic!("not told") };
+    assert_eq!(again, orphaned);
+}
+
+#[test]
+fn what_stands_on_an_orphan_that_was_taken_away_is_told_with_it() {
+    let folder = TempDir::new().unwrap();
+    let mut one = remote(folder.path());
+    let mut two = remote(folder.path());
+    let first = accepted(&mut one, NIL, &segment(7, "at the fork"));
+    let orphan = accepted(&mut one, first, &segment(7, "one"));
+    let after = accepted(&mut two, orphan, &segment(8, "two"));
+    insert(&sql(folder.path()), version(9), first, &segment(7, "theirs"));
+    let removed = one.call(Call::RemoveOrphans { versions: vec![orphan] });
+    assert!(matches!(removed, Outcome::Answer(Response::OrphansRemoved)));
+
+    let Child::Orphaned(orphaned) = child(&mut two, after) else { panic!("not told") };
+    assert_eq!(orphaned.fork, first);
+    assert_eq!(orphaned.orphans, [(orphan, segment(7, "one")), (after, segment(8, "two"))]);
 }
 
 #[test]

@@ -101,7 +101,10 @@ fn marking_takes_pending_ones_in_the_range_only(bench: &mut dyn Bench) {
             [(1, false), (2, true), (4, true), (5, true), (7, false), (8, false)],
             "pending undo points in the range went, one that was synced before stayed"
         );
-        assert_eq!(txn.pending_mark()?, PendingMark { first: Some(OperationId(1)), last: Some(OperationId(8)) });
+        assert_eq!(
+            txn.pending_mark()?,
+            PendingMark { first: Some(OperationId(1)), last: Some(OperationId(8)) }
+        );
         Ok(())
     });
     // Again: nothing is left to do.

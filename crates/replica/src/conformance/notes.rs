@@ -78,10 +78,12 @@ fn one_segment_is_in_flight(bench: &mut dyn Bench) {
     let row = InFlightRow {
         remote: 3,
         parent: VersionId::NIL,
-        segment: (0..=255).collect(),
+        digest: std::array::from_fn(|n| u8::try_from(n * 8).unwrap_or(0)),
+        count: 6,
         ranges: vec![(OperationId(1), OperationId(5)), (OperationId(9), OperationId(9))],
     };
-    let later = InFlightRow { remote: 4, parent: version_id(1), segment: vec![], ranges: vec![] };
+    let later =
+        InFlightRow { remote: 4, parent: version_id(1), digest: [0; 32], count: 0, ranges: vec![] };
     for set in [Some(&row), Some(&later), None, None] {
         write(bench, |txn| txn.set_in_flight(set));
         assert_eq!(read(bench, |txn| txn.in_flight()).as_ref(), set);

@@ -72,7 +72,8 @@ fn a_dropped_transaction_leaves_nothing(bench: &mut dyn Bench) {
         txn.set_in_flight(Some(&InFlightRow {
             remote: 1,
             parent: version_id(1),
-            segment: vec![1],
+            digest: [1; 32],
+            count: 1,
             ranges: vec![],
         }))?;
         txn.set_meta("key", None)

@@ -30,8 +30,9 @@ pub(super) fn in_flight(cells: &Cells<'_>) -> Result<InFlightRow> {
     Ok(InFlightRow {
         remote: cells.integer(1)?,
         parent: cells.parsed(2)?,
-        segment: cells.bytes(3)?.to_vec(),
-        ranges: cells.json(4)?,
+        digest: cells.bytes(3)?.try_into().map_err(|error| cells.wrong(3, error))?,
+        count: cells.number(4)?,
+        ranges: cells.json(5)?,
     })
 }
 

@@ -287,17 +287,27 @@ impl Txn for SqliteTxn<'_> {
     }
 
     fn in_flight(&mut self) -> Result<Option<InFlightRow>> {
-        let sql = "SELECT singleton, remote, parent, segment, ranges FROM tandem_in_flight";
+        let sql = "SELECT singleton, remote, parent, digest, count, ranges FROM tandem_in_flight";
         self.one("tandem_in_flight", sql, [], rows::in_flight)
     }
 
     fn set_in_flight(&mut self, row: Option<&InFlightRow>) -> Result<()> {
-        let Some(InFlightRow { remote, parent, segment, ranges }) = row else {
+        let Some(InFlightRow { remote, parent, digest, count, ranges }) = row else {
             return self.run("DELETE FROM tandem_in_flight", []).map(drop);
         };
         let sql = "INSERT OR REPLACE INTO tandem_in_flight \
-                   (singleton, remote, parent, segment, ranges) VALUES (0, ?1, ?2, ?3, ?4)";
-        self.run(sql, params![remote, parent.to_string(), segment, json(ranges)]).map(drop)
+                   (singleton, remote, parent, digest, count, ranges) VALUES (0, ?1, ?2, ?3, ?4, ?5)";
+        self.run(
+            sql,
+            params![
+                remote,
+                parent.to_string(),
+                digest,
+                i64::try_from(*count).unwrap_or(i64::MAX),
+                json(ranges)
+            ],
+        )
+        .map(drop)
     }
 
     fn put_applied(&mut self, row: &AppliedRow) -> Result<()> {

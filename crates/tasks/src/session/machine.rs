@@ -38,7 +38,8 @@ pub struct Session {
     last: Option<OperationId>,
     first: Option<OperationId>,
     in_flight: Option<InFlight>,
-    in_flight_digest: Option<SegmentDigest>,
+    /// The segment in flight, where this session has written it.
+    segment: Option<Arc<Vec<u8>>>,
     group: Group,
     /// Versions seen in this session: a server that goes in circles is found out.
     seen: BTreeSet<VersionId>,
@@ -75,7 +76,8 @@ struct Group {
     versions: Vec<Arc<PulledVersion>>,
     bytes: usize,
     dropped: Vec<OperationId>,
-    lost: BTreeMap<(TaskId, Option<Text>), Lost>,
+    /// By task, property and side: each side's last word is what lost.
+    lost: BTreeMap<(TaskId, Option<Text>, bool), Lost>,
 }
 
 #[derive(Debug)]
@@ -113,7 +115,7 @@ enum State {
     /// An accepted version is being committed; the next segment, if any, goes with it.
     Accepting {
         accepted: AcceptedVersion,
-        next: Option<(InFlight, usize)>,
+        next: Option<(InFlight, Arc<Vec<u8>>)>,
         then_walk: bool,
     },
     GoneSnapshot,
@@ -186,7 +188,7 @@ impl Group {
                 dropped.push(item.id);
             }
             for loser in lost_in(meeting, server, item).into_iter().flatten() {
-                lost.insert((loser.task, loser.property.clone()), loser);
+                lost.insert((loser.task, loser.property.clone(), loser.here), loser);
             }
         });
     }
@@ -201,12 +203,9 @@ impl Group {
 fn lost_in(meeting: Meeting, server: &Operation, local: &Pending) -> [Option<Lost>; 2] {
     use Operation::{Delete, Update};
     let update_lost = |operation: &Operation, here| match operation {
-        Update { uuid, property, value, .. } if is_worth_a_conflict(property) => Some(Lost {
-            task: *uuid,
-            property: Some(property.clone()),
-            value: value.clone(),
-            here,
-        }),
+        Update { uuid, property, value, .. } if is_worth_a_conflict(property) => {
+            Some(Lost { task: *uuid, property: Some(property.clone()), value: value.clone(), here })
+        }
         _ => None,
     };
     match (meeting, server) {
@@ -217,8 +216,12 @@ fn lost_in(meeting: Meeting, server: &Operation, local: &Pending) -> [Option<Los
         },
         (Meeting::ServerWins, Delete { uuid }) => {
             let change = update_lost(&local.operation, true);
-            let whole =
-                change.is_some().then(|| Lost { task: *uuid, property: None, value: None, here: true });
+            let whole = change.is_some().then(|| Lost {
+                task: *uuid,
+                property: None,
+                value: None,
+                here: true,
+            });
             [whole, change]
         }
         _ => [None, None],
@@ -247,7 +250,7 @@ impl Session {
             last: None,
             first: None,
             in_flight: None,
-            in_flight_digest: None,
+            segment: None,
             group: Group::default(),
             seen: BTreeSet::new(),
             orphans: Vec::new(),
@@ -320,7 +323,7 @@ impl Session {
         self.first = tail.first;
         // One that stands on another base was settled by someone else's sync.
         self.in_flight = tail.in_flight.filter(|in_flight| in_flight.parent == tail.base);
-        self.in_flight_digest = self.in_flight.as_ref().map(InFlight::digest);
+        self.segment = None;
         self.orphans = tail.orphans;
     }
 
@@ -368,9 +371,7 @@ impl Session {
     fn answered(&mut self, state: State, response: Response) -> Action {
         match (state, response) {
             (State::FreshInFlight, Response::Child(child)) => match self.plain(child) {
-                Ok(Child::Version { version, parent, segment })
-                    if self.in_flight_digest == Some(SegmentDigest::of(&segment)) =>
-                {
+                Ok(Child::Version { version, parent, segment }) if self.is_in_flight(&segment) => {
                     self.walked(Child::Version { version, parent, segment })
                 }
                 Ok(_) => self.ask(State::FreshSnapshot, Request::GetSnapshot),
@@ -526,10 +527,10 @@ impl Session {
 
     fn take_version(&mut self, version: VersionId, parent: VersionId, plain: Vec<u8>) -> Action {
         if self.group.versions.is_empty()
-            && self.in_flight_digest == Some(SegmentDigest::of(&plain))
+            && self.is_in_flight(&plain)
             && let Some(in_flight) = self.in_flight.take()
         {
-            return self.adopt(version, in_flight);
+            return self.adopt(version, in_flight, plain);
         }
         let operations = match segment::read(&plain) {
             Ok(operations) => operations,
@@ -555,14 +556,15 @@ impl Session {
     }
 
     /// The child of the in-flight parent is the segment that we had sent: it was accepted.
-    fn adopt(&mut self, version: VersionId, in_flight: InFlight) -> Action {
+    fn adopt(&mut self, version: VersionId, in_flight: InFlight, plain: Vec<u8>) -> Action {
         self.is_proved = true;
-        self.in_flight_digest = None;
+        self.segment = None;
         let count = count_in(&in_flight.ranges, &self.pending);
         self.count_pushed(count);
         let accepted = AcceptedVersion {
             version,
             parent: in_flight.parent,
+            segment: Arc::new(plain),
             straddling: self.pending.straddling(count),
             ranges: in_flight.ranges,
             wants_snapshot: false,
@@ -666,35 +668,48 @@ impl Session {
     }
 
     fn prepare(&mut self) -> Action {
-        if let Some(in_flight) = &self.in_flight {
-            let count = segment::read(&in_flight.segment).map_or(0, |operations| operations.len());
-            if count > 0 && self.pending.begins_with(&in_flight.ranges, count) {
+        if let Some(in_flight) = &self.in_flight
+            && self.pending.begins_with(&in_flight.ranges, in_flight.count)
+        {
+            let sent = self.pending.iter().take(in_flight.count).map(|item| &item.operation);
+            let segment = segment::write(sent);
+            if SegmentDigest::of(&segment) == in_flight.digest {
+                self.segment = Some(Arc::new(segment));
                 self.sends = 0;
                 return self.send();
             }
         }
-        let Some((in_flight, _)) = self.cut(self.base) else {
+        let Some((in_flight, segment)) = self.cut(self.base) else {
             return self.make_snapshot();
         };
-        self.stand_in_flight(in_flight.clone());
+        self.stand_in_flight(in_flight.clone(), segment);
         self.commit(State::Preparing, Change::Push { accepted: None, next: Some(in_flight) })
     }
 
-    fn cut(&self, parent: VersionId) -> Option<(InFlight, usize)> {
+    fn cut(&self, parent: VersionId) -> Option<(InFlight, Arc<Vec<u8>>)> {
         let cut = self.pending.cut(self.facts.segment_bytes_max)?;
-        Some((InFlight { parent, segment: cut.segment, ranges: cut.ranges }, cut.count))
+        let digest = SegmentDigest::of(&cut.segment);
+        let in_flight = InFlight { parent, digest, count: cut.count, ranges: cut.ranges };
+        Some((in_flight, Arc::new(cut.segment)))
     }
 
-    fn stand_in_flight(&mut self, in_flight: InFlight) {
-        self.in_flight_digest = Some(in_flight.digest());
+    /// True if `plain` is what we had sent, or were about to.
+    fn is_in_flight(&self, plain: &[u8]) -> bool {
+        self.in_flight.as_ref().is_some_and(|sent| sent.digest == SegmentDigest::of(plain))
+    }
+
+    fn stand_in_flight(&mut self, in_flight: InFlight, segment: Arc<Vec<u8>>) {
         self.in_flight = Some(in_flight);
+        self.segment = Some(segment);
         self.sends = 0;
     }
 
     fn send(&mut self) -> Action {
-        let Some(in_flight) = &self.in_flight else { return self.out_of_turn() };
+        let (Some(in_flight), Some(segment)) = (&self.in_flight, &self.segment) else {
+            return self.out_of_turn();
+        };
         self.sends += 1;
-        let (parent, segment) = (in_flight.parent, in_flight.segment.clone());
+        let (parent, segment) = (in_flight.parent, Arc::clone(segment));
         let count = count_in(&in_flight.ranges, &self.pending);
         self.ask(State::Sending { count }, Request::AddVersion { parent, segment })
     }
@@ -702,8 +717,10 @@ impl Session {
     fn sent(&mut self, count: usize, added: Added) -> Action {
         match added {
             Added::Accepted { version, urgency } => {
-                let Some(in_flight) = self.in_flight.take() else { return self.out_of_turn() };
-                self.in_flight_digest = None;
+                let (Some(in_flight), Some(segment)) = (self.in_flight.take(), self.segment.take())
+                else {
+                    return self.out_of_turn();
+                };
                 self.count_pushed(count);
                 let straddling = self.pending.straddling(count);
                 self.pending.accept(count);
@@ -715,6 +732,7 @@ impl Session {
                 let accepted = AcceptedVersion {
                     version,
                     parent: in_flight.parent,
+                    segment,
                     ranges: in_flight.ranges,
                     straddling,
                     wants_snapshot,
@@ -750,7 +768,7 @@ impl Session {
     fn accepted(
         &mut self,
         accepted: AcceptedVersion,
-        next: Option<(InFlight, usize)>,
+        next: Option<(InFlight, Arc<Vec<u8>>)>,
         then_walk: bool,
     ) -> Action {
         self.base_parent = Some(self.base);
@@ -762,8 +780,8 @@ impl Session {
             return self.walk();
         }
         match next {
-            Some((in_flight, _)) => {
-                self.stand_in_flight(in_flight);
+            Some((in_flight, segment)) => {
+                self.stand_in_flight(in_flight, segment);
                 self.send()
             }
             None => self.make_snapshot(),
@@ -877,7 +895,7 @@ impl Session {
                 self.base_parent = None;
                 // Whatever was in flight stood on the empty base, and its place is taken.
                 self.in_flight = None;
-                self.in_flight_digest = None;
+                self.segment = None;
                 self.walk()
             }
             State::Preparing => self.send(),
@@ -908,7 +926,7 @@ impl Session {
             self.base_parent = Some(last.parent);
             // Whatever was in flight stood on an older base, and its place is taken.
             self.in_flight = None;
-            self.in_flight_digest = None;
+            self.segment = None;
         }
     }
 

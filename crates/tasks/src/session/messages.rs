@@ -24,7 +24,7 @@ pub enum Request {
         /// The version before.
         parent: VersionId,
         /// The plain segment; sealing belongs to the transport.
-        segment: Vec<u8>,
+        segment: Arc<Vec<u8>>,
     },
     /// Store a snapshot of the base at `version`; the shell reads it from the replica.
     AddSnapshot {
@@ -290,17 +290,14 @@ pub struct Tail {
 pub struct InFlight {
     /// The version that it was to follow.
     pub parent: VersionId,
-    /// The plain segment.
-    pub segment: Vec<u8>,
+    /// The digest by which the segment is known again. The segment itself need not be kept: while
+    /// its operations are pending it can be written again byte for byte, and once it has been
+    /// accepted the server has it.
+    pub digest: SegmentDigest,
+    /// How many operations it holds.
+    pub count: usize,
     /// Its operations, as id ranges.
     pub ranges: Vec<(OperationId, OperationId)>,
-}
-
-impl InFlight {
-    /// The digest by which the segment is known again.
-    pub fn digest(&self) -> SegmentDigest {
-        SegmentDigest::of(&self.segment)
-    }
 }
 
 /// How the replica and the remote know each other when a session starts.
@@ -380,7 +377,9 @@ pub struct AcceptedVersion {
     pub version: VersionId,
     /// Its parent.
     pub parent: VersionId,
-    /// The operations in it. What it said is in the replica, as the segment in flight.
+    /// The plain segment, as it was sent or as the server has it.
+    pub segment: Arc<Vec<u8>>,
+    /// The operations in it.
     pub ranges: Vec<(OperationId, OperationId)>,
     /// Tasks that have operations in it and more pending ones after it, as far as the session
     /// knows: those after the batch's `last` are the replica's to find.

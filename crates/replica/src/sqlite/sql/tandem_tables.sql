@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS tandem_in_flight (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 0),
     remote INTEGER NOT NULL,
     parent TEXT NOT NULL,
-    segment BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    count INTEGER NOT NULL,
     ranges TEXT NOT NULL -- JSON: [[first, last], ...]
 );
 
