@@ -47,6 +47,61 @@ pub mod memory {
     pub use tandem_replica::MemoryStorage;
 }
 
+/// The database's name in a replica's folder (`protocols/taskchampion.md` section 15).
+pub const REPLICA_FILE: &str = "taskchampion.sqlite3";
+
+/// Opens the replica in `folder`, making it when it is not there. The folder may be one that
+/// Taskwarrior 3 uses.
+///
+/// ```
+/// use tandem_client::{Progress, SyncOptions, new_task_id, open, sync, system_now};
+/// use tandem_client::directory::{DirectoryOptions, DirectoryRemote};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let mut replica = open(&folder.path().join("tasks"))?;
+/// let id = new_task_id()?;
+/// let now = system_now();
+/// replica.edit("add", now, |editor| {
+///     editor.create(id)?;
+///     editor.set(id, "status", Some("pending"))?;
+///     editor.set(id, "description", Some("buy milk"))?;
+///     editor.number_of(id)
+/// })?;
+/// let mut remote = DirectoryRemote::new(folder.path().join("shared"), DirectoryOptions::default());
+/// let mut steps = 0;
+/// let mut progress = |_: Progress| steps += 1;
+/// let synced = sync(&mut replica, &mut remote, &SyncOptions::default(), &system_now, &mut progress)?;
+/// assert_eq!(synced.report.versions_up, 1);
+/// assert!(steps > 0);
+///
+/// // Undo works after a sync too, by a new change.
+/// replica.undo(system_now())?;
+/// assert_eq!(replica.task(id)?.and_then(|task| task.get("status").map(String::from)), Some("deleted".into()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`StorageError`](tandem_replica::StorageError), each variant with its cause; the file was left
+/// as it is.
+pub fn open(folder: &std::path::Path) -> Result<Replica, tandem_replica::StorageError> {
+    let options = tandem_replica::OpenOptions::default();
+    let (storage, _) = tandem_replica::SqliteStorage::open(&folder.join(REPLICA_FILE), &options)?;
+    Ok(Replica::new(storage))
+}
+
+/// The way to a history in a local directory.
+pub mod directory {
+    pub use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
+}
+
+/// The way to a history at a server.
+pub mod http {
+    pub use tandem_remote::http::{HttpRemote, HttpSettings, Origin};
+    pub use tandem_seal::Secret;
+}
+
 /// The time by the system's clock.
 pub fn system_now() -> tandem_core::Timestamp {
     use std::time::{SystemTime, UNIX_EPOCH};

@@ -92,7 +92,9 @@ impl Replica {
             && present.first == batch.first;
         let needs_all =
             !matches!(batch.change, Change::Push { accepted: Some(_), .. } | Change::Note { .. });
-        if present.base != batch.base || (needs_all && !as_believed) {
+        // What is pending and where the base was does not matter when all of it begins anew.
+        let is_restart = matches!(batch.change, Change::Restart);
+        if !is_restart && (present.base != batch.base || (needs_all && !as_believed)) {
             let tail = read_tail(txn.as_mut())?;
             if had_moved {
                 txn.commit()?;

@@ -76,6 +76,10 @@ impl Commit<'_> {
             None => 0,
         };
         set_current_remote(self.txn, id)?;
+        // Its versions come once more, from the first or from a snapshot.
+        for row in self.txn.all_applied()?.iter().filter(|row| row.remote == id) {
+            self.txn.remove_applied(row.version)?;
+        }
         if let Some(mut row) = self.txn.remote(id)? {
             row.joining = true;
             self.txn.put_remote(&row)?;

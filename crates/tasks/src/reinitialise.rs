@@ -5,7 +5,7 @@
 //! (b) the history was trimmed: a three-way merge per property, nothing of ours is lost in silence;
 //! (c) no task in common: a foreign history, and we stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_core::{TaskId, Timestamp};
 
@@ -69,19 +69,35 @@ pub fn plan(
 
 fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
     let mut plan = Plan::default();
+    // Tasks of theirs that we have deleted and, some of them, made again.
+    let mut deleted: BTreeSet<TaskId> = BTreeSet::new();
+    let mut remade: BTreeSet<TaskId> = BTreeSet::new();
     for item in ours.pending {
         let operation = &item.operation;
         let id = operation.task();
         let Some(their_task) = theirs.get(&id) else { continue };
         let base = ours.base_images.get(&id).and_then(Option::as_ref);
         match operation {
-            Operation::Create { .. } => {}
-            Operation::Delete { .. } => plan.pending.push(operation.clone()),
+            Operation::Create { .. } => {
+                if deleted.remove(&id) {
+                    remade.insert(id);
+                    plan.pending.push(operation.clone());
+                }
+            }
+            Operation::Delete { .. } => {
+                remade.remove(&id);
+                if deleted.insert(id) {
+                    plan.pending.push(operation.clone());
+                }
+            }
             Operation::Update { property, value, timestamp, .. } => {
                 let their_value = their_task.properties.get(property);
                 let base_value = base.and_then(|task| task.properties.get(property));
                 let changed_there = base.is_none() || their_value != base_value;
-                if !changed_there || *timestamp > changed_at(their_task) {
+                if deleted.contains(&id) {
+                    continue;
+                }
+                if remade.contains(&id) || !changed_there || *timestamp > changed_at(their_task) {
                     plan.pending.push(operation.clone());
                 } else if their_value != value.as_ref() {
                     plan.lost.push(Lost {
@@ -99,8 +115,9 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
             continue;
         }
         let is_ours_alone = matches!(ours.base_images.get(id), Some(None));
-        if !is_ours_alone && task.status() == Status::Deleted {
-            // Deleted here too and gone there: it has expired.
+        if !ours.base_images.contains_key(id) && task.status() == Status::Deleted {
+            // Deleted on both sides and gone there: it has expired. With edits of ours that still
+            // wait it is kept, to expire in its time.
             continue;
         }
         plan.pending.extend(creation(*id, task, &Task::default()));

@@ -110,7 +110,7 @@ pub(crate) fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answer(Response::Child(Child::Version { version, .. })) => format!("version {version}"),
         Outcome::Answer(Response::Child(Child::Orphaned(orphaned))) => {
-            format!("orphaned since {}", orphaned.fork)
+            format!("orphaned since {}, where {:?}", orphaned.fork, orphaned.tasks_at_fork)
         }
         Outcome::Answer(Response::Child(child)) => format!("{child:?}"),
         Outcome::Answer(Response::Added(Added::Accepted { version, urgency })) => {

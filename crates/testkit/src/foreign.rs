@@ -148,11 +148,12 @@ fn rebuild(txn: &mut dyn Txn) -> Result<()> {
 }
 
 /// One sync of the real crate, in one transaction: pull, transform, apply, push in one batch. Its
-/// defects 1 and 2 cannot show here: it is never interrupted, and its batch is everything.
+/// defects 1 and 2 cannot show here: it is never interrupted, and its batch is everything. Returns
+/// what it did, and which pending operations it dropped without a word: it keeps no conflict log.
 pub(crate) fn sync(
     storage: &mut dyn Storage,
     remote: &mut MemoryRemote,
-) -> std::result::Result<String, String> {
+) -> std::result::Result<(String, Vec<OperationId>), String> {
     let text = |error: tandem_replica::StorageError| error.to_string();
     let mut txn = storage.write().map_err(text)?;
     let mut base = txn.base_version().map_err(text)?;
@@ -162,24 +163,25 @@ pub(crate) fn sync(
         Ok(())
     })
     .map_err(text)?;
-    let mut local: Vec<Operation> = Vec::new();
+    let mut local: Vec<(OperationId, Operation)> = Vec::new();
     let mut last = None;
     txn.each_pending(&mut |id, operation| {
         last = Some(id);
-        local.extend(operation.to_operation());
+        local.extend(operation.to_operation().map(|operation| (id, operation)));
         Ok(())
     })
     .map_err(text)?;
     if count == 0 && base.is_nil() && last.is_none() {
-        return Ok("foreign sync: left a fresh replica to us".into());
+        return Ok(("foreign sync: left a fresh replica to us".into(), Vec::new()));
     }
     let mut pulled: Vec<Operation> = Vec::new();
+    let mut dropped = Vec::new();
     loop {
         match remote.call(Call::GetChildVersion { parent: base }) {
             Outcome::Answer(Response::Child(Child::Version { version, segment: bytes, .. })) => {
                 let operations = segment::read(&bytes).map_err(|error| error.to_string())?;
                 for server in operations {
-                    if let Some(left) = walk(&server, &mut local) {
+                    if let Some(left) = walk(&server, &mut local, &mut dropped) {
                         pulled.push(left.clone());
                         let mut task = txn.task(left.task()).map_err(text)?;
                         left.apply(&mut task);
@@ -194,7 +196,7 @@ pub(crate) fn sync(
     }
     let mut pushed = 0;
     if !local.is_empty() {
-        let segment = segment::write(&local);
+        let segment = segment::write(local.iter().map(|(_, operation)| operation));
         match remote.call(Call::AddVersion { parent: base, segment }) {
             Outcome::Answer(Response::Added(Added::Accepted { version, .. })) => base = version,
             other => return Err(format!("{other:?}")),
@@ -223,7 +225,7 @@ pub(crate) fn sync(
     set_base(txn.as_mut(), base).map_err(text)?;
     rebuild(txn.as_mut()).map_err(text)?;
     txn.commit().map_err(text)?;
-    Ok(format!("foreign sync: down {} up {pushed}, now {base}", pulled.len()))
+    Ok((format!("foreign sync: down {} up {pushed}, now {base}", pulled.len()), dropped))
 }
 
 fn set_base(txn: &mut dyn Txn, base: VersionId) -> Result<()> {
@@ -231,14 +233,18 @@ fn set_base(txn: &mut dyn Txn, base: VersionId) -> Result<()> {
 }
 
 /// Walks one server operation through the pending ones; returns what is left of it.
-fn walk(server: &Operation, local: &mut Vec<Operation>) -> Option<Operation> {
+fn walk(
+    server: &Operation,
+    local: &mut Vec<(OperationId, Operation)>,
+    dropped: &mut Vec<OperationId>,
+) -> Option<Operation> {
     let mut at = 0;
     while at < local.len() {
-        let meeting = transform(server, &local[at]);
+        let meeting = transform(server, &local[at].1);
         if meeting.local_survives() {
             at += 1;
         } else {
-            local.remove(at);
+            dropped.push(local.remove(at).0);
         }
         if !meeting.server_survives() {
             return None;

@@ -5,14 +5,15 @@
 //!
 //! * **in the chain**: a version holds exactly this operation;
 //! * **pending**: it still waits on its replica;
-//! * **undone**: the person took it back before it was pushed;
+//! * **undone**: the person took it back before it was pushed, or another program, which keeps no
+//!   conflict log, dropped it in a sync of its own;
 //! * **said by another**: a version holds an operation that says the same (same task, property and
 //!   value; Create or Delete of the same task), so nothing was left to do;
 //! * **overwritten here**: a later operation of the same replica, not undone, changed the same
 //!   property or removed or re-made the task, so the person saw their own later word;
 //! * **in the conflict log** of its replica, with the value that lost, or with the whole task;
-//! * **a removal that a deletion did**: the task was deleted with the property, and whoever made it
-//!   again did not bring that back;
+//! * **done anyway**: it took away a property or a task, and that was gone already or is not there
+//!   in the end; or the person deleted the task, and it is gone;
 //! * **not worth a conflict**: `modified`, `end`, and the parts of `tags` and `depends` merge: a
 //!   version holds another operation on the same property, or a Delete of the task.
 
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 
 use tandem_core::{TaskId, VersionId};
 use tandem_replica::ConflictRow;
-use tandem_tasks::{Operation, OperationId};
+use tandem_tasks::{Operation, OperationId, TaskSet};
 
 use crate::archive::{Archive, Archived};
 
@@ -102,18 +103,26 @@ impl Ledger {
         }
     }
 
-    /// Finds the first operation without a fate.
+    /// Finds the first operation without a fate. `last` is what the chain says in the end;
+    /// `is_merged` says that whole states were merged on the way (a history that was gone, another
+    /// server), so that a removal may have found nothing to remove.
     ///
     /// # Errors
     /// What was lost.
-    pub fn check(&self, archive: &Archive, remains: &[Remains]) -> Result<(), String> {
+    pub fn check(
+        &self,
+        archive: &Archive,
+        remains: &[Remains],
+        last: &TaskSet,
+        is_merged: bool,
+    ) -> Result<(), String> {
         let mut said: BTreeMap<TaskId, Vec<&Operation>> = BTreeMap::new();
         for operation in archive.operations() {
             said.entry(operation.task()).or_default().push(operation);
         }
         for (n, entry) in self.entries.iter().enumerate() {
             let said = said.get(&entry.operation.task()).map_or(&[][..], Vec::as_slice);
-            if !self.has_fate(n, entry, said, &remains[entry.replica]) {
+            if !self.has_fate(n, entry, said, &remains[entry.replica], last, is_merged) {
                 return Err(format!(
                     "lost edit: replica {} operation {} {:?} is nowhere; conflicts on the task: {:#?}",
                     entry.replica,
@@ -131,7 +140,15 @@ impl Ledger {
         Ok(())
     }
 
-    fn has_fate(&self, n: usize, entry: &Entry, said: &[&Operation], remains: &Remains) -> bool {
+    fn has_fate(
+        &self,
+        n: usize,
+        entry: &Entry,
+        said: &[&Operation],
+        remains: &Remains,
+        last: &TaskSet,
+        is_merged: bool,
+    ) -> bool {
         let operation = &entry.operation;
         if entry.undone
             || said.iter().any(|other| says_the_same(other, operation))
@@ -149,15 +166,31 @@ impl Ledger {
         if overwritten {
             return true;
         }
+        let stands = last.get(&operation.task());
+        let is_deleted_here = self.entries[n..].iter().any(|later| {
+            later.replica == entry.replica
+                && matches!(&later.operation, Operation::Update { uuid, property, value, .. }
+                    if *uuid == operation.task() && property == "status"
+                        && value.as_deref() == Some("deleted"))
+        });
+        if stands.is_none() && is_deleted_here {
+            return true;
+        }
         match operation {
-            Operation::Update { property, .. } if merges(property) => said.iter().any(|other| {
-                property_of(other).is_none() || property_of(other) == Some(property)
-            }),
             Operation::Update { value: None, .. }
-                if said.iter().any(|other| matches!(other, Operation::Delete { .. })) =>
+                if is_merged || said.iter().any(|other| matches!(other, Operation::Delete { .. })) =>
             {
                 true
             }
+            Operation::Update { property, value: None, .. }
+                if stands.is_none_or(|task| !task.properties.contains_key(property)) =>
+            {
+                true
+            }
+            Operation::Delete { .. } if is_merged || stands.is_none() => true,
+            Operation::Update { property, .. } if merges(property) => said.iter().any(|other| {
+                property_of(other).is_none() || property_of(other) == Some(property)
+            }),
             Operation::Update { uuid, property, value, .. } => {
                 remains.conflicts.iter().any(|row| {
                     row.task == *uuid

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 
@@ -224,7 +224,10 @@ fn as_nobody(home: &TestHome, words: &[&str]) -> Ran {
     // The folders above the program may be closed to others.
     let program = home.path("ta");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_ta"), &program).unwrap();
+        // By another process: one that other tests start meanwhile would inherit our open file, and
+        // what is open for writing cannot be started.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ta")).arg(&program).status();
+        assert!(copied.unwrap().success());
     }
     let program = program.display().to_string();
     let mut line = vec!["--reuid=65534", "--regid=65534", "--clear-groups", &program];

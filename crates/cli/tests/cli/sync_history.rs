@@ -222,9 +222,12 @@ fn a_reference_servers_own_schedule_of_snapshots_is_followed() {
 fn trimmed() -> (TestServer, TestHome, TestHome) {
     let server = TestServer::new();
     let (ahead, behind) = (server.home(), server.home());
-    for description in ["one", "two", "three"] {
+    for description in ["one", "three"] {
         ahead.add(description);
     }
+    // Last changed long ago, so that every later change stamps it anew.
+    let two = br#"[{"description":"two","status":"pending","modified":"20200101T000000Z"}]"#;
+    ahead.ta_with_input(&["import"], two).done();
     ahead.ta(&["sync"]).done();
     behind.ta(&["sync"]).done();
     ahead.add("four");

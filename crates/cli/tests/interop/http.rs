@@ -1,5 +1,7 @@
 //! One history through the reference server.
 
+use serde_json::json;
+
 use crate::line::{Event, Line};
 use crate::ours::Ours;
 use crate::random::{Random, edit_ours, edit_real};
@@ -227,4 +229,79 @@ fn an_answer_that_is_lost_after_the_server_took_the_push_is_found_again() {
     settle(&room, &server.meeting(), &[&a], &mut [("real", &mut real)]);
     assert_eq!(a.dump()[&task]["project"], "theirs, later");
     assert_eq!(real.walk(crate::NIL).0, 4, "nothing was sent twice");
+}
+
+#[test]
+fn an_edit_that_lost_and_is_restored_wins_everywhere() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let meeting = server.meeting();
+    let a = Ours::new(room.path(), "a", &meeting);
+    let task = a.add(&["milk", "project:base"]);
+    let gone = a.add(&["gone", "+home"]);
+    a.sync();
+    let mut real = Real::new(room.path(), "real", &meeting);
+    real.sync();
+    a.change(&task, &["modify", "project:ours"]);
+    a.change(&gone, &["modify", "priority:H"]);
+    real.update(&task, "project", Some("theirs"));
+    real.delete(&gone);
+    real.sync();
+    let said = a.sync();
+    let conflicts = said["conflicts"].as_array().unwrap();
+    assert_eq!(conflicts.len(), 2, "{said}");
+    for conflict in conflicts {
+        a.ok(&["conflicts", "restore", &conflict["id"].to_string()]);
+    }
+    settle(&room, &meeting, &[&a], &mut [("real", &mut real)]);
+    let tasks = real.dump();
+    assert_eq!(tasks[&task]["project"], "ours");
+    assert_eq!(tasks[&gone]["priority"], "H");
+    assert_eq!(tasks[&gone]["description"], "gone");
+}
+
+/// What the format allows beside what the reference writes (section 3), read as the reference reads
+/// it.
+#[test]
+fn odd_but_valid_versions_are_read_alike() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let meeting = server.meeting();
+    let ours = Ours::new(room.path(), "ours", &meeting);
+    let task = ours.add(&["milk"]);
+    ours.sync();
+    let mut real = Real::new(room.path(), "real", &meeting);
+    real.sync();
+    let other = "5C391D1E89EC44C388C3F6A4E5D60A36";
+    let at = "2026-11-20T15:31:53.5+02:00";
+    let versions = [
+        json!({ "operations": [] }),
+        json!({ "operations": [], "later": { "x": [1] } }),
+        json!({ "operations": [
+            { "Create": { "uuid": other, "extra": true } },
+            { "Update": { "uuid": other, "property": "description", "value": "ä", "timestamp": at } },
+            { "Update": { "timestamp": at, "property": "due", "uuid": task.to_uppercase() } },
+            { "Update": { "uuid": task, "property": "", "value": "", "timestamp": at } },
+        ] }),
+        // What does not fit the state is skipped.
+        json!({ "operations": [
+            { "Create": { "uuid": task } },
+            { "Delete": { "uuid": "00000000-0000-4000-8000-00000000000a" } },
+            { "Update": { "uuid": "00000000-0000-4000-8000-00000000000b", "property": "p",
+                          "value": "v", "timestamp": at } },
+            { "Delete": { "uuid": other } },
+            { "Update": { "uuid": other, "property": "p", "value": "v", "timestamp": at } },
+            { "Create": { "uuid": other } },
+            { "Update": { "uuid": other, "property": "q", "value": null, "timestamp": at } },
+        ] }),
+    ];
+    for version in versions {
+        let parent = real.walk(crate::NIL).1;
+        let text = version.to_string();
+        let added = real.call(json!({ "add_version": { "parent": parent, "text": text } }));
+        assert!(added["version"].is_string(), "{added}");
+        ours.change(&task, &["modify", "+pending"]);
+        ours.change(&task, &["modify", "-pending"]);
+        settle(&room, &meeting, &[&ours], &mut [("real", &mut real)]);
+    }
 }

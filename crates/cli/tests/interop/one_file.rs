@@ -150,6 +150,71 @@ fn in_turn_through_the_server() {
     in_turn(&room, &server.meeting(), seed(80), 80);
 }
 
+/// Not in turn but at the same time: each waits for the other's transaction. (Through a server: in a
+/// directory the real program's own race with ours can leave a version beside the chain.)
+#[test]
+fn both_at_once_on_one_file() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &["--snapshot-versions", "10"]);
+    let meeting = server.meeting();
+    let (ours, mut real) = both(&room, &meeting);
+    let shared = ours.add(&["shared"]);
+    ours.sync();
+    let seed = seed(90);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = Random(seed);
+            for round in 0..25 {
+                ours.run(&["all", &shared, "modify", &format!("+ours{round}")]);
+                edit_ours(&mut random, &ours);
+                if round % 3 == 0 {
+                    ours.sync();
+                }
+            }
+        });
+        let mut random = Random(seed + 2);
+        for round in 0..40 {
+            edit_real(&mut random, &mut real, "real");
+            if round % 5 == 0 {
+                real.sync();
+            }
+        }
+    });
+    settle(&room, &meeting, &[&ours], &mut [("real", &mut real)]);
+}
+
+/// A real sync holds the file while it travels. Reading goes on, a change waits, and says in the end
+/// for whom.
+#[test]
+fn a_real_sync_that_holds_the_file_is_waited_for_and_named() {
+    use std::time::{Duration, Instant};
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let line = Line::to(&server.url);
+    let (ours, mut real) = both(&room, &Meeting::server(&line.url));
+    let milk = ours.add(&["milk"]);
+    ours.sync();
+    for (holds, exit) in [(2, 0), (13, 1)] {
+        real.update(&milk, "project", Some("theirs"));
+        let (begun, begins) = std::sync::mpsc::channel();
+        line.plan(vec![Event::Before(Box::new(move || {
+            begun.send(()).unwrap();
+            std::thread::sleep(Duration::from_secs(holds));
+        }))]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| real.sync());
+            begins.recv().unwrap();
+            let before = Instant::now();
+            assert_eq!(ours.dump().len(), if holds == 2 { 1 } else { 2 });
+            assert!(before.elapsed() < Duration::from_secs(2), "reading never waits");
+            let said = ours.fails(exit, &["add", "bread"]);
+            assert!(exit == 0 || said.err.contains("task sync"), "{said:?}");
+        });
+    }
+    settle(&room, &Meeting::server(&line.url), &[&ours], &mut [("real", &mut real)]);
+    assert_eq!(ours.dump().len(), 2);
+}
+
 /// A copy of a real replica with work pending goes on where the real one stands; both may go on.
 #[test]
 fn a_real_replica_that_was_taken_over_goes_on() {

@@ -459,35 +459,3 @@ fn a_read_only_directory_can_be_read_and_says_why_it_cannot_be_written() {
     let failure = refused(&mut remote, Call::AddVersion { parent: first, segment: vec![] });
     assert!(failure.to_string().contains("cannot be written"), "{failure}");
 }
-
-#[test]
-#[ignore = "a measurement: run it in release mode"]
-fn nothing_to_do_is_cheap_in_a_long_history() {
-    let folder = TempDir::new().unwrap();
-    let connection = made_by_the_reference(folder.path());
-    connection.execute_batch("BEGIN").unwrap();
-    let id = |n: u32| {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&n.to_be_bytes());
-        VersionId::from_bytes(bytes)
-    };
-    for n in 1..=10_000 {
-        insert(&connection, id(n), id(n - 1), &[b'x'; 900]);
-    }
-    connection.execute_batch("COMMIT").unwrap();
-    for label in ["without index", "with index"] {
-        let started = std::time::Instant::now();
-        let mut remote = remote(folder.path());
-        let identity = remote.identity().unwrap();
-        let identified = started.elapsed();
-        assert_eq!(child(&mut remote, id(10_000)), Child::UpToDate);
-        println!("{label}: identity {identified:?}, in all {:?}", started.elapsed());
-        let started = std::time::Instant::now();
-        assert!(matches!(child(&mut remote, NIL), Child::Version { .. }));
-        println!("walk of 10,000: {:?}", started.elapsed());
-        assert!(identity.is_some());
-        connection
-            .execute_batch("CREATE INDEX IF NOT EXISTS tandem_versions_by_parent ON versions (parent_version_id)")
-            .unwrap();
-    }
-}

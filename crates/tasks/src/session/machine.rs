@@ -120,7 +120,7 @@ enum State {
     },
     GoneSnapshot,
     GoneWalk(Box<Lookout>),
-    Reinitialising,
+    Reinitialising { end: VersionId },
     Unorphaning,
     RemovingOrphans,
     NotingOrphans,
@@ -152,6 +152,8 @@ struct Lookout {
     position: VersionId,
     tasks: TaskSet,
     walked: Vec<(VersionId, VersionId)>,
+    /// A history of its own: it may well pass versions that the session has pulled before.
+    seen: BTreeSet<VersionId>,
 }
 
 /// True for properties whose loss a person would call a conflict. `tags` and `depends` are merged by
@@ -805,7 +807,7 @@ impl Session {
             return self.fail(Failure::HistoryMissing);
         }
         let mut lookout =
-            Lookout { position: VersionId::NIL, tasks: TaskSet::new(), walked: Vec::new() };
+            Lookout { position: VersionId::NIL, tasks: TaskSet::new(), walked: Vec::new(), seen: BTreeSet::new() };
         if let Some((version, body)) = snapshot {
             match snapshot::read_all(&body) {
                 Ok(tasks) => lookout.tasks = tasks,
@@ -827,7 +829,7 @@ impl Session {
     fn looked_out(&mut self, mut lookout: Box<Lookout>, child: Child) -> Action {
         match child {
             Child::Version { version, parent, segment } => {
-                if parent != lookout.position || version.is_nil() || !self.seen.insert(version) {
+                if parent != lookout.position || version.is_nil() || !lookout.seen.insert(version) {
                     let what = format!("version {version} where it cannot be");
                     return self.fail(Failure::NotTheProtocol { what });
                 }
@@ -849,13 +851,14 @@ impl Session {
             }
             Child::UpToDate | Child::NoSuchClient if !lookout.position.is_nil() => {
                 self.is_proved = true;
+                let end = lookout.position;
                 let change = Change::Reinitialise {
-                    end: lookout.position,
+                    end,
                     theirs: lookout.tasks,
                     walked: lookout.walked,
                     consent: self.facts.consent,
                 };
-                self.commit(State::Reinitialising, change)
+                self.commit(State::Reinitialising { end }, change)
             }
             _ => self.fail(Failure::HistoryMissing),
         }
@@ -938,11 +941,18 @@ impl Session {
                 self.facts.joining = true;
                 self.begin()
             }
-            State::Reinitialising => {
+            State::Reinitialising { end } if self.base == end => {
                 self.report.reinitialised = true;
+                // Whatever was pulled before has made way for the server's present.
+                self.group = Group::default();
+                self.seen.clear();
                 self.walk()
             }
-            State::Unorphaning => self.begin(),
+            State::Unorphaning => {
+                // A history from before the first version is no first load.
+                self.facts.tasks = self.facts.tasks.max(1);
+                self.begin()
+            }
             State::Noting(end) => self.end(*end),
             State::NotingOrphans => self.begin(),
             State::Accepting { accepted, .. } => {
@@ -964,7 +974,12 @@ impl Session {
                 self.flush(then)
             }
             _ => {
-                // A foreign program has moved the base, or undone what we were about to send.
+                // Somebody has moved the base, or edited or undone what we were about to send:
+                // nothing of the batch was done, and we look again.
+                self.conflicts += 1;
+                if self.conflicts > CONFLICTS_MAX {
+                    return self.fail(Failure::OutOfSync { latest: self.base });
+                }
                 self.group = Group::default();
                 self.seen.clear();
                 if self.base.is_nil() { self.begin() } else { self.walk() }
@@ -996,7 +1011,7 @@ impl Session {
             | State::Accepting { .. }
             | State::Restarting
             | State::LoadingSnapshot { .. }
-            | State::Reinitialising
+            | State::Reinitialising { .. }
             | State::Unorphaning
             | State::NotingOrphans
             | State::Noting(_) => self.out_of_turn(),
