@@ -108,7 +108,7 @@ pub enum AdoptError {
 pub struct Adopted {
     /// Tasks.
     pub tasks: u64,
-    /// Operations that wait for a server.
+    /// Changes that wait for a server.
     pub pending: u64,
     /// The base version.
     pub base: VersionId,
@@ -157,7 +157,7 @@ pub fn adopt_replica(source: &Path, target: &Path) -> Result<Adopted, AdoptError
     let mut ours = Replica::new(storage);
     Ok(Adopted {
         tasks: ours.read(|txn| txn.task_count())?,
-        pending: ours.pending_operations()?,
+        pending: ours.pending_changes()?,
         base: ours.base_version()?,
     })
 }

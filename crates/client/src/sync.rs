@@ -69,7 +69,7 @@ pub enum SyncError {
 pub struct Synced {
     /// The session's own report.
     pub report: SyncReport,
-    /// Operations that wait for the next sync.
+    /// Changes that wait for the next sync, without the `modified` stamps that go with them.
     pub waiting: u64,
     /// Edits that lost in this sync.
     pub conflicts: Vec<ConflictRow>,
@@ -106,13 +106,13 @@ pub fn sync(
     let label = remote.label();
     let mut target = Target { key: None, label: label.clone() };
     let started = now();
-    let mut was_fresh = false;
+    let mut was_empty = false;
     let report = match start(replica, remote, options, started, &mut target) {
         Err(StartError::Storage(error)) => return Err(error.into()),
         Err(StartError::Failure(failure)) => failed(failure),
         Ok((start, proof)) => {
-            was_fresh = start.tail.base.is_nil();
-            if !start.tail.pending.is_empty() || was_fresh {
+            was_empty = start.tail.base.is_nil() && start.tasks == 0;
+            if !start.tail.pending.is_empty() || start.tail.base.is_nil() {
                 remote.expect_to_seal();
             }
             let mut driver =
@@ -122,7 +122,7 @@ pub fn sync(
             report
         }
     };
-    let since = if was_fresh { None } else { Some(started) };
+    let since = if was_empty { None } else { Some(started) };
     conclude(replica, report, label, options, since, now())
 }
 
@@ -326,7 +326,8 @@ fn conclude(
         _ => Vec::new(),
     };
     conflicts.retain(|row| Some(row.at) >= started);
-    let kept = match report.reinitialised {
+    // Also those of a sync that was killed before it could tell.
+    let kept = match moved {
         true => {
             kill_points::reached("before commit", "kept tasks told");
             replica.take_kept_tasks()?
@@ -338,7 +339,7 @@ fn conclude(
         replica.prune(options.keep, now)?;
         kill_points::reached("after commit", "prune");
     }
-    let waiting = replica.pending_operations()?;
+    let waiting = replica.pending_changes()?;
     let base = replica.base_version()?;
     Ok(Synced { report, waiting, conflicts, kept, base, label })
 }

@@ -11,7 +11,7 @@ use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_tasks::{LocalOperation, OperationId, Task};
 
 use crate::edit::{retiring, set_retiring};
-use crate::image::{base_of, settle};
+use crate::image::{base_of, distrust_log, settle};
 use crate::storage::{AppliedRow, Origin, PendingMark, Result, StepRow, StorageError, Txn};
 
 const SEEN: &str = "seen";
@@ -88,6 +88,10 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
     }
     match stored {
         Some(seen) if seen.base == present.base => {
+            if present.last < seen.last {
+                // A foreign undo: what was pulled under its operations was not logged.
+                distrust_log(txn)?;
+            }
             // A foreign undo removed pending operations: what had an image is settled from it.
             for (id, image) in txn.base_images()? {
                 let pending = txn.pending_of(id)?;

@@ -192,6 +192,29 @@ impl Replica {
         })
     }
 
+    /// Changes that wait for a server, as a person counts them: without the `modified` stamps that
+    /// go with them.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn pending_changes(&mut self) -> Result<u64> {
+        self.read(|txn| {
+            if txn.pending_mark()?.last.is_none() {
+                return Ok(0);
+            }
+            let mut count = 0;
+            txn.each_pending(&mut |_, operation| {
+                let is_stamp = matches!(
+                    &operation,
+                    LocalOperation::Update { property, .. } if property == "modified"
+                );
+                count += u64::from(operation != LocalOperation::UndoPoint && !is_stamp);
+                Ok(())
+            })?;
+            Ok(count)
+        })
+    }
+
     /// Conflicts, oldest first.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tandem_tasks::{LocalOperation, Task};
 
 use crate::absorb::{Seen, absorb};
 use crate::edit::{EditError, Editor};
-use crate::image::{base_of, settle};
+use crate::image::{base_of, distrust_log, settle};
 use crate::replica::Replica;
 use crate::storage::{LoggedOperation, Origin, Result, StepRow, Txn};
 
@@ -139,6 +139,8 @@ fn remove(txn: &mut dyn Txn, step: &StepRow, tasks: &BTreeSet<TaskId>) -> Result
         bases.push((*id, base, pending));
     }
     txn.remove_operations(step.first, step.last, false)?;
+    // What was pulled under them was not logged while they stood over it.
+    distrust_log(txn)?;
     for (id, base, pending) in bases {
         let state = settle(txn, id, base, &pending)?;
         if state.is_some_and(|task| task.status().is_numbered()) {

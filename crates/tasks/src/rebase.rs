@@ -189,6 +189,20 @@ impl PendingList {
         true
     }
 
+    /// Brings back operations that a meeting has dropped: what they met is not to be applied after
+    /// all. Costs a pass over the list.
+    pub fn revive(&mut self, ids: &[OperationId]) {
+        let ids: std::collections::BTreeSet<OperationId> = ids.iter().copied().collect();
+        for (position, item) in self.items.iter().enumerate() {
+            if !self.alive[position] && ids.contains(&item.id) {
+                self.alive[position] = true;
+                self.alive_count += 1;
+                self.front = self.front.min(position);
+            }
+        }
+        self.index = None;
+    }
+
     /// Cuts the next segment off the front, without removing it from the list.
     ///
     /// At most `bytes_max` bytes of operations, between commands; inside a command only when that

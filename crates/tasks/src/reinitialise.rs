@@ -12,7 +12,7 @@ use tandem_core::{TaskId, Timestamp};
 use crate::model::{Status, Task, TaskSet, Text};
 use crate::operation::Operation;
 use crate::rebase::Pending;
-use crate::session::{Consent, Lost, Question};
+use crate::session::{Consent, Lost, Question, is_worth_a_conflict};
 use tandem_core::VersionId;
 
 /// What we bring.
@@ -97,14 +97,18 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
                 if deleted.contains(&id) {
                     continue;
                 }
-                if remade.contains(&id) || !changed_there || *timestamp > changed_at(their_task) {
+                let wins =
+                    remade.contains(&id) || !changed_there || *timestamp > changed_at(their_task);
+                if wins {
                     plan.pending.push(operation.clone());
-                } else if their_value != value.as_ref() {
+                }
+                let differs = changed_there && their_value != value.as_ref();
+                if differs && is_worth_a_conflict(property) {
                     plan.lost.push(Lost {
                         task: id,
                         property: Some(property.clone()),
-                        value: value.clone(),
-                        here: true,
+                        value: if wins { their_value.cloned() } else { value.clone() },
+                        here: !wins,
                     });
                 }
             }
@@ -240,8 +244,8 @@ mod tests {
         let plan = run(&state, &bases, &pending, &theirs, false, Consent::default()).unwrap();
         let kept: Vec<_> = plan.pending.iter().map(Operation::task).collect();
         assert_eq!(kept, [id(1), id(3)], "newer than theirs, and untouched there");
-        assert_eq!(plan.lost.len(), 1);
-        assert_eq!(plan.lost[0].task, id(2));
+        let lost: Vec<_> = plan.lost.iter().map(|lost| (lost.task, lost.here)).collect();
+        assert_eq!(lost, [(id(1), false), (id(2), true)]);
     }
 
     #[test]

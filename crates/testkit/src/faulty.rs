@@ -108,7 +108,9 @@ pub(crate) fn name(call: &Call) -> String {
 /// What came of a call, for the trace.
 pub(crate) fn told(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answer(Response::Child(Child::Version { version, .. })) => format!("version {version}"),
+        Outcome::Answer(Response::Child(Child::Version { version, .. })) => {
+            format!("version {version}")
+        }
         Outcome::Answer(Response::Child(Child::Orphaned(orphaned))) => {
             format!("orphaned since {}, where {:?}", orphaned.fork, orphaned.tasks_at_fork)
         }

@@ -82,15 +82,16 @@ pub(crate) fn edit(
             // Stale, where the log still says what the chain last said of the property.
             let logged = txn.operations_of(uuid)?;
             let from = txn.meta("log_from")?.and_then(|text| text.parse().ok()).unwrap_or(0);
-            let known = logged.iter().rev().filter(|row| row.synced && row.id.0 > from).find_map(
-                |row| match &row.operation {
-                    LocalOperation::Update { property, .. } if property == change.property => {
-                        Some(true)
+            let known =
+                logged.iter().rev().filter(|row| row.synced && row.id.0 > from).find_map(|row| {
+                    match &row.operation {
+                        LocalOperation::Update { property, .. } if property == change.property => {
+                            Some(true)
+                        }
+                        LocalOperation::Delete { .. } => Some(false),
+                        _ => None,
                     }
-                    LocalOperation::Delete { .. } => Some(false),
-                    _ => None,
-                },
-            );
+                });
             let is_known = known == Some(true);
             if is_known && let Some(task) = &mut old {
                 task.set(change.property, Some("stale"));
@@ -178,7 +179,9 @@ pub(crate) fn sync(
     let mut dropped = Vec::new();
     loop {
         match remote.call(Call::GetChildVersion { parent: base }) {
-            Outcome::Answer(Response::Child(Child::Version { version, segment: bytes, .. })) => {
+            Outcome::Answer(Response::Child(Child::Version {
+                version, segment: bytes, ..
+            })) => {
                 let operations = segment::read(&bytes).map_err(|error| error.to_string())?;
                 for server in operations {
                     if let Some(left) = walk(&server, &mut local, &mut dropped) {

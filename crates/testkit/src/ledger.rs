@@ -66,7 +66,9 @@ fn property_of(operation: &Operation) -> Option<&str> {
 fn says_the_same(a: &Operation, b: &Operation) -> bool {
     use Operation::{Create, Delete, Update};
     match (a, b) {
-        (Create { uuid: a }, Create { uuid: b }) | (Delete { uuid: a }, Delete { uuid: b }) => a == b,
+        (Create { uuid: a }, Create { uuid: b }) | (Delete { uuid: a }, Delete { uuid: b }) => {
+            a == b
+        }
         (
             Update { uuid: a, property: p, value: v, .. },
             Update { uuid: b, property: q, value: w, .. },
@@ -178,7 +180,8 @@ impl Ledger {
         }
         match operation {
             Operation::Update { value: None, .. }
-                if is_merged || said.iter().any(|other| matches!(other, Operation::Delete { .. })) =>
+                if is_merged
+                    || said.iter().any(|other| matches!(other, Operation::Delete { .. })) =>
             {
                 true
             }
@@ -188,9 +191,9 @@ impl Ledger {
                 true
             }
             Operation::Delete { .. } if is_merged || stands.is_none() => true,
-            Operation::Update { property, .. } if merges(property) => said.iter().any(|other| {
-                property_of(other).is_none() || property_of(other) == Some(property)
-            }),
+            Operation::Update { property, .. } if merges(property) => said
+                .iter()
+                .any(|other| property_of(other).is_none() || property_of(other) == Some(property)),
             Operation::Update { uuid, property, value, .. } => {
                 remains.conflicts.iter().any(|row| {
                     row.task == *uuid
@@ -227,7 +230,8 @@ impl Ledger {
             let Operation::Update { uuid, property, value, timestamp } = &entry.operation else {
                 continue;
             };
-            let made = if entry.base.is_nil() { Some(0) } else { place_of.get(&entry.base).copied() };
+            let made =
+                if entry.base.is_nil() { Some(0) } else { place_of.get(&entry.base).copied() };
             let Some(made) = made else { continue };
             let same = |other: &&Entry| other.operation == entry.operation;
             let twins = self.entries.iter().filter(same).count();
@@ -238,14 +242,20 @@ impl Ledger {
                 .map(|(n, _)| n)
                 .collect();
             if holding.len() > twins {
-                return Err(format!("{:?} stands {} times in the chain", entry.operation, holding.len()));
+                return Err(format!(
+                    "{:?} stands {} times in the chain",
+                    entry.operation,
+                    holding.len()
+                ));
             }
             // An earlier operation of the same replica that waited too may have used the walk up.
             // (One Delete is like another, so one that stands on both sides counts as waiting.)
             let was_settled = |earlier: &Entry| {
                 let (before, after) = chain.split_at(made.min(chain.len()));
                 let holds = |versions: &[(VersionId, &Archived)]| {
-                    versions.iter().any(|(_, version)| version.operations.contains(&earlier.operation))
+                    versions
+                        .iter()
+                        .any(|(_, version)| version.operations.contains(&earlier.operation))
                 };
                 holds(before) && !holds(after)
             };

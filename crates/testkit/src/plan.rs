@@ -118,8 +118,12 @@ impl Plan {
         let mut sometimes = |chances: &[u32]| *random.pick(chances);
         let (interleave, lose_request, lose_reply) =
             (sometimes(&[0, 100, 300, 500]), sometimes(&[0, 0, 50]), sometimes(&[0, 50, 150, 300]));
-        let (delay, refuse, crash, disk_full) =
-            (sometimes(&[0, 50, 150]), sometimes(&[0, 30]), sometimes(&[0, 20, 60]), sometimes(&[0, 0, 20]));
+        let (delay, refuse, crash, disk_full) = (
+            sometimes(&[0, 50, 150]),
+            sometimes(&[0, 30]),
+            sometimes(&[0, 20, 60]),
+            sometimes(&[0, 0, 20]),
+        );
         Self {
             workload,
             replicas: 3 + random.below(3),

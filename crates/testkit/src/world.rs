@@ -485,9 +485,12 @@ impl World {
                 // A program that undoes from a stale memory what we have not seen damages the file
                 // beyond what anybody could tell.
                 let now = world.now(replica);
-                Replica::new(Opened(world.open(replica))).notice(now).expect("a replica can be read");
+                Replica::new(Opened(world.open(replica)))
+                    .notice(now)
+                    .expect("a replica can be read");
                 let mut storage = world.open(replica);
-                let done = foreign::undo(storage.as_mut()).expect("a foreign undo finds its storage");
+                let done =
+                    foreign::undo(storage.as_mut()).expect("a foreign undo finds its storage");
                 world.tell(&format!("undone: {done}"));
                 world.look().actors[replica].is_foreign = true;
             }),
@@ -512,7 +515,8 @@ impl World {
             Act::Prune => {
                 let now = self.now(replica);
                 let mut ours = Replica::new(Opened(self.open(replica)));
-                ours.prune(Keep { days: 0, commands: 2 }, now.plus_seconds(1)).expect("a replica can be pruned");
+                ours.prune(Keep { days: 0, commands: 2 }, now.plus_seconds(1))
+                    .expect("a replica can be pruned");
             }
             Act::Backup => {
                 let mut inner = self.look();
@@ -552,17 +556,39 @@ impl World {
                     0xa0 + inner.random.below(inner.plan.replicas)
                 };
                 let id = TaskId::from_bytes([
-                    u8::try_from(space).unwrap_or(0), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                    u8::try_from(space).unwrap_or(0),
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
                     u8::try_from(inner.random.below(inner.plan.tasks)).unwrap_or(0) + 1,
                 ]);
                 let may_create = inner.plan.shared_ids || space == 0xa0 + replica;
                 let property = *inner.random.pick(&[
-                    "description", "description", "project", "status", "priority", "tag_home",
+                    "description",
+                    "description",
+                    "project",
+                    "status",
+                    "priority",
+                    "tag_home",
                     "modified",
                 ]);
                 inner.values += 1;
                 let value = match property {
-                    "status" => Some((*inner.random.pick(&["pending", "completed", "deleted", "recurring"])).to_owned()),
+                    "status" => Some(
+                        (*inner.random.pick(&["pending", "completed", "deleted", "recurring"]))
+                            .to_owned(),
+                    ),
                     _ if inner.random.chance(150) => None,
                     "tag_home" => Some(String::new()),
                     "modified" => Some((inner.time.div_euclid(NANOS)).to_string()),
@@ -581,7 +607,7 @@ impl World {
         let changes = self.draw_changes(replica);
         self.ledgered(replica, |world| {
             let mut ours = Replica::new(Opened(world.open(replica)));
-            ours.edit("modify", now, |editor| {
+            let edited = ours.edit("modify", now, |editor| {
                 for change in &changes {
                     if change.is_purge {
                         editor.purge(change.id)?;
@@ -600,7 +626,9 @@ impl World {
                 Ok::<_, tandem_replica::StorageError>(())
             })
             .expect("an edit finds its storage");
-            world.look().actors[replica].is_foreign = false;
+            if edited.operations > 0 {
+                world.look().actors[replica].is_foreign = false;
+            }
         });
     }
 
@@ -662,7 +690,8 @@ impl World {
             (inner.actors[replica].server, self.sync_options(&inner))
         };
         let process = Process::default();
-        let storage = FaultyStorage::new(self.clone(), replica, process.clone(), self.open(replica));
+        let storage =
+            FaultyStorage::new(self.clone(), replica, process.clone(), self.open(replica));
         let mut ours = Replica::new(storage);
         let mut remote = FaultyRemote::new(self.clone(), replica, server, process.clone());
         let now = || self.now(replica);
@@ -880,11 +909,14 @@ impl World {
                 }
                 if version.parent != at && !(at.is_nil() && inner.archive.holds(version.parent)) {
                     error.get_or_insert(format!(
-                        "version {} follows {} and not {at}", version.version, version.parent
+                        "version {} follows {} and not {at}",
+                        version.version, version.parent
                     ));
                 }
                 at = version.version;
-                if let Err(what) = inner.archive.take(version.version, version.parent, &version.bytes) {
+                if let Err(what) =
+                    inner.archive.take(version.version, version.parent, &version.bytes)
+                {
                     error.get_or_insert(what);
                 }
             }
@@ -949,9 +981,10 @@ impl World {
                     self.tell_task(&mut ours, id);
                 }
                 self.fail(format!(
-                "the base of replica {replica} at {base} is not the replay: {}",
-                differences(&tasks, &replayed)
-            ))},
+                    "the base of replica {replica} at {base} is not the replay: {}",
+                    differences(&tasks, &replayed)
+                ))
+            }
             None => self.fail(format!("replica {replica} stands on {base}, which nobody made")),
         }
     }
@@ -1015,7 +1048,8 @@ impl World {
         for (replica, end) in ends.iter().enumerate() {
             let mut ours = Replica::new(Opened(self.open(replica)));
             let (_, pending) = self.pending(replica);
-            let pending: Vec<_> = pending.values().filter_map(LocalOperation::to_operation).collect();
+            let pending: Vec<_> =
+                pending.values().filter_map(LocalOperation::to_operation).collect();
             let conflicts = ours.conflicts(true).expect("a replica can be read");
             let is_told = match end {
                 Some(End::InStep | End::NoHistory) => false,
@@ -1028,7 +1062,9 @@ impl World {
                 }
                 let base = ours.base_version().expect("a replica can be read");
                 if base != latest {
-                    return self.fail(format!("replica {replica} stands on {base}, the chain ends at {latest}"));
+                    return self.fail(format!(
+                        "replica {replica} stands on {base}, the chain ends at {latest}"
+                    ));
                 }
                 let tasks = ours.all_tasks().expect("a replica can be read");
                 if tasks != *expected {
@@ -1100,10 +1136,14 @@ fn differences(found: &TaskSet, expected: &TaskSet) -> String {
 struct Opened(Box<dyn Storage>);
 
 impl Storage for Opened {
-    fn write<'a>(&'a mut self) -> tandem_replica::storage::Result<Box<dyn tandem_replica::Txn + 'a>> {
+    fn write<'a>(
+        &'a mut self,
+    ) -> tandem_replica::storage::Result<Box<dyn tandem_replica::Txn + 'a>> {
         self.0.write()
     }
-    fn read<'a>(&'a mut self) -> tandem_replica::storage::Result<Box<dyn tandem_replica::Txn + 'a>> {
+    fn read<'a>(
+        &'a mut self,
+    ) -> tandem_replica::storage::Result<Box<dyn tandem_replica::Txn + 'a>> {
         self.0.read()
     }
 }

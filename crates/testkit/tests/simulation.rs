@@ -32,7 +32,11 @@ fn many(disk: DiskKind, seeds: u64) {
         if let Some(failure) = run.failure {
             let story = format!("{:?}", run.plan.workload).to_lowercase();
             let on = if disk == DiskKind::Sqlite { " TANDEM_DISK=sqlite" } else { "" };
-            let given = if workload.is_some() { format!(" TANDEM_WORKLOAD={story}") } else { String::new() };
+            let given = if workload.is_some() {
+                format!(" TANDEM_WORKLOAD={story}")
+            } else {
+                String::new()
+            };
             failures.push(format!(
                 "{story}: {failure}\nreplay: TANDEM_SEED={seed}{given}{on} cargo test -p tandem-testkit --test simulation replay -- --nocapture\n"
             ));

@@ -44,7 +44,7 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path, taskrc: Option<&Path>) -> Re
     if app.output.is_json {
         app.output.json(&json!({
             "tasks": adopted.tasks,
-            "pending_operations": adopted.pending,
+            "waiting": adopted.pending,
             "base_version": adopted.base.to_string(),
             "settings": taken,
         }));

@@ -21,7 +21,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             txn.in_flight()?.is_some(),
         ))
     })?;
-    let pending = replica.pending_operations()?;
+    let pending = replica.pending_changes()?;
     let conflicts = replica.conflicts(false)?.len();
     let (remotes, current) = replica.remotes()?;
     let current = remotes.iter().find(|row| Some(row.id) == current);
@@ -50,7 +50,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             "file_bytes": file_bytes,
             "tasks": tasks,
             "numbered_tasks": numbered,
-            "pending_operations": pending,
+            "waiting": pending,
             "in_flight": in_flight,
             "base_version": base.to_string(),
             "synced_with": current.map(|row| row.label.clone()),

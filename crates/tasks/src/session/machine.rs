@@ -120,7 +120,9 @@ enum State {
     },
     GoneSnapshot,
     GoneWalk(Box<Lookout>),
-    Reinitialising { end: VersionId },
+    Reinitialising {
+        end: VersionId,
+    },
     Unorphaning,
     RemovingOrphans,
     NotingOrphans,
@@ -158,7 +160,7 @@ struct Lookout {
 
 /// True for properties whose loss a person would call a conflict. `tags` and `depends` are merged by
 /// their parts, `modified` and `end` are stamps that follow from other changes.
-fn is_worth_a_conflict(property: &str) -> bool {
+pub(crate) fn is_worth_a_conflict(property: &str) -> bool {
     !matches!(property, "modified" | "tags" | "depends" | "end")
         && !property.starts_with("tag_")
         && !property.starts_with("dep_")
@@ -523,8 +525,22 @@ impl Session {
                 self.flush(AfterPull::AtTip)
             }
             Child::Gone => self.flush(AfterPull::AtGone),
-            Child::Orphaned(orphaned) => self.unorphan(orphaned),
+            Child::Orphaned(orphaned) if self.group.versions.is_empty() => self.unorphan(orphaned),
+            Child::Orphaned(orphaned) => self.keep_up_to(orphaned.fork),
         }
+    }
+
+    /// Versions that wait to be committed have been left off the chain meanwhile: those after
+    /// `fork` are forgotten. If the base itself is off it too, the next look at it tells.
+    fn keep_up_to(&mut self, fork: VersionId) -> Action {
+        let mut group = std::mem::take(&mut self.group);
+        self.pending.revive(&group.dropped);
+        let kept = group.versions.iter().position(|version| version.version == fork);
+        group.versions.truncate(kept.map_or(0, |place| place + 1));
+        for version in group.versions {
+            self.group.take_in(version, 0, &mut self.pending);
+        }
+        self.flush(AfterPull::GoOn)
     }
 
     fn take_version(&mut self, version: VersionId, parent: VersionId, plain: Vec<u8>) -> Action {
@@ -806,8 +822,12 @@ impl Session {
         if self.report.reinitialised {
             return self.fail(Failure::HistoryMissing);
         }
-        let mut lookout =
-            Lookout { position: VersionId::NIL, tasks: TaskSet::new(), walked: Vec::new(), seen: BTreeSet::new() };
+        let mut lookout = Lookout {
+            position: VersionId::NIL,
+            tasks: TaskSet::new(),
+            walked: Vec::new(),
+            seen: BTreeSet::new(),
+        };
         if let Some((version, body)) = snapshot {
             match snapshot::read_all(&body) {
                 Ok(tasks) => lookout.tasks = tasks,
@@ -859,6 +879,13 @@ impl Session {
                     consent: self.facts.consent,
                 };
                 self.commit(State::Reinitialising { end }, change)
+            }
+            // What we had walked has been trimmed or left off the chain meanwhile: once more.
+            Child::Orphaned(_) | Child::Gone
+                if !lookout.position.is_nil() && self.conflicts < CONFLICTS_MAX =>
+            {
+                self.conflicts += 1;
+                self.ask(State::GoneSnapshot, Request::GetSnapshot)
             }
             _ => self.fail(Failure::HistoryMissing),
         }

@@ -29,5 +29,6 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use machine::is_worth_a_conflict;
 pub use machine::{JOIN_TASKS_MAX, Session};
 pub use messages::*;
