@@ -18,6 +18,7 @@ const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc", reason: "SQLite and the test of flushed writes are C" },
     // Only the program: the package `tinyproxy` would also start a service.
     Need { program: "tinyproxy", package: "tinyproxy-bin", reason: "a real HTTP proxy" },
+    Need { program: "task", package: "taskwarrior", reason: "Taskwarrior's own JSON, both ways" },
 ];
 
 /// Makes sure that everything is there; installs with `apt-get` what is missing, where that is

@@ -32,6 +32,9 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
     output.is_json = globals.json;
     output.is_quiet = globals.quiet;
     let line = parse(&globals.words)?;
+    if line.rest.iter().take_while(|word| *word != "--").any(|word| word == "--help") {
+        return commands::about::help(&[line.command.name().to_owned()], output);
+    }
     let environment = Environment::from_process();
     // These say what they have to say whatever the settings are.
     match line.command {
@@ -120,8 +123,18 @@ impl App<'_> {
     pub(crate) fn storage(&mut self) -> Result<SqliteStorage, Fail> {
         let folder = self.data_dir()?;
         let path = folder.join(REPLICA_FILE);
+        if !path.exists() && folder.join("pending.data").exists() {
+            return Err(Fail::new(
+                Exit::Settings,
+                format!("{} holds a list of Taskwarrior 2", folder.display()),
+            )
+            .hint(
+                "Set `data_dir` to another folder and bring the list over: task export | ta import",
+            ));
+        }
         let (storage, notes) = SqliteStorage::open(&path, &OpenOptions::default())?;
-        for warning in &notes.warnings {
+        let is_quiet = self.output.is_quiet;
+        for warning in notes.warnings.iter().filter(|_| !is_quiet) {
             let (OpenWarning::FileOpenToOthers { path, mode }
             | OpenWarning::FolderOpenToOthers { path, mode }) = warning
             else {

@@ -31,7 +31,17 @@ pub(crate) fn bytes(n: u64) -> String {
     format!("{n} bytes")
 }
 
-pub(crate) fn value_text(value: Option<&str>) -> String {
+/// Properties that hold seconds since the epoch, which nobody reads.
+const TIMES: [&str; 8] = ["entry", "modified", "start", "end", "wait", "due", "scheduled", "until"];
+
+/// A property's value for people: quoted, and a time as a date.
+pub(crate) fn value_text(property: &str, value: Option<&str>) -> String {
+    let seconds = value.filter(|_| TIMES.contains(&property)).and_then(|text| text.parse().ok());
+    if let Some(seconds) = seconds {
+        let context =
+            tandem_words::Context::new(tandem_client::system_now(), jiff::tz::TimeZone::system());
+        return tandem_words::dates::date_time(seconds, &context).to_string();
+    }
     match value {
         Some(value) => format!("\"{}\"", escape(value)),
         None => "nothing".into(),
@@ -48,8 +58,8 @@ pub(crate) fn conflict_line(row: &ConflictRow) -> String {
                 "Conflict {}: {} of task {task} is {}; {} lost ({whose}).",
                 row.id,
                 escape(property),
-                value_text(row.kept.as_deref()),
-                value_text(row.lost.as_deref()),
+                value_text(property, row.kept.as_deref()),
+                value_text(property, row.lost.as_deref()),
             )
         }
         None => format!(
@@ -110,9 +120,14 @@ pub(crate) fn words(synced: &Synced) -> Words {
         ));
     }
     if report.snapshot_loaded.is_some() && !report.reinitialised && !asks {
-        lines.push("Began from the server's snapshot.".into());
+        let tasks = synced.tasks_loaded.unwrap_or(0);
+        lines.push(format!(
+            "Began from the server's snapshot, with {} in it.",
+            count(tasks, "task")
+        ));
     }
     if report.restarted {
+        is_worth_telling = true;
         lines.push(format!(
             "The whole list was offered to {}, which it had not belonged to.",
             synced.label
@@ -186,7 +201,7 @@ fn explain_question(question: &Question, label: &str) -> Fail {
                 .to_owned(),
         ),
         Question::NewHistory => (
-            format!("{label} had no history for this client when this replica was empty"),
+            format!("{label} has no history for this client"),
             "If this is a new list: ta sync --new-history. If it should be there, check \
              server_client_key and server_origin."
                 .into(),

@@ -12,6 +12,8 @@ pub enum Restored {
     Done,
     /// It is so already; the conflict is put aside.
     AlreadySo,
+    /// The task is gone, and one property makes no task: nothing was done.
+    TaskGone,
 }
 
 /// Sets the value that lost in conflict `id` again; a task that a deletion took is created again as
@@ -25,6 +27,9 @@ pub fn restore_conflict(
     now: Timestamp,
 ) -> Result<Restored, EditError<StorageError>> {
     let Some(row) = replica.read(|txn| txn.conflict(id))? else { return Ok(Restored::Unknown) };
+    if row.lost_task.is_none() && replica.task(row.task)?.is_none() {
+        return Ok(Restored::TaskGone);
+    }
     let edited = replica.edit("conflicts restore", now, |editor| {
         if let Some(task) = &row.lost_task {
             editor.create(row.task)?;
@@ -32,7 +37,6 @@ pub fn restore_conflict(
                 editor.set(row.task, property, Some(value))?;
             }
         } else if let Some(property) = &row.property {
-            editor.create(row.task)?;
             editor.set(row.task, property, row.lost.as_deref())?;
         }
         Ok::<_, StorageError>(())

@@ -3,6 +3,7 @@
 //! No transaction is open while the remote is asked, so edits never wait for a network. The loop may
 //! be killed anywhere: what it must remember stands in the replica.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tandem_core::limits::{PULL_GROUP_BYTES_MAX, SEGMENT_OPERATIONS_BYTES_MAX};
@@ -79,6 +80,8 @@ pub struct Synced {
     pub base: VersionId,
     /// What a person calls the remote.
     pub label: String,
+    /// Tasks here after a snapshot was loaded; none if none was.
+    pub tasks_loaded: Option<u64>,
 }
 
 impl Synced {
@@ -146,11 +149,8 @@ fn start(
     target.key = remote.identity().map_err(StartError::Failure)?.map(|identity| identity.key);
     let facts = replica.sync_facts(target, now).map_err(StartError::Storage)?;
     let SyncFacts { tail, tasks, remote: row, current, is_ours } = facts;
-    if target.key.is_none()
-        && remote.is_directory()
-        && !tail.base.is_nil()
-        && current.as_ref().is_some_and(|current| current.label == target.label)
-    {
+    let is_fresh = tail.base.is_nil();
+    if target.key.is_none() && remote.is_directory() && held_a_history(replica, &target.label)? {
         return Err(StartError::Failure(Failure::DirectoryMissing {
             what: format!("{} held this list's history and is empty now", target.label),
         }));
@@ -161,8 +161,17 @@ fn start(
         relation: if is_ours { Relation::Ours } else { Relation::Other { last_base } },
         tasks,
         answered: row.as_ref().is_some_and(|row| row.answered),
-        needs_new_history: row.as_ref().is_some_and(|row| row.needs_new_history),
-        joining: row.as_ref().is_some_and(|row| row.joining),
+        // Another client id at the server that this list belongs to is more often a typo than a
+        // wish: like an empty replica, it needs a yes before a history begins there.
+        needs_new_history: row.as_ref().is_some_and(|row| row.needs_new_history)
+            || (row.is_none()
+                && !is_ours
+                && !remote.is_directory()
+                && current.as_ref().is_some_and(|current| current.label == target.label)),
+        // Back at nil on a remote where we once stood: the whole list is pending, by our own doing.
+        joining: row
+            .as_ref()
+            .is_some_and(|row| row.joining || (is_fresh && !row.last_base.is_nil())),
         is_directory: remote.is_directory(),
         wanted_snapshot: row.as_ref().and_then(|row| row.wanted_snapshot),
         avoid_snapshots: options.avoid_snapshots,
@@ -171,6 +180,15 @@ fn start(
         group_bytes_max: options.group_bytes_max,
     };
     Ok((start, row.and_then(|row| row.proof)))
+}
+
+/// True if a directory of this name once held a history of this list.
+fn held_a_history(replica: &mut Replica, label: &str) -> Result<bool, StartError> {
+    let same = |other: &str| Path::new(other).components().eq(Path::new(label).components());
+    let (remotes, _) = replica.remotes().map_err(StartError::Storage)?;
+    Ok(remotes
+        .iter()
+        .any(|row| row.key.starts_with("dir ") && !row.last_base.is_nil() && same(&row.label)))
 }
 
 struct Driver<'a> {
@@ -235,6 +253,15 @@ impl Driver<'_> {
             }
             Request::RemoveOrphans { versions } => Call::RemoveOrphans { versions },
             Request::CheckProof => Call::CheckProof { token: self.proof.clone() },
+            #[cfg(feature = "planted-defects")]
+            Request::AddSnapshot { version }
+                if tandem_tasks::planted::is_planted(
+                    tandem_tasks::planted::Defect::EarlySnapshot,
+                ) =>
+            {
+                let body = tandem_tasks::snapshot::write(&self.replica.all_tasks()?);
+                Call::AddSnapshot { version, body }
+            }
             Request::AddSnapshot { version } => match self.replica.snapshot_at(version)? {
                 Some(body) => Call::AddSnapshot { version, body },
                 // Another program moved the base: the snapshot stays wanted.
@@ -341,5 +368,9 @@ fn conclude(
     }
     let waiting = replica.pending_changes()?;
     let base = replica.base_version()?;
-    Ok(Synced { report, waiting, conflicts, kept, base, label })
+    let tasks_loaded = match report.snapshot_loaded {
+        Some(_) if !report.reinitialised => Some(replica.read(|txn| txn.task_count())?),
+        _ => None,
+    };
+    Ok(Synced { report, waiting, conflicts, kept, base, label, tasks_loaded })
 }

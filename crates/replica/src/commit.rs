@@ -22,8 +22,8 @@ use crate::storage::{
     AppliedRow, ConflictRow, InFlightRow, Origin, Result, StepRow, StorageError, Txn,
 };
 
-/// Conflicts that one commit records at most; a joined list can hold more disagreements than
-/// anybody reads, and the tasks themselves are all there.
+/// Edits of others that lost, recorded by one commit at most: they can hold more disagreements than
+/// anybody reads when two lists are joined. What was made here and lost is recorded without limit.
 const CONFLICTS_PER_COMMIT_MAX: usize = 1_000;
 
 /// Why a batch could not be committed. Nothing of it was.
@@ -214,7 +214,8 @@ impl Commit<'_> {
             row.last_base = version;
             row.answered = true;
             row.needs_new_history = false;
-            row.joining = false;
+            // Back before the first version, the whole list is pending once more: no stranger.
+            row.joining = version.is_nil();
             row.label.clone_from(&self.target.label);
             self.txn.put_remote(&row)?;
         }
@@ -241,7 +242,9 @@ impl Commit<'_> {
         is_bulk: bool,
     ) -> Outcome<()> {
         for version in versions {
-            if self.txn.applied(version.version)?.is_some() {
+            // The same history may have another name (a new address): that is no repetition.
+            let here = current_remote(self.txn)?.unwrap_or(0);
+            if self.txn.applied(version.version)?.is_some_and(|row| row.remote == here) {
                 return Err(CommitError::Repeated { version: version.version });
             }
         }
@@ -252,7 +255,7 @@ impl Commit<'_> {
                 touched.entry(operation.task()).or_default().push((n, operation));
             }
         }
-        let losers = self.before_losing(lost)?;
+        let mut losers = self.before_losing(lost)?;
         let has_pending = self.txn.pending_mark()?.last.is_some();
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
@@ -262,6 +265,7 @@ impl Commit<'_> {
                 false => TaskPending::new(),
             };
             let mut base = base_of(self.txn, id, &pending)?;
+            let was_open = base.as_ref().is_some_and(|task| task.status().is_numbered());
             let (settled, pending): (TaskPending, TaskPending) =
                 pending.into_iter().partition(|(place, _)| dropped_ids.contains(place));
             for (n, operation) in operations {
@@ -280,6 +284,9 @@ impl Commit<'_> {
             if has_pending {
                 let state = settle(self.txn, id, base, &pending)?;
                 self.renumber(id, state.as_ref())?;
+                if was_open {
+                    losers.extend(self.edited_and_deleted(id, state.as_ref(), &pending));
+                }
             } else {
                 self.txn.put_task(id, base.as_ref())?;
                 self.renumber(id, base.as_ref())?;
@@ -472,6 +479,11 @@ impl Commit<'_> {
         for (first, last) in &accepted.ranges {
             self.txn.mark_synced(*first, *last)?;
         }
+        if let Some((first, _)) = accepted.ranges.first() {
+            // Before the first there is nothing pending but the undo point of its command, which
+            // would make the real `task undo` fail.
+            self.txn.mark_synced(OperationId(0), *first)?;
+        }
         for (id, base, left) in images {
             settle(self.txn, id, base, &left)?;
         }
@@ -579,7 +591,9 @@ impl Commit<'_> {
     /// Completes what the session saw with what the replica knows before the change.
     pub(crate) fn before_losing(&mut self, lost: &[Lost]) -> Result<Vec<ConflictRow>> {
         let mut rows = Vec::new();
-        for loser in lost.iter().take(CONFLICTS_PER_COMMIT_MAX - self.conflicts) {
+        let room = CONFLICTS_PER_COMMIT_MAX.saturating_sub(self.conflicts);
+        let others = lost.iter().filter(|loser| !loser.here).take(room);
+        for loser in lost.iter().filter(|loser| loser.here).chain(others) {
             let pending = self.txn.pending_of(loser.task)?;
             let base = base_of(self.txn, loser.task, &pending)?;
             let state = self.txn.task(loser.task)?;
@@ -603,6 +617,38 @@ impl Commit<'_> {
         }
         self.conflicts += rows.len();
         Ok(rows)
+    }
+
+    /// A task that was edited here while somebody deleted it there: no property collides, and yet
+    /// a person would look for it in vain. What lost is that it was still to be done.
+    fn edited_and_deleted(
+        &mut self,
+        id: TaskId,
+        state: Option<&Task>,
+        pending: &[(OperationId, LocalOperation)],
+    ) -> Option<ConflictRow> {
+        let state = state.filter(|task| task.status() == tandem_tasks::Status::Deleted)?;
+        let properties = || {
+            pending.iter().filter_map(|(_, operation)| match operation {
+                LocalOperation::Update { property, .. } => Some(property.as_str()),
+                _ => None,
+            })
+        };
+        let is_edit = properties().any(|property| property != "modified")
+            && properties().all(|property| property != "status");
+        is_edit.then(|| ConflictRow {
+            id: 0,
+            at: self.now,
+            task: id,
+            property: Some("status".into()),
+            base: Some("pending".into()),
+            kept: None,
+            lost: Some("pending".into()),
+            lost_here: true,
+            lost_task: None,
+            description: state.get("description").unwrap_or("").into(),
+            resolved: false,
+        })
     }
 
     /// Stores the conflicts in which something was really lost.

@@ -2,7 +2,7 @@
 //!
 //! The file is a real TaskChampion 3 replica with tables of our own beside (`design` section 3), so
 //! another program may have edited, undone or even synced it since we last looked. Each change here
-//! is one transaction that first takes notice of that ([`absorb`]), then moves base, tasks, pending
+//! is one transaction that first takes notice of that (`absorb`), then moves base, tasks, pending
 //! operations and what is in flight together.
 //!
 //! The invariant that everything serves: *base plus pending is the state, and the base is the

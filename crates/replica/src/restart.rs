@@ -111,11 +111,17 @@ impl Commit<'_> {
         })?;
         let tail = read_tail(self.txn)?;
         let base_images = self.all_images(&tail.pending)?;
+        let mut has_forked = false;
+        for (version, parent) in walked {
+            has_forked |= self.txn.applied(*version)?.is_some()
+                || (!parent.is_nil() && self.txn.applied(*parent)?.is_some());
+        }
         let ours = Ours {
             state: &state,
             base_images: &base_images,
             pending: &tail.pending,
             had_passed_end: self.txn.applied(end)?.is_some(),
+            has_forked,
         };
         let plan = match reinitialise::plan(&ours, theirs, end, consent) {
             Ok(plan) => plan,

@@ -46,8 +46,15 @@ impl Replica {
     pub fn undo(&mut self, now: Timestamp) -> Result<Undone> {
         let mut txn = self.storage_mut().write()?;
         absorb(txn.as_mut(), now)?;
-        let Some(step) = last_command(txn.as_mut())? else { return Ok(Undone::Nothing) };
-        let rows = txn.operations_between(step.first, step.last)?;
+        let (step, rows) = loop {
+            let Some(step) = last_command(txn.as_mut())? else { return Ok(Undone::Nothing) };
+            let rows = txn.operations_between(step.first, step.last)?;
+            if rows.iter().any(|row| row.operation != LocalOperation::UndoPoint) {
+                break (step, rows);
+            }
+            // Another program has taken it back already.
+            txn.remove_step(step.id)?;
+        };
         let tasks: BTreeSet<TaskId> = rows.iter().filter_map(|row| row.operation.task()).collect();
         let command = match &step.origin {
             Origin::Command(name) => Some(name.clone()),
@@ -73,7 +80,19 @@ impl Replica {
     ) -> Result<Undone> {
         let edited = self.edit(UNDO, now, |editor| {
             let mut left_alone = Vec::new();
+            let created: BTreeSet<TaskId> = rows
+                .iter()
+                .filter_map(|row| match row.operation {
+                    LocalOperation::Create { uuid } => Some(uuid),
+                    _ => None,
+                })
+                .collect();
             for row in rows.iter().rev() {
+                // A task that the step made is deleted as a person does it, with all that it says.
+                let is_of_new = matches!(&row.operation, LocalOperation::Update { uuid, .. } if created.contains(uuid));
+                if is_of_new {
+                    continue;
+                }
                 oppose(editor, &row.operation, &mut left_alone)?;
             }
             editor.txn().put_step(&StepRow { undone: true, ..step })?;

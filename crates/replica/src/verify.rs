@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_core::{TaskId, Timestamp};
+use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_tasks::{LocalOperation, TaskSet};
 
 use crate::absorb::{Seen, absorb, has_moved};
@@ -37,14 +37,23 @@ pub enum Finding {
 
 impl Replica {
     /// Makes `theirs` the base of every task, keeps what is pending on top, and returns the tasks
-    /// that were wrong. `theirs` must be the replay of the chain up to our base version.
+    /// that were wrong. `theirs` must be the replay of the chain up to `version`; if our base is
+    /// another one by now, nothing is done.
     ///
     /// # Errors
     /// If the database cannot do it; nothing was changed then.
-    pub fn repair(&mut self, theirs: &TaskSet, now: Timestamp) -> Result<Vec<TaskId>> {
+    pub fn repair(
+        &mut self,
+        theirs: &TaskSet,
+        version: VersionId,
+        now: Timestamp,
+    ) -> Result<Vec<TaskId>> {
         let ours = self.base_tasks()?;
         let mut txn = self.storage_mut().write()?;
         absorb(txn.as_mut(), now)?;
+        if txn.base_version()? != version {
+            return Ok(Vec::new());
+        }
         let all: BTreeSet<TaskId> = ours.keys().chain(theirs.keys()).copied().collect();
         let mut repaired = Vec::new();
         for id in all {

@@ -214,6 +214,9 @@ pub enum ValueError {
     /// Not the address of a server.
     #[error("{0}")]
     ServerOrigin(ServerOriginError),
+    /// `file:PATH` or `-` where a secret itself is wanted.
+    #[error("it names a place to read a secret from, and is not the secret")]
+    SecretSource,
     /// White space in or around a client key.
     #[error("it contains white space or a line break")]
     WhiteSpaceInClientKey,
@@ -249,6 +252,9 @@ impl ValueError {
                     .into()
             }
             Self::Secret(error) => error.hint().into(),
+            Self::SecretSource => {
+                "Only `ta config set` reads from `-` and `file:PATH`; put the secret itself here.".into()
+            }
         }
     }
 }

@@ -140,6 +140,7 @@ fn from_string(kind: Kind, text: &str, context: Context<'_>) -> Result<Value, Va
             Ok(Value::ServerOrigin(text.parse().map_err(ValueError::ServerOrigin)?))
         }
         Kind::ClientKey => client_key(text).map(Value::ClientKey),
+        Kind::Secret if text == "-" || text.starts_with("file:") => Err(ValueError::SecretSource),
         Kind::Secret => Secret::new(text.to_owned())
             .map(|secret| Value::Secret(Arc::new(secret)))
             .map_err(ValueError::Secret),

@@ -6,6 +6,10 @@
 
 pub mod model;
 pub mod operation;
+#[cfg(feature = "planted-defects")]
+pub mod planted;
+#[cfg(not(feature = "planted-defects"))]
+mod planted;
 pub mod rebase;
 pub mod reinitialise;
 pub mod segment;

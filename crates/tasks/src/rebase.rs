@@ -67,6 +67,8 @@ pub struct PendingList {
     front: usize,
     /// Made at the first meeting: an upload without anything to pull needs none.
     index: Option<Index>,
+    /// A later change to a value that the server's history says too is kept all the same.
+    keeps_later_repeats: bool,
     /// Per task, the position of its last operation, dead or alive. Made at the first cut.
     last_of_task: Option<Map<TaskId, u32>>,
 }
@@ -132,6 +134,18 @@ impl Index {
     }
 }
 
+/// The same value on both sides, and ours was set later.
+fn is_later_repeat(meeting: Meeting, server: &Operation, local: &Operation) -> bool {
+    match (meeting, server, local) {
+        (
+            Meeting::Same,
+            Operation::Update { timestamp: theirs, .. },
+            Operation::Update { timestamp: ours, .. },
+        ) => ours > theirs,
+        _ => false,
+    }
+}
+
 fn skip_dead(head: &mut u32, next: &[u32], alive: &[bool]) -> u32 {
     while *head != NONE && !alive[*head as usize] {
         *head = next[*head as usize];
@@ -143,7 +157,24 @@ impl PendingList {
     /// Takes over the pending operations, in log order.
     pub fn new(items: Vec<Pending>) -> Self {
         let alive = vec![true; items.len()];
-        Self { alive_count: items.len(), items, alive, front: 0, index: None, last_of_task: None }
+        Self {
+            alive_count: items.len(),
+            items,
+            alive,
+            front: 0,
+            index: None,
+            keeps_later_repeats: false,
+            last_of_task: None,
+        }
+    }
+
+    /// Says whether a change of ours to a value that the server's history set *earlier* survives.
+    ///
+    /// When a whole history is replayed under a list that has passed it before (two lists joined,
+    /// a remote met again), a value may have come back: the history says a, then b, and we say a
+    /// again, later. The first a must not use ours up, or b would win.
+    pub fn keep_later_repeats(&mut self, keeps: bool) {
+        self.keeps_later_repeats = keeps;
     }
 
     /// How many operations are left.
@@ -172,7 +203,10 @@ impl PendingList {
         let index = self.index.get_or_insert_with(|| Index::new(&self.items));
         while let Some(position) = index.first_met(server, &self.alive) {
             let item = &self.items[position];
-            let meeting = transform(server, &item.operation);
+            let mut meeting = transform(server, &item.operation);
+            if self.keeps_later_repeats && is_later_repeat(meeting, server, &item.operation) {
+                meeting = Meeting::LocalWins;
+            }
             if meeting == Meeting::Apart {
                 debug_assert!(false, "the index offers only operations that meet");
                 return true;

@@ -26,6 +26,9 @@ pub struct Ours<'a> {
     pub pending: &'a [Pending],
     /// The server's end is among the versions that we have applied.
     pub had_passed_end: bool,
+    /// Some version on the server's way is among those that we have applied, though its end is not:
+    /// the server went back and then another way.
+    pub has_forked: bool,
 }
 
 /// The new pending operations and what there is to tell.
@@ -115,7 +118,10 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
         }
     }
     for (id, task) in ours.state {
-        if theirs.contains_key(id) {
+        if let Some(their_task) = theirs.get(id) {
+            if !deleted.contains(id) && !remade.contains(id) {
+                keep_synced_edits(&mut plan, *id, task, their_task, ours);
+            }
             continue;
         }
         let is_ours_alone = matches!(ours.base_images.get(id), Some(None));
@@ -130,6 +136,35 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
         }
     }
     plan
+}
+
+/// What we had synced and the server's present does not say: a server restored from a backup on
+/// which others went on, or a trimmed history that went on without us. Ours stays where our task
+/// is the younger one; otherwise, where the server is known to have turned off our way, the loser
+/// is told.
+fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task, ours: &Ours<'_>) {
+    let is_pending = |property: &Text| {
+        ours.pending.iter().any(|item| match &item.operation {
+            Operation::Update { uuid, property: p, .. } => *uuid == id && p == property,
+            _ => false,
+        })
+    };
+    let is_younger = changed_at(task) > changed_at(their_task);
+    for operation in updates(id, their_task, task, changed_at(task)) {
+        let Operation::Update { property, value, .. } = &operation else { continue };
+        if is_pending(property) {
+            continue;
+        }
+        let their_value = their_task.properties.get(property).cloned();
+        let lost = if is_younger { their_value } else { value.clone() };
+        if is_worth_a_conflict(property) && (is_younger || ours.has_forked) {
+            let property = Some(property.clone());
+            plan.lost.push(Lost { task: id, property, value: lost, here: !is_younger });
+        }
+        if is_younger {
+            plan.pending.push(operation);
+        }
+    }
 }
 
 /// When a task was last changed, as it says itself. Old programs may leave `modified` out.
@@ -219,7 +254,13 @@ mod tests {
         consent: Consent,
     ) -> Result<Plan, Question> {
         let base_images = bases.iter().cloned().collect();
-        let ours = Ours { state, base_images: &base_images, pending, had_passed_end: passed };
+        let ours = Ours {
+            state,
+            base_images: &base_images,
+            pending,
+            had_passed_end: passed,
+            has_forked: false,
+        };
         plan(&ours, theirs, VersionId::NIL, consent)
     }
 
@@ -243,9 +284,33 @@ mod tests {
         let pending = [edit(1, "ours", 50), edit(2, "ours", 50), edit(3, "ours", 9)];
         let plan = run(&state, &bases, &pending, &theirs, false, Consent::default()).unwrap();
         let kept: Vec<_> = plan.pending.iter().map(Operation::task).collect();
-        assert_eq!(kept, [id(1), id(3)], "newer than theirs, and untouched there");
+        let why = "newer than theirs (with its stamp), and untouched there";
+        assert_eq!(kept, [id(1), id(3), id(1)], "{why}");
         let lost: Vec<_> = plan.lost.iter().map(|lost| (lost.task, lost.here)).collect();
         assert_eq!(lost, [(id(1), false), (id(2), true)]);
+    }
+
+    #[test]
+    fn what_we_had_synced_stays_when_a_restored_server_went_another_way() {
+        let state = TaskSet::from([(id(1), task("ours, synced", 50)), (id(2), task("ours", 5))]);
+        let theirs = TaskSet::from([(id(1), task("backup", 10)), (id(2), task("younger", 60))]);
+        let base_images = BTreeMap::new();
+        let ours = Ours {
+            state: &state,
+            base_images: &base_images,
+            pending: &[],
+            had_passed_end: false,
+            has_forked: true,
+        };
+        let plan = plan(&ours, &theirs, VersionId::NIL, Consent::default()).unwrap();
+        let mut result = theirs.clone();
+        for operation in &plan.pending {
+            operation.apply_to_set(&mut result);
+        }
+        assert_eq!(result[&id(1)], state[&id(1)], "the younger one is ours");
+        assert_eq!(result[&id(2)], theirs[&id(2)]);
+        let lost: Vec<_> = plan.lost.iter().map(|lost| (lost.task, lost.here)).collect();
+        assert_eq!(lost, [(id(1), false), (id(2), true)], "both losers are told");
     }
 
     #[test]

@@ -194,6 +194,16 @@ impl Ledger {
             Operation::Update { property, .. } if merges(property) => said
                 .iter()
                 .any(|other| property_of(other).is_none() || property_of(other) == Some(property)),
+            // It lost to something that lost in turn, and the property was gone all the same.
+            Operation::Update { uuid, property, value: None, .. }
+                if remains.conflicts.iter().any(|row| {
+                    row.task == *uuid
+                        && row.property.as_ref() == Some(property)
+                        && row.kept.is_none()
+                }) =>
+            {
+                true
+            }
             Operation::Update { uuid, property, value, .. } => {
                 remains.conflicts.iter().any(|row| {
                     row.task == *uuid
@@ -218,11 +228,18 @@ impl Ledger {
     /// An operation that stands in the chain was pushed over everything before it. So between the
     /// base on which it was made and its own version nothing may stand that wins against it. Only
     /// operations without earlier pending ones of the same replica on the same task are judged: a
-    /// walk that was used up earlier never met them.
+    /// walk that was used up earlier never met them. With `may_repeat` an operation may stand in the
+    /// chain twice: where another program undid what was in flight, the sync takes it back with
+    /// operations of its own, which a clock that stands still makes the same as older ones.
     ///
     /// # Errors
     /// What came back.
-    pub fn check_winners(&self, archive: &Archive, latest: VersionId) -> Result<(), String> {
+    pub fn check_winners(
+        &self,
+        archive: &Archive,
+        latest: VersionId,
+        may_repeat: bool,
+    ) -> Result<(), String> {
         let chain = archive.chain(latest);
         let place_of: BTreeMap<VersionId, usize> =
             chain.iter().enumerate().map(|(n, (id, _))| (*id, n + 1)).collect();
@@ -241,7 +258,7 @@ impl Ledger {
                 .filter(|(_, (_, version))| version.operations.contains(&entry.operation))
                 .map(|(n, _)| n)
                 .collect();
-            if holding.len() > twins {
+            if holding.len() > twins && !may_repeat {
                 return Err(format!(
                     "{:?} stands {} times in the chain",
                     entry.operation,

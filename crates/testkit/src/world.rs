@@ -607,25 +607,26 @@ impl World {
         let changes = self.draw_changes(replica);
         self.ledgered(replica, |world| {
             let mut ours = Replica::new(Opened(world.open(replica)));
-            let edited = ours.edit("modify", now, |editor| {
-                for change in &changes {
-                    if change.is_purge {
-                        editor.purge(change.id)?;
-                        continue;
-                    }
-                    if editor.task(change.id)?.is_none() {
-                        if !change.may_create {
+            let edited = ours
+                .edit("modify", now, |editor| {
+                    for change in &changes {
+                        if change.is_purge {
+                            editor.purge(change.id)?;
                             continue;
                         }
-                        editor.create(change.id)?;
-                        editor.set(change.id, "status", Some("pending"))?;
+                        if editor.task(change.id)?.is_none() {
+                            if !change.may_create {
+                                continue;
+                            }
+                            editor.create(change.id)?;
+                            editor.set(change.id, "status", Some("pending"))?;
+                        }
+                        let at = now.plus_seconds(-(i64::try_from(change.earlier).unwrap_or(0)));
+                        editor.set_at(change.id, change.property, change.value.as_deref(), at)?;
                     }
-                    let at = now.plus_seconds(-(i64::try_from(change.earlier).unwrap_or(0)));
-                    editor.set_at(change.id, change.property, change.value.as_deref(), at)?;
-                }
-                Ok::<_, tandem_replica::StorageError>(())
-            })
-            .expect("an edit finds its storage");
+                    Ok::<_, tandem_replica::StorageError>(())
+                })
+                .expect("an edit finds its storage");
             if edited.operations > 0 {
                 world.look().actors[replica].is_foreign = false;
             }
@@ -766,11 +767,12 @@ impl World {
     fn check_end(&self, replica: usize, end: &End) {
         let workload = self.look().plan.workload;
         let is_wrong = match end {
+            // Refused after its parent had been taken back: the next sync finds the server as it is.
+            End::Failed(Failure::OutOfSync { .. }) => workload != Workload::RestoredServer,
             End::Failed(
                 Failure::Malformed { .. }
                 | Failure::FutureKind { .. }
-                | Failure::WrongSecret { .. }
-                | Failure::OutOfSync { .. },
+                | Failure::WrongSecret { .. },
             ) => true,
             End::Failed(Failure::NotTheProtocol { what }) => {
                 !what.contains("moved on before its snapshot")
@@ -780,7 +782,11 @@ impl World {
                 // snapshot that it asks for arrives, others find no way.
                 !matches!(
                     workload,
-                    Workload::MissingHistory | Workload::Retention | Workload::RestoredServer
+                    Workload::MissingHistory
+                        | Workload::Retention
+                        | Workload::RestoredServer
+                        // Gone twice in one sync, which begins again only once.
+                        | Workload::Directory
                 )
             }
             _ => false,
@@ -1100,7 +1106,9 @@ impl World {
         let inner = self.look();
         let lost = inner.ledger.check(&inner.archive, &remains, &expected, is_merged);
         let winners = match workload {
-            Workload::Usual => inner.ledger.check_winners(&inner.archive, latest),
+            Workload::Usual => {
+                inner.ledger.check_winners(&inner.archive, latest, inner.plan.foreign)
+            }
             _ => Ok(()),
         };
         drop(inner);

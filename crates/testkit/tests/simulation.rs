@@ -18,6 +18,7 @@ fn named_workload() -> Option<Workload> {
     std::env::var("TANDEM_WORKLOAD").ok().as_deref().and_then(Workload::from_name)
 }
 
+#[expect(clippy::print_stdout, reason = "what the runs met, for whoever asks with --nocapture")]
 fn many(disk: DiskKind, seeds: u64) {
     let workload = named_workload();
     let seeds = number("TANDEM_SEEDS").unwrap_or(seeds);

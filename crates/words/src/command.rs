@@ -96,7 +96,7 @@ const ENTRIES: &[Entry] = entries! {
     List ["list", "ls"], Report, true, "[FILTER] list", "show tasks by number";
     Info ["info", "information"], Chosen, true, "FILTER info", "show all about tasks";
     History ["history"], Chosen, true, "FILTER history", "show who changed what, when";
-    Conflicts ["conflicts"], Own, true, "conflicts list|show|restore", "show and restore edits that lost";
+    Conflicts ["conflicts"], Own, true, "conflicts list|show|restore|dismiss", "show and restore edits that lost";
     Export ["export"], Report, true, "[FILTER] export", "write tasks as Taskwarrior JSON";
     Import ["import"], Own, false, "import [FILE|FOLDER]", "read Taskwarrior JSON or a TaskChampion replica";
     Sync ["sync", "synchronize"], Own, false, "sync", "exchange changes with the server or folder";

@@ -72,7 +72,8 @@ fn details(command: Command) -> &'static str {
         Command::Conflicts => {
             "conflicts list [--all]   edits that lost, the unresolved ones\n\
              conflicts show ID        both values and the base\n\
-             conflicts restore ID     set the value that lost again, as a new change\n"
+             conflicts restore ID     set the value that lost again, as a new change\n\
+             conflicts dismiss ID     put it aside\n"
         }
         Command::Config => {
             "config set KEY VALUE     VALUE may be - (standard input) or file:PATH\n\

@@ -61,7 +61,14 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
             return Err(Fail::failed("no task matches").hint(nothing_hint(line)));
         }
         let mut changed = Changed { tasks: Vec::new(), unchanged: 0 };
+        let is_bulk = !names_ids(&line.filter, &context, &vocabulary);
         for task in found {
+            // `ta all done` means what is still to be done, not what was deleted long ago.
+            let ends = matches!(line.command, Command::Done | Command::Delete | Command::Start);
+            if is_bulk && ends && !task.task.status().is_numbered() {
+                changed.unchanged += 1;
+                continue;
+            }
             if one(editor, &change, &task, &context)? {
                 let now = editor.task(task.id)?;
                 let description = now.as_ref().and_then(|task| task.get("description"));
@@ -75,6 +82,17 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     })?;
     tell(app, line.command, &edited.result);
     Ok(Exit::Done)
+}
+
+/// True if the words name tasks by number or uuid.
+fn names_ids(
+    words: &[String],
+    context: &tandem_words::Context,
+    vocabulary: &tandem_words::Vocabulary,
+) -> bool {
+    let nobody = |word: &str| Err(WordsError::UnknownTask { word: word.into() });
+    tandem_words::Filter::parse(words, context, vocabulary, &nobody)
+        .is_ok_and(|filter| !filter.explicit_ids().is_empty())
 }
 
 /// What the words ask for.

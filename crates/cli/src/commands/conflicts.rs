@@ -67,14 +67,15 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
     app.output.line(conflict_line(&row));
     app.output.line(format!("  settled   {}", date_time(row.at.seconds(), &context)));
     app.output.line(format!("  task      {}", row.task));
-    if row.property.is_some() {
-        app.output.line(format!("  before    {}", value_text(row.base.as_deref())));
-        app.output.line(format!("  stands    {}", value_text(row.kept.as_deref())));
-        app.output.line(format!("  lost      {}", value_text(row.lost.as_deref())));
+    if let Some(property) = &row.property {
+        app.output.line(format!("  before    {}", value_text(property, row.base.as_deref())));
+        app.output.line(format!("  stands    {}", value_text(property, row.kept.as_deref())));
+        app.output.line(format!("  lost      {}", value_text(property, row.lost.as_deref())));
     }
     if let Some(task) = &row.lost_task {
         for (property, value) in &task.properties {
-            app.output.line(format!("  had       {property}: {}", value_text(Some(value))));
+            app.output
+                .line(format!("  had       {property}: {}", value_text(property, Some(value))));
         }
     }
     app.output.line(match row.resolved {
@@ -91,6 +92,10 @@ fn restore(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
         Restored::Unknown => return Err(unknown(id)),
         Restored::Done => {
             format!("Restored. The next `ta sync` tells the others. ({id} is settled.)")
+        }
+        Restored::TaskGone => {
+            return Err(Fail::failed("the task has been removed since")
+                .hint(format!("`ta conflicts show {id}` tells what it said.")));
         }
         Restored::AlreadySo => format!("Nothing to restore: it is so already. ({id} is settled.)"),
     };

@@ -12,6 +12,7 @@ use tandem_words::text::escape;
 use crate::app::App;
 use crate::fail::{Exit, Fail};
 use crate::lookup::Lookup;
+use crate::told::value_text;
 
 pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     app.flags("history", &line.rest, &[])?;
@@ -70,12 +71,12 @@ fn who(step: Option<&StepRow>) -> String {
 }
 
 fn what(operation: &LocalOperation) -> Option<String> {
-    let shown = |value: &tandem_tasks::Text| format!("\"{}\"", escape(value));
     Some(match operation {
         LocalOperation::UndoPoint => return None,
         LocalOperation::Create { .. } => "created".into(),
         LocalOperation::Delete { .. } => "removed".into(),
         LocalOperation::Update { property, old_value, value, .. } => {
+            let shown = |value: &tandem_tasks::Text| value_text(property, Some(value));
             let property = escape(property);
             match (old_value, value) {
                 (None, Some(value)) => format!("{property} set to {}", shown(value)),

@@ -92,8 +92,14 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Err(error) => table.push(["Syncs with".to_owned(), format!("settings error: {error}")]),
     }
     if let Some((_, size, orphans)) = &directory {
-        table
-            .push(["Directory".to_owned(), format!("{} (its format never shrinks)", bytes(*size))]);
+        table.push([
+            "Directory".to_owned(),
+            match size {
+                0 if base.is_nil() => "not there yet: `ta sync` makes it".to_owned(),
+                0 => "not there, though this list's history was: is a disk unmounted?".to_owned(),
+                size => format!("{} (its format never shrinks)", bytes(*size)),
+            },
+        ]);
         if *orphans > 0 {
             table.push([
                 "Orphans".to_owned(),

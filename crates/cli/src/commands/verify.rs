@@ -29,6 +29,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     if !base.is_nil() {
         let mut remote = connect(&app.settings).map_err(connect_fail)?;
         let rebuilt = rebuild(remote.as_mut(), Some(base), &system_now).map_err(rebuild_fail)?;
+        if rebuilt.version.is_nil() {
+            return Err(Fail::new(
+                Exit::Settings,
+                format!("{} holds no history, and this replica stands on one", remote.label()),
+            )
+            .hint("Mount the disk, or correct server_dir or the server's settings. The replica itself is unchanged."));
+        }
         if rebuilt.version == base {
             let ours = replica.base_tasks()?;
             let all = ours.keys().chain(rebuilt.tasks.keys());
@@ -40,7 +47,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     }
     let mut repaired = Vec::new();
     if repair && let Some(theirs) = &compared {
-        repaired = replica.repair(theirs, app.now)?;
+        repaired = replica.repair(theirs, base, app.now)?;
         if problems.iter().any(|problem| problem.contains("number")) {
             replica.renumber(app.now)?;
         }

@@ -287,7 +287,7 @@ fn a_second_sync_names_the_first_and_ends_well() {
     let document = home.ta(&["sync", "--wait", "0", "--json"]).json();
     assert_eq!((&document["outcome"], &document["pid"]), (&"already_running".into(), &4711.into()));
     assert_eq!(home.ta(&["sync", "--wait", "0", "--quiet"]).done(), "");
-    assert_says(&home.ta(&["status"]).done(), &["5 changes for the next sync"]);
+    assert_says(&home.ta(&["status"]).done(), &["4 changes for the next sync"]);
     assert_says(&home.ta(&["verify", "--json"]).failed_with_json(1), &["another sync", "4711"]);
     drop(lock);
     assert_says(&home.ta(&["sync"]).done(), &["up 4 changes"]);

@@ -30,7 +30,7 @@ fn stops_before(segment: &[u8]) -> (TestServer, TestHome, String) {
     // What came before it is applied, nothing is pushed, and local work goes on.
     assert_eq!(home.descriptions(), ["good", "ours", "waits"]);
     assert_eq!(server.memory.chain().len(), 3);
-    assert_says(&told, &["5 changes wait safely here"]);
+    assert_says(&told, &["4 changes wait safely here"]);
     home.ta(&["1", "modify", "project:home"]).done();
     home.ta(&["undo"]).done();
     assert_eq!(home.ta(&["sync", "--json"]).json()["outcome"], "failed");

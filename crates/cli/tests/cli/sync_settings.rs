@@ -82,7 +82,9 @@ fn a_mistyped_client_id_of_a_replica_in_use_changes_nothing_at_either_server() {
         })
     });
     let home = home.with("TA_SERVER_CLIENT_KEY", "11111111-2222-4333-8444-555555555556");
-    home.ta(&["sync"]).failed(5);
+    let told = home.ta(&["sync", "--quiet"]).failed(7);
+    assert_says(&told, &["has no history for this client", "--new-history"]);
+    home.ta(&["sync", "--new-history"]).failed(5);
     let home = home.with("TA_SERVER_CLIENT_KEY", CLIENT_KEY);
     home.add("second");
     home.ta(&["sync"]).done();

@@ -8,6 +8,7 @@ use tandem_core::{TaskId, VersionId};
 
 use crate::model::{TaskSet, Text};
 use crate::operation::Operation;
+use crate::planted::{Defect, is_planted};
 use crate::rebase::{OperationId, Pending, PendingList};
 use crate::segment::{self, ReadSegmentError, SegmentDigest};
 use crate::session::messages::{
@@ -52,6 +53,8 @@ pub struct Session {
     is_proved: bool,
     is_bulk: bool,
     report: SyncReport,
+    #[cfg(feature = "planted-defects")]
+    first_pending: Vec<Pending>,
 }
 
 /// What was true at the start and does not change but by the session's own commits.
@@ -146,6 +149,7 @@ enum ProofBy {
     Token,
     Snapshot,
     BaseItself,
+    FirstVersion,
 }
 
 /// The server's present, built beside our own state.
@@ -204,8 +208,19 @@ impl Group {
 
 /// What a meeting loses: a change, and with a deletion perhaps the whole task. The change is named
 /// then too, since a task that is deleted may be made again in the same breath.
+/// Both set one property to one value: nobody loses.
+fn says_the_same(server: &Operation, local: &Operation) -> bool {
+    match (server, local) {
+        (Operation::Update { value: a, .. }, Operation::Update { value: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
 fn lost_in(meeting: Meeting, server: &Operation, local: &Pending) -> [Option<Lost>; 2] {
     use Operation::{Delete, Update};
+    if says_the_same(server, &local.operation) {
+        return [None, None];
+    }
     let update_lost = |operation: &Operation, here| match operation {
         Update { uuid, property, value, .. } if is_worth_a_conflict(property) => {
             Some(Lost { task: *uuid, property: Some(property.clone()), value: value.clone(), here })
@@ -266,6 +281,8 @@ impl Session {
             is_proved: false,
             is_bulk: false,
             report: SyncReport::default(),
+            #[cfg(feature = "planted-defects")]
+            first_pending: start.tail.pending.clone(),
         };
         session.stand_on(start.tail);
         session
@@ -299,6 +316,7 @@ impl Session {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Begin, Event::Start) => self.begin(),
+            (State::Begin | State::Ended, _) => self.out_of_turn(),
             (state, Event::Answer(response)) => self.answered(state, response),
             (state, Event::Unknown(failure)) => self.unanswered(state, failure, true),
             (state, Event::Refused(failure)) => self.unanswered(state, failure, false),
@@ -323,6 +341,7 @@ impl Session {
         self.base = tail.base;
         self.base_parent = tail.base_parent;
         self.pending = PendingList::new(tail.pending);
+        self.pending.keep_later_repeats(self.facts.joining);
         self.last = tail.last;
         self.first = tail.first;
         // One that stands on another base was settled by someone else's sync.
@@ -390,6 +409,9 @@ impl Session {
             (State::FreshChild, Response::Child(child)) => match self.plain(child) {
                 Ok(Child::Version { .. }) if !self.may_join() => self.ask_to_join(),
                 Ok(child @ Child::Version { .. }) => self.walked(child),
+                Ok(Child::Gone) if is_planted(Defect::MissingHistoryNotTold) => {
+                    self.end(End::InStep)
+                }
                 Ok(Child::Gone) => self.fail(Failure::HistoryMissing),
                 Ok(_) => self.nothing_there(),
                 Err(failure) => self.fail(failure),
@@ -409,6 +431,9 @@ impl Session {
             (State::StrangeChild, Response::Child(child)) => match self.plain(child) {
                 Ok(Child::Version { .. }) => self.strange_history(),
                 Ok(Child::Gone | Child::Orphaned(_)) => self.fail(Failure::HistoryMissing),
+                Ok(_) if self.facts.needs_new_history && !self.facts.consent.new_history => {
+                    self.end(End::Question(Question::NewHistory))
+                }
                 Ok(_) => self.restart(),
                 Err(failure) => self.fail(failure),
             },
@@ -535,6 +560,8 @@ impl Session {
     fn keep_up_to(&mut self, fork: VersionId) -> Action {
         let mut group = std::mem::take(&mut self.group);
         self.pending.revive(&group.dropped);
+        // The chain turned: what is walked again is no circle.
+        self.seen.clear();
         let kept = group.versions.iter().position(|version| version.version == fork);
         group.versions.truncate(kept.map_or(0, |place| place + 1));
         for version in group.versions {
@@ -561,11 +588,24 @@ impl Session {
             }
         };
         self.is_proved = true;
+        #[cfg(feature = "planted-defects")]
+        let (rebased, first_batch) =
+            (self.group.dropped.len(), self.pending.cut(self.facts.segment_bytes_max));
         self.group.take_in(
             Arc::new(PulledVersion { version, parent, operations }),
             plain.len(),
             &mut self.pending,
         );
+        #[cfg(feature = "planted-defects")]
+        if is_planted(Defect::LaterBatchesNotRebased) {
+            let ranges = first_batch.map_or_else(Vec::new, |cut| cut.ranges);
+            let is_later =
+                |id: &OperationId| !ranges.iter().any(|(first, last)| (first..=last).contains(&id));
+            let later: Vec<_> = self.group.dropped.drain(rebased..).collect();
+            let (later, met): (Vec<_>, Vec<_>) = later.into_iter().partition(is_later);
+            self.group.dropped.extend(met);
+            self.pending.revive(&later);
+        }
         if self.group.is_full(self.facts.group_bytes_max) {
             self.flush(AfterPull::GoOn)
         } else {
@@ -609,6 +649,9 @@ impl Session {
         match then {
             AfterPull::GoOn => self.walk(),
             AfterPull::AtTip => self.at_tip(),
+            AfterPull::AtGone if is_planted(Defect::GoneIsTheEnd) => {
+                self.fail(Failure::HistoryMissing)
+            }
             AfterPull::AtGone => self.ask(State::GoneSnapshot, Request::GetSnapshot),
             AfterPull::Fail(failure) => self.fail(failure),
         }
@@ -649,9 +692,11 @@ impl Session {
     // Pushing.
 
     fn at_tip(&mut self) -> Action {
-        if self.pending.is_empty() {
-            return self.make_snapshot();
+        let owes_snapshot = self.wanted_snapshot.is_some() && !self.base.is_nil();
+        if self.pending.is_empty() && !owes_snapshot {
+            return self.end(End::InStep);
         }
+        // Also a snapshot may only be sealed with a key that fits: it replaces the good one.
         if !self.is_proved {
             return self.ask(State::Proving(ProofBy::Token), Request::CheckProof);
         }
@@ -672,8 +717,18 @@ impl Session {
             (ProofBy::BaseItself, Response::Child(_)) => {
                 self.ask(State::Proving(ProofBy::Snapshot), Request::GetSnapshot)
             }
-            // Nothing is left there to be proved against, so nothing is left to be spoilt.
-            (ProofBy::Snapshot, Response::Snapshot(_)) => self.proved(),
+            (ProofBy::Snapshot, Response::Snapshot(Some(_))) => self.proved(),
+            (ProofBy::Snapshot, Response::Snapshot(None)) => self.ask(
+                State::Proving(ProofBy::FirstVersion),
+                Request::GetChildVersion { parent: VersionId::NIL },
+            ),
+            (ProofBy::FirstVersion, Response::Child(Child::Version { .. })) => self.proved(),
+            // Nothing is there to be proved against, so nothing is there to be spoilt.
+            (ProofBy::FirstVersion, Response::Child(Child::UpToDate | Child::NoSuchClient)) => {
+                self.proved()
+            }
+            // There are versions, and none that could show whether the key fits.
+            (ProofBy::FirstVersion, Response::Child(_)) => self.fail(Failure::HistoryMissing),
             _ => {
                 self.fail(Failure::NotTheProtocol { what: "an answer to another question".into() })
             }
@@ -771,6 +826,10 @@ impl Session {
                     return self.fail(Failure::OutOfSync { latest });
                 }
                 self.last_conflict = Some(latest);
+                #[cfg(feature = "planted-defects")]
+                if is_planted(Defect::ConflictForgetsRebase) {
+                    self.pending = PendingList::new(self.first_pending.clone());
+                }
                 self.walk()
             }
         }
@@ -796,6 +855,10 @@ impl Session {
         }
         if then_walk {
             return self.walk();
+        }
+        if is_planted(Defect::EarlySnapshot) && self.wanted_snapshot.is_some() {
+            let version = self.base;
+            return self.ask(State::MakingSnapshot { version }, Request::AddSnapshot { version });
         }
         match next {
             Some((in_flight, segment)) => {

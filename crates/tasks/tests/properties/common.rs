@@ -77,8 +77,9 @@ pub(crate) fn pending(operations: &[Operation], starts: &[bool]) -> Vec<Pending>
     operations
         .iter()
         .enumerate()
-        .map(|(n, operation)| Pending {
-            id: OperationId(i64::try_from(n).unwrap() + 1),
+        .zip(1..)
+        .map(|((n, operation), id)| Pending {
+            id: OperationId(id),
             starts_command: n == 0 || starts.get(n).copied().unwrap_or(false),
             operation: operation.clone(),
         })
