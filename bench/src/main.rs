@@ -6,6 +6,12 @@
 //! temporary folders (`TANDEM_BENCH_DIR` says on which disk), a few rounds each, ours and the
 //! reference in turn, because machines are noisy: read the ratios.
 #![expect(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "counters of a measurement, far below every limit"
+)]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends with its reason")]
 
 mod idle;
