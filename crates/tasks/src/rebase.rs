@@ -391,6 +391,20 @@ mod tests {
         assert!(!pending.begins_with(&[(id(1), id(3))], 3));
     }
 
+    #[test]
+    fn revived_operations_meet_and_are_cut_again() {
+        let mut pending = list((1..=3).map(|task| (true, update(task, "p", "v", 1))).collect());
+        let whole = pending.cut(10_000).unwrap();
+        pending.meet(&update(2, "p", "w", 9), &mut |_, _| {});
+        pending.accept(1);
+        pending.revive(&[OperationId(2)]);
+        assert_eq!(pending.cut(10_000).unwrap().count, 2);
+        pending.revive(&[OperationId(1)]);
+        assert_eq!(pending.cut(10_000).unwrap(), whole);
+        assert!(pending.meet(&update(2, "p", "w", 9), &mut |_, _| {}));
+        assert_eq!(pending.len(), 2);
+    }
+
     fn segment_bytes(operation: &Operation) -> usize {
         SegmentWriter::default().push(operation)
     }

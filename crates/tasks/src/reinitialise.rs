@@ -119,8 +119,10 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
     }
     for (id, task) in ours.state {
         if let Some(their_task) = theirs.get(id) {
-            if !deleted.contains(id) && !remade.contains(id) {
-                keep_synced_edits(&mut plan, *id, task, their_task, ours);
+            if ours.has_forked && !deleted.contains(id) && !remade.contains(id) {
+                // What waits has been looked at above; this is about what had been synced.
+                let synced = ours.base_images.get(id).and_then(Option::as_ref).unwrap_or(task);
+                keep_synced_edits(&mut plan, *id, synced, their_task, ours);
             }
             continue;
         }
@@ -138,10 +140,8 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
     plan
 }
 
-/// What we had synced and the server's present does not say: a server restored from a backup on
-/// which others went on, or a trimmed history that went on without us. Ours stays where our task
-/// is the younger one; otherwise, where the server is known to have turned off our way, the loser
-/// is told.
+/// What we had synced and the server, which went back and then another way, does not say. Ours stays
+/// where our task is the younger one; the loser is told either way.
 fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task, ours: &Ours<'_>) {
     let is_pending = |property: &Text| {
         ours.pending.iter().any(|item| match &item.operation {
@@ -157,7 +157,7 @@ fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task
         }
         let their_value = their_task.properties.get(property).cloned();
         let lost = if is_younger { their_value } else { value.clone() };
-        if is_worth_a_conflict(property) && (is_younger || ours.has_forked) {
+        if is_worth_a_conflict(property) {
             let property = Some(property.clone());
             plan.lost.push(Lost { task: id, property, value: lost, here: !is_younger });
         }
@@ -284,8 +284,8 @@ mod tests {
         let pending = [edit(1, "ours", 50), edit(2, "ours", 50), edit(3, "ours", 9)];
         let plan = run(&state, &bases, &pending, &theirs, false, Consent::default()).unwrap();
         let kept: Vec<_> = plan.pending.iter().map(Operation::task).collect();
-        let why = "newer than theirs (with its stamp), and untouched there";
-        assert_eq!(kept, [id(1), id(3), id(1)], "{why}");
+        let why = "newer than theirs, and untouched there";
+        assert_eq!(kept, [id(1), id(3)], "{why}");
         let lost: Vec<_> = plan.lost.iter().map(|lost| (lost.task, lost.here)).collect();
         assert_eq!(lost, [(id(1), false), (id(2), true)]);
     }
@@ -331,6 +331,42 @@ mod tests {
         }
         assert_eq!(result.get(&id(2)), state.get(&id(2)));
         assert!(!result.contains_key(&id(3)));
+    }
+
+    /// Found by the simulator: the Create was left out, and what followed it fell into the void.
+    #[test]
+    fn a_task_that_we_deleted_and_made_again_is_made_again_there() {
+        let state = TaskSet::from([(id(1), task("again", 50))]);
+        let bases = [(id(1), Some(task("base", 1)))];
+        let theirs = TaskSet::from([(id(1), task("theirs", 90))]);
+        let mut pending = vec![edit(1, "lost with it", 40), edit(1, "", 0), edit(1, "", 0)];
+        pending[1].operation = Operation::Delete { uuid: id(1) };
+        pending[2].operation = Operation::Create { uuid: id(1) };
+        pending.push(edit(1, "again", 50));
+        let plan = run(&state, &bases, &pending, &theirs, false, Consent::default()).unwrap();
+        let mut result = theirs;
+        for operation in &plan.pending {
+            operation.apply_to_set(&mut result);
+        }
+        assert_eq!(result, TaskSet::from([(id(1), Task::from_iter([("description", "again")]))]));
+    }
+
+    /// Found by the simulator: the edits went with it, and nobody was told.
+    #[test]
+    fn a_deleted_task_with_edits_of_ours_does_not_vanish() {
+        let mut deleted = task("edited", 50);
+        deleted.set("status", Some("deleted"));
+        let state = TaskSet::from([(id(1), deleted.clone()), (id(2), task("both", 1))]);
+        let theirs = TaskSet::from([(id(2), task("both", 1))]);
+        let bases = [(id(1), Some(task("base", 1)))];
+        let plan =
+            run(&state, &bases, &[edit(1, "edited", 50)], &theirs, false, Consent::default())
+                .unwrap();
+        let mut result = theirs;
+        for operation in &plan.pending {
+            operation.apply_to_set(&mut result);
+        }
+        assert_eq!(result.get(&id(1)), Some(&deleted));
     }
 
     #[test]

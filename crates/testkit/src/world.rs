@@ -182,6 +182,7 @@ enum Act {
     Restore,
     Switch,
     Orphan,
+    Newcomer,
 }
 
 impl World {
@@ -413,6 +414,7 @@ impl World {
         let plan = inner.plan.clone();
         let mut acts = vec![(Act::Edit, 30), (Act::Undo, 4), (Act::Days, 1), (Act::Renumber, 1)];
         acts.push((Act::Sync, if is_outermost { 30 } else { 10 }));
+        acts.push((Act::Newcomer, if plan.workload == Workload::MissingHistory { 4 } else { 1 }));
         if plan.delay > 0 {
             acts.push((Act::Deliver, 8));
         }
@@ -530,6 +532,7 @@ impl World {
                 }
             }
             Act::Orphan => self.orphan(),
+            Act::Newcomer => self.newcomer(),
         }
         self.look().depth -= 1;
         self.check_servers();
@@ -866,6 +869,38 @@ impl World {
         }
     }
 
+    /// A fresh replica syncs, undisturbed, and holds what the chain says or is told that it cannot.
+    fn newcomer(&self) {
+        let (server, workload, options) = {
+            let inner = self.look();
+            (inner.servers[0].clone(), inner.plan.workload, self.sync_options(&inner))
+        };
+        let may_be_missing =
+            matches!(workload, Workload::MissingHistory | Workload::RestoredServer);
+        let Some(expected) = self.look().archive.state_at(server.latest()) else {
+            return self.fail("the chain has no replay".into());
+        };
+        let mut fresh = Replica::new(MemoryStorage::new());
+        let mut remote = self.connect(0);
+        let now = || Timestamp::from_seconds(1_800_000_000);
+        match sync(&mut fresh, &mut remote, &options, &now, &mut |_| {}) {
+            Ok(synced) => match synced.report.end {
+                End::InStep | End::NoHistory => {
+                    let tasks = fresh.all_tasks().expect("memory can be read");
+                    if tasks != *expected {
+                        self.fail(format!(
+                            "a fresh replica is not what the chain says: {}",
+                            differences(&tasks, &expected)
+                        ));
+                    }
+                }
+                End::Failed(Failure::HistoryMissing) if may_be_missing => {}
+                end => self.fail(format!("a fresh replica ended with {end:?}")),
+            },
+            Err(error) => self.fail(format!("a fresh replica: {error}")),
+        }
+    }
+
     /// A racing program adds a version beside the latest one, over the same parent.
     fn orphan(&self) {
         let server = self.look().servers[0].clone();
@@ -1082,25 +1117,9 @@ impl World {
             }
             remains.push(Remains { pending, conflicts });
         }
-        let mut fresh = Replica::new(MemoryStorage::new());
-        let mut remote = self.connect(0);
-        let options = self.sync_options(&self.look());
-        let now = || Timestamp::from_seconds(1_800_000_000);
-        match sync(&mut fresh, &mut remote, &options, &now, &mut |_| {}) {
-            Ok(synced) => match synced.report.end {
-                End::InStep | End::NoHistory => {
-                    let tasks = fresh.all_tasks().expect("memory can be read");
-                    if tasks != *expected {
-                        return self.fail(format!(
-                            "a fresh replica is not what the chain says: {}",
-                            differences(&tasks, &expected)
-                        ));
-                    }
-                }
-                End::Failed(Failure::HistoryMissing) if may_be_missing => {}
-                end => return self.fail(format!("a fresh replica ended with {end:?}")),
-            },
-            Err(error) => return self.fail(format!("a fresh replica: {error}")),
+        self.newcomer();
+        if self.has_failed() {
+            return;
         }
         let is_merged = !matches!(workload, Workload::Usual | Workload::ForeignSync);
         let inner = self.look();

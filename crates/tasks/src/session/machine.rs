@@ -1068,7 +1068,8 @@ impl Session {
                 // nothing of the batch was done, and we look again.
                 self.conflicts += 1;
                 if self.conflicts > CONFLICTS_MAX {
-                    return self.fail(Failure::OutOfSync { latest: self.base });
+                    let what = "the replica changes faster than it can be synchronised".into();
+                    return self.fail(Failure::NotTheProtocol { what });
                 }
                 self.group = Group::default();
                 self.seen.clear();

@@ -1,0 +1,337 @@
+//! What the simulator found, each as the shortest story that shows it. The sessions' own share
+//! stands beside them, in `crates/tasks/src/session/tests.rs`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
+
+use tandem_client::{SyncOptions, Synced, sync};
+use tandem_core::{TaskId, Timestamp, VersionId};
+use tandem_remote::{Call, MemoryRemote, MemoryServer};
+use tandem_replica::{Keep, MemoryStorage, Replica, Storage as _, Undone};
+use tandem_tasks::session::{Consent, End};
+use tandem_tasks::{LocalOperation, Operation, snapshot};
+
+fn id(n: u8) -> TaskId {
+    TaskId::from_bytes([n; 16])
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_700_000_000 + seconds)
+}
+
+fn update(task: u8, value: Option<&str>, seconds: i64) -> Operation {
+    Operation::Update {
+        uuid: id(task),
+        property: "description".into(),
+        value: value.map(Into::into),
+        timestamp: at(seconds),
+    }
+}
+
+/// A replica's file and the server, as processes see them.
+struct Bench {
+    storage: MemoryStorage,
+    server: MemoryServer,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { storage: MemoryStorage::new(), server: MemoryServer::new(1) }
+    }
+
+    fn replica(&self) -> Replica {
+        Replica::new(self.storage.clone())
+    }
+
+    fn set(&self, task: u8, value: &str, seconds: i64) {
+        let edited = self.replica().edit("modify", at(seconds), |editor| {
+            editor.create(id(task))?;
+            editor.set(id(task), "status", Some("pending"))?;
+            editor.set(id(task), "description", Some(value))
+        });
+        edited.unwrap();
+    }
+
+    fn sync(&self) -> Synced {
+        self.sync_while(|_| {})
+    }
+
+    /// Syncs; `meanwhile` runs before each call reaches the server.
+    fn sync_while(&self, mut meanwhile: impl FnMut(&Call) + Send + 'static) -> Synced {
+        let mut remote = MemoryRemote::new(&self.server, "server");
+        remote.choose_faults(move |call| {
+            meanwhile(call);
+            tandem_remote::memory::Fault::None
+        });
+        self.sync_with(&mut remote)
+    }
+
+    fn sync_with(&self, remote: &mut MemoryRemote) -> Synced {
+        let consent = Consent { join: true, new_history: true, upload_difference: true };
+        let options = SyncOptions { consent, ..SyncOptions::default() };
+        sync(&mut self.replica(), remote, &options, &|| at(1_000), &mut |_| {}).unwrap()
+    }
+
+    fn description(&self, task: u8) -> Option<String> {
+        let task = self.replica().task(id(task)).unwrap();
+        task.and_then(|task| task.get("description").map(String::from))
+    }
+
+    fn base(&self) -> VersionId {
+        self.replica().base_version().unwrap()
+    }
+
+    /// The replica fits, and a fresh one that syncs is equal.
+    fn check(&self) {
+        assert_eq!(self.replica().check().unwrap(), []);
+        let fresh = Self { storage: MemoryStorage::new(), server: self.server.clone() };
+        assert_eq!(fresh.sync().report.end, End::InStep);
+        assert_eq!(self.replica().all_tasks().unwrap(), fresh.replica().all_tasks().unwrap());
+    }
+}
+
+/// Another program's command: an undo point, then one update with an old value from its memory.
+fn foreign_set(storage: &MemoryStorage, task: u8, old: Option<&str>, value: &str) {
+    let mut storage = storage.clone();
+    let mut txn = storage.write().unwrap();
+    txn.append(&LocalOperation::UndoPoint, false).unwrap();
+    let before = old.map(|old| tandem_tasks::Task::from_iter([("description", old)]));
+    let operation = update(task, Some(value), 500);
+    txn.append(&operation.clone().into_local(before.as_ref()), false).unwrap();
+    let mut state = txn.task(id(task)).unwrap();
+    operation.apply(&mut state);
+    txn.put_task(id(task), state.as_ref()).unwrap();
+    txn.commit().unwrap();
+}
+
+/// Another program's undo of the last command, trusting the old values in the log.
+fn foreign_undo(storage: &MemoryStorage) {
+    let mut storage = storage.clone();
+    let mut txn = storage.write().unwrap();
+    let mut pending = Vec::new();
+    txn.each_pending(&mut |id, operation| {
+        pending.push((id, operation));
+        Ok(())
+    })
+    .unwrap();
+    while let Some((place, operation)) = pending.pop() {
+        if let Some(task) = operation.task() {
+            let mut state = txn.task(task).unwrap();
+            operation.undo(&mut state);
+            txn.put_task(task, state.as_ref()).unwrap();
+        }
+        txn.remove_operations(place, place, false).unwrap();
+        if operation == LocalOperation::UndoPoint {
+            break;
+        }
+    }
+    txn.commit().unwrap();
+}
+
+#[test]
+fn a_snapshot_is_not_taken_of_what_another_program_has_just_written() {
+    let bench = Bench::new();
+    bench.set(1, "mine", 1);
+    bench.sync();
+    foreign_set(&bench.storage, 1, Some("mine"), "theirs");
+    assert_eq!(bench.replica().snapshot_at(bench.base()).unwrap(), None);
+    bench.replica().notice(at(600)).unwrap();
+    let body = bench.replica().snapshot_at(bench.base()).unwrap().unwrap();
+    let tasks = snapshot::read_all(&body).unwrap();
+    assert_eq!(tasks[&id(1)].get("description"), Some("mine"));
+}
+
+#[test]
+fn edits_during_a_push_keep_the_base_of_their_tasks() {
+    let bench = Bench::new();
+    bench.set(1, "a", 1);
+    let (storage, mut done) = (bench.storage.clone(), false);
+    bench.sync_while(move |call| {
+        if matches!(call, Call::AddVersion { .. }) && !std::mem::replace(&mut done, true) {
+            let mut replica = Replica::new(storage.clone());
+            let edit = replica.edit("modify", at(2), |editor| {
+                editor.set(id(1), "description", Some(&format!("{}", editor.now())))
+            });
+            edit.unwrap();
+        }
+    });
+    bench.sync();
+    bench.check();
+}
+
+#[test]
+fn a_lost_operation_inside_the_range_of_a_segment_is_not_taken_for_undone() {
+    let bench = Bench::new();
+    for task in [1, 2, 3] {
+        bench.set(task, "base", 1);
+    }
+    bench.sync();
+    let edited = bench.replica().edit("modify", at(5), |editor| {
+        editor.set(id(1), "description", Some("one"))?;
+        editor.set(id(2), "description", Some("two"))?;
+        editor.set(id(3), "description", Some("three"))
+    });
+    edited.unwrap();
+    bench.server.push(tandem_tasks::segment::write(&[update(2, Some("newer"), 9)]));
+    // The pull is committed, and the process dies before its push.
+    let mut remote = MemoryRemote::new(&bench.server, "server");
+    remote.choose_faults(|call| match call {
+        Call::AddVersion { .. } => tandem_remote::memory::Fault::LoseRequest,
+        _ => tandem_remote::memory::Fault::None,
+    });
+    bench.sync_with(&mut remote);
+    let (storage, mut done) = (bench.storage.clone(), false);
+    bench.sync_while(move |call| {
+        if matches!(call, Call::AddVersion { .. }) && !std::mem::replace(&mut done, true) {
+            foreign_set(&storage, 3, Some("three"), "four");
+        }
+    });
+    bench.sync();
+    let now: Vec<_> = [1, 2, 3].map(|task| bench.description(task).unwrap()).into();
+    assert_eq!(now, ["one", "newer", "four"]);
+    bench.check();
+}
+
+#[test]
+fn what_was_undone_while_it_was_in_flight_is_taken_back_in_the_same_sync() {
+    let bench = Bench::new();
+    bench.set(1, "first", 1);
+    bench.sync();
+    let edited = bench
+        .replica()
+        .edit("modify", at(5), |editor| editor.set(id(1), "description", Some("second")));
+    edited.unwrap();
+    let (storage, mut done) = (bench.storage.clone(), false);
+    let synced = bench.sync_while(move |call| {
+        if matches!(call, Call::AddVersion { .. }) && !std::mem::replace(&mut done, true) {
+            foreign_undo(&storage);
+        }
+    });
+    assert_eq!((synced.report.versions_up, synced.waiting), (2, 0));
+    assert_eq!(bench.description(1).as_deref(), Some("first"));
+    bench.check();
+}
+
+#[test]
+fn a_command_in_the_middle_of_the_pending_ones_is_compensated_and_not_removed() {
+    let bench = Bench::new();
+    for task in [1, 2, 3] {
+        bench.set(task, "base", 1);
+    }
+    bench.sync();
+    let set = |tasks: &[u8], value: &str| {
+        let edited = bench.replica().edit("modify", at(5), |editor| {
+            tasks.iter().try_for_each(|task| editor.set(id(*task), "description", Some(value)))
+        });
+        edited.unwrap();
+    };
+    set(&[1], "first command");
+    set(&[2, 3], "second command");
+    // One change of the second command loses; nothing is pushed.
+    let newest = bench.server.push(tandem_tasks::segment::write(&[update(2, Some("newer"), 9)]));
+    let mut remote = MemoryRemote::new(&bench.server, "server");
+    remote.choose_faults(move |call| match call {
+        Call::GetChildVersion { parent } if *parent == newest => {
+            tandem_remote::memory::Fault::LoseRequest
+        }
+        _ => tandem_remote::memory::Fault::None,
+    });
+    bench.sync_with(&mut remote);
+    assert!(matches!(bench.replica().undo(at(20)), Ok(Undone::Compensated { .. })));
+    // The first command now stands before that compensation.
+    assert!(matches!(bench.replica().undo(at(21)), Ok(Undone::Compensated { .. })));
+    let now: Vec<_> = [1, 2, 3].map(|task| bench.description(task).unwrap()).into();
+    assert_eq!(now, ["base", "newer", "base"]);
+    bench.sync();
+    bench.check();
+}
+
+#[test]
+fn a_stale_old_value_of_another_program_does_not_become_the_base() {
+    let bench = Bench::new();
+    bench.set(1, "first", 1);
+    bench.sync();
+    bench.server.push(tandem_tasks::segment::write(&[update(1, Some("second"), 9)]));
+    bench.sync();
+    foreign_set(&bench.storage, 1, Some("first"), "third");
+    let edited = bench
+        .replica()
+        .edit("modify", at(600), |editor| editor.set(id(1), "project", Some("home")));
+    edited.unwrap();
+    let base = bench.replica().base_tasks().unwrap();
+    assert_eq!(base[&id(1)].get("description"), Some("second"));
+}
+
+#[test]
+fn a_loser_of_a_pulled_change_that_said_nothing_new_is_not_taken_for_the_base() {
+    let bench = Bench::new();
+    bench.set(1, "same", 1);
+    bench.sync();
+    let edited = bench
+        .replica()
+        .edit("modify", at(5), |editor| editor.set(id(1), "description", Some("loser")));
+    edited.unwrap();
+    bench.server.push(tandem_tasks::segment::write(&[update(1, Some("same"), 9)]));
+    bench.sync();
+    foreign_set(&bench.storage, 1, Some("stale"), "third");
+    bench.replica().notice(at(600)).unwrap();
+    let base = bench.replica().base_tasks().unwrap();
+    assert_eq!(base[&id(1)].get("description"), Some("same"));
+}
+
+#[test]
+fn pruning_takes_notice_of_other_programs_before_it_forgets() {
+    let bench = Bench::new();
+    bench.set(1, "first", 1);
+    bench.sync();
+    foreign_set(&bench.storage, 1, Some("stale"), "third");
+    bench.replica().prune(Keep { days: 0, commands: 0 }, at(900_000)).unwrap();
+    let base = bench.replica().base_tasks().unwrap();
+    assert_eq!(base[&id(1)].get("description"), Some("first"));
+    assert_eq!(bench.replica().check().unwrap(), []);
+}
+
+#[test]
+fn a_number_that_a_foreign_undo_took_wrongly_comes_back() {
+    let bench = Bench::new();
+    bench.set(1, "first", 1);
+    bench.sync();
+    let mut storage = bench.storage.clone();
+    let mut txn = storage.write().unwrap();
+    // What a foreign undo with a stale status leaves: the number is gone, the task is pending.
+    txn.take_number(id(1)).unwrap();
+    txn.commit().unwrap();
+    foreign_set(&bench.storage, 1, Some("first"), "second");
+    bench.replica().notice(at(600)).unwrap();
+    assert_eq!(bench.replica().check().unwrap(), []);
+}
+
+#[test]
+fn moving_to_another_server_survives_edits_in_between() {
+    let bench = Bench::new();
+    bench.set(1, "first", 1);
+    bench.sync();
+    let other = MemoryServer::new(2);
+    let mut remote = MemoryRemote::new(&other, "other");
+    let (storage, mut edits) = (bench.storage.clone(), 0);
+    remote.choose_faults(move |_| {
+        edits += 1;
+        if edits > 4 {
+            return tandem_remote::memory::Fault::None;
+        }
+        let value = format!("edit {edits}");
+        let edit = Replica::new(storage.clone()).edit("modify", at(100 + edits), |editor| {
+            editor.set(id(1), "description", Some(&value))
+        });
+        edit.unwrap();
+        tandem_remote::memory::Fault::None
+    });
+    assert_eq!(bench.sync_with(&mut remote).report.end, End::InStep);
+    let mut remote = MemoryRemote::new(&other, "other");
+    assert_eq!(bench.sync_with(&mut remote).waiting, 0);
+    let moved = Bench { storage: bench.storage, server: other };
+    let mut fresh = Replica::new(MemoryStorage::new());
+    let mut line = MemoryRemote::new(&moved.server, "other");
+    let options = SyncOptions::default();
+    sync(&mut fresh, &mut line, &options, &|| at(2_000), &mut |_| {}).unwrap();
+    assert_eq!(fresh.all_tasks().unwrap(), moved.replica().all_tasks().unwrap());
+}
