@@ -153,10 +153,8 @@ impl App<'_> {
                 copy.display()
             ));
         }
-        if notes.checked {
-            self.output
-                .notice("The replica had not been closed properly; it was checked and is sound.");
-        }
+        // `notes.checked` is not told: two programs that end in the same moment leave the log as a
+        // killed one does, and what was found sound is no news.
         if notes.created {
             self.tell_of_taskwarrior(&folder);
         }

@@ -44,8 +44,9 @@ use crate::ledger::{Ledger, Remains};
 use crate::plan::{DiskKind, Plan, Workload};
 use crate::random::Random;
 
-/// How often everybody syncs after the faults have stopped. Once more where the server's history
-/// has lost its beginning.
+/// How often everybody syncs after the faults have stopped. Where the server's history has lost its
+/// beginning somebody must first push something, so that the server asks for the snapshot that
+/// cures it: then four times more, with edits between the first of them.
 pub const LIVENESS_ROUNDS: usize = 2;
 
 /// Others act inside others' actions only so deep.
@@ -636,6 +637,26 @@ impl World {
         });
     }
 
+    /// Adds a task that nobody else knows of.
+    fn note_something(&self, replica: usize) {
+        let now = self.now(replica);
+        let count = {
+            let mut inner = self.look();
+            inner.values += 1;
+            inner.values
+        };
+        let mut bytes = [0x77; 16];
+        bytes[..8].copy_from_slice(&count.to_be_bytes());
+        self.ledgered(replica, |world| {
+            let mut ours = Replica::new(Opened(world.open(replica)));
+            ours.edit("add", now, |editor| {
+                editor.create(TaskId::from_bytes(bytes))?;
+                editor.set(TaskId::from_bytes(bytes), "status", Some("pending"))
+            })
+            .expect("an edit finds its storage");
+        });
+    }
+
     fn undo(&self, replica: usize) {
         let now = self.now(replica);
         self.ledgered(replica, |world| {
@@ -1064,11 +1085,21 @@ impl World {
         let workload = self.look().plan.workload;
         // Where a history has lost its beginning, somebody's snapshot must cure it first.
         let is_broken = matches!(workload, Workload::MissingHistory | Workload::RestoredServer);
-        for _ in 0..LIVENESS_ROUNDS + usize::from(is_broken) {
+        for _ in 0..LIVENESS_ROUNDS + 2 * usize::from(is_broken) {
             ends = (0..replicas).map(|replica| self.sync(replica)).collect();
+            for (replica, end) in ends.iter().enumerate() {
+                // The server asks for the snapshot that cures it with the next version it takes.
+                if is_broken && *end == Some(End::InStep) {
+                    self.note_something(replica);
+                }
+            }
             for replica in 0..replicas {
                 self.check_replica(replica);
             }
+        }
+        if is_broken {
+            ends = (0..replicas).map(|replica| self.sync(replica)).collect();
+            ends = ends.iter().enumerate().map(|(replica, _)| self.sync(replica)).collect();
         }
         self.check_servers();
         if self.has_failed() {

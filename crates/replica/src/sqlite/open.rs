@@ -269,6 +269,11 @@ fn check_after_unclean_end(place: &Place) -> Result<bool> {
         Err(error) if is_busy(&error) => return Ok(false),
         Err(error) => return Err(place.error("opening the database", error)),
     }
+    if !files::has_log(&place.path) {
+        // Its last user was just closing it, and has finished: that was a clean end.
+        let _ = probe.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        return Ok(false);
+    }
     let problems = care::problems_found_by(&probe, place, "PRAGMA quick_check(3)")?;
     if !problems.is_empty() {
         return Err(place.corrupt(quote(&problems.join("; "))));
