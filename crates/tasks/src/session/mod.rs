@@ -24,11 +24,17 @@
 //!   parent with the in-flight digest is ours.
 //! * A batch says what the session believed; `Moved` makes it look again.
 
+mod begin;
+mod gone;
+mod group;
 mod machine;
 mod messages;
+mod pull;
+mod push;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use machine::is_worth_a_conflict;
-pub use machine::{JOIN_TASKS_MAX, Session};
+pub use begin::JOIN_TASKS_MAX;
+pub(crate) use group::is_worth_a_conflict;
+pub use machine::Session;
 pub use messages::*;
