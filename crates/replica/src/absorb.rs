@@ -11,6 +11,7 @@ use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_tasks::{LocalOperation, OperationId, Task};
 
 use crate::edit::{retiring, set_retiring};
+use crate::guard;
 use crate::image::{base_of, distrust_log, settle};
 use crate::storage::{AppliedRow, Origin, PendingMark, Result, StepRow, StorageError, Txn};
 
@@ -111,6 +112,7 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
         }
     }
     record_foreign_steps(txn, stored.and_then(|seen| seen.logged), now)?;
+    guard::tend(txn)?;
     Ok(Absorbed { seen: Seen::remember(txn)?, had_moved: true })
 }
 

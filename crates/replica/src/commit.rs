@@ -16,6 +16,7 @@ use crate::absorb::{
     Absorbed, IN_FLIGHT_TOUCHED, Seen, absorb, current_remote, set_current_remote,
 };
 use crate::edit::retire;
+use crate::guard;
 use crate::image::{TaskPending, base_of, distrust_log, settle};
 use crate::replica::{Replica, read_tail};
 use crate::storage::{
@@ -370,9 +371,11 @@ impl Commit<'_> {
         })?;
         empty.extend(open);
         for id in empty {
-            self.txn.remove_operations(id, id, false)?;
+            if !guard::is_guard(self.txn, id)? {
+                self.txn.remove_operations(id, id, false)?;
+            }
         }
-        Ok(())
+        guard::tend(self.txn)
     }
 
     // Snapshots.
@@ -484,6 +487,7 @@ impl Commit<'_> {
             // would make the real `task undo` fail.
             self.txn.mark_synced(OperationId(0), *first)?;
         }
+        guard::tend(self.txn)?;
         for (id, base, left) in images {
             settle(self.txn, id, base, &left)?;
         }

@@ -14,6 +14,7 @@
 mod absorb;
 mod commit;
 mod edit;
+mod guard;
 mod image;
 mod memory;
 mod prune;

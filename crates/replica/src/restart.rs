@@ -11,6 +11,7 @@ use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSe
 
 use crate::absorb::set_current_remote;
 use crate::commit::{Answer, Commit, CommitError, ORPHANS};
+use crate::guard;
 use crate::image::distrust_log;
 use crate::replica::read_tail;
 use crate::storage::{Result, Txn};
@@ -67,6 +68,7 @@ impl Commit<'_> {
                 origin,
                 undone: true,
             })?;
+            guard::place(self.txn)?;
         }
         self.txn.set_base_version(VersionId::NIL)?;
         self.txn.set_in_flight(None)?;
@@ -142,7 +144,10 @@ impl Commit<'_> {
         distrust_log(self.txn)?;
         self.stand_on(end)?;
         let Plan { pending, kept, .. } = plan;
-        self.append_pending("sync", pending)?;
+        if !pending.is_empty() {
+            self.append_pending("sync", pending)?;
+            guard::place(self.txn)?;
+        }
         for id in touched {
             let task = self.txn.task(id)?;
             self.renumber(id, task.as_ref())?;
@@ -195,6 +200,7 @@ impl Commit<'_> {
             orphaned.chain(later.iter().map(|item| &item.operation)).cloned().collect();
         self.stand_on(fork)?;
         self.append_pending("sync", operations)?;
+        guard::place(self.txn)?;
         for version in orphans {
             self.txn.remove_applied(version.version)?;
         }

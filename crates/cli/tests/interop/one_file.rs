@@ -348,3 +348,42 @@ fn a_real_program_at_work_between_our_look_and_our_push() {
         );
     }
 }
+
+/// The list goes to a server that does not answer: all of it is pending, and nobody has just done it.
+#[test]
+fn a_real_undo_takes_nothing_of_a_list_that_has_just_moved() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let line = Line::to(&server.url);
+    let (mut ours, mut real) = both(&room, &Meeting::directory(room.join("directory")));
+    let milk = ours.add(&["milk"]);
+    ours.add(&["bread"]);
+    ours.sync();
+    ours.change(&milk, &["modify", "project:home"]);
+    let list = ours.dump();
+
+    ours.meet(&Meeting::server(&line.url));
+    line.plan(vec![Event::LoseRequest]);
+    ours.fails(4, &["sync"]);
+    for _ in 0..3 {
+        assert!(!real.undo(), "nothing that a person has done is pending");
+    }
+    assert_eq!(ours.dump(), list);
+    ours.assert_sound();
+    // What is done now can be taken back, and no more than that.
+    ours.change(&milk, &["modify", "project:work"]);
+    assert!(real.undo());
+    assert!(!real.undo());
+    ours.change(&milk, &["done"]);
+    ours.ok(&["undo"]);
+    assert_eq!(ours.dump()[&milk]["project"], "home");
+    ours.assert_sound();
+    line.mend();
+    ours.sync();
+    ours.assert_sound();
+    assert!(!real.undo(), "everything is synced");
+    let mut fresh = Real::new(room.path(), "fresh", &server.meeting());
+    fresh.sync();
+    assert_eq!(fresh.dump().len(), 2);
+    assert_eq!(fresh.dump()[&milk]["project"], "home");
+}
