@@ -1,5 +1,5 @@
 //! What the simulator found, each as the shortest story that shows it. The sessions' own share
-//! stands beside them, in `crates/tasks/src/session/tests.rs`.
+//! stands beside them, in `crates/tasks/src/session/tests/`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
 

@@ -1,0 +1,123 @@
+//! A history that is gone.
+
+use super::*;
+
+fn gone(theirs: &[(u8, &str)]) -> Talk {
+    let tasks: TaskSet = theirs
+        .iter()
+        .map(|(n, text)| (TaskId::from_bytes([*n; 16]), Task::from_iter([("description", *text)])))
+        .collect();
+    Talk::begin(start(tail(3, &[edit(1, "a", 5)])))
+        .hears(&child(3), GONE)
+        .hears(&Request::GetSnapshot, Response::Snapshot(Some((v(8), snapshot::write(&tasks)))))
+        .hears(&child(8), version(9, &[edit(1, "theirs", 9)]))
+        .hears(&child(9), UP_TO_DATE)
+}
+
+#[test]
+fn a_trimmed_history_is_looked_at_to_its_end_and_taken() {
+    let talk = gone(&[(1, "old")]);
+    match &talk.batch().change {
+        Change::Reinitialise { end, theirs, walked, .. } => {
+            assert_eq!((*end, walked.as_slice()), (v(9), &[(v(9), v(8))][..]));
+            assert_eq!(theirs[&TaskId::from_bytes([1; 16])].get("description"), Some("theirs"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let ours = [edit(1, "a", 5)];
+    let report = talk
+        .tell(Event::Moved(tail(9, &ours)))
+        .hears(&child(9), UP_TO_DATE)
+        .prepares(9)
+        .pushes(9, &ours, accepted(10))
+        .takes_in(10, false)
+        .ends(&End::InStep);
+    assert!(report.reinitialised);
+}
+
+#[test]
+fn what_only_a_person_can_decide_ends_the_sync_with_the_question() {
+    for question in [
+        Question::ServerWentBack { version: v(9), tasks_differing: 1 },
+        Question::ForeignHistory { tasks_here: 1, tasks_there: 1 },
+    ] {
+        gone(&[(1, "old")]).tell(Event::Asked(question.clone())).ends(&End::Question(question));
+    }
+}
+
+/// Found by the simulator: an edit slipped in, nothing was done, and the session believed it was.
+#[test]
+fn a_reinitialisation_that_was_not_done_is_begun_again() {
+    let report = gone(&[(1, "old")])
+        .tell(Event::Moved(tail(3, &[edit(1, "a", 5), edit(1, "b", 6)])))
+        .hears(&child(3), GONE)
+        .hears(
+            &Request::GetSnapshot,
+            Response::Snapshot(Some((v(9), snapshot::write(&TaskSet::new())))),
+        )
+        .hears(&child(9), UP_TO_DATE)
+        .tell(Event::Moved(tail(9, &[])))
+        .hears(&child(9), UP_TO_DATE)
+        .ends(&End::InStep);
+    assert!(report.reinitialised);
+}
+
+/// Found by the simulator: the look-out passed versions that the walk had seen.
+#[test]
+fn a_look_out_may_pass_versions_that_were_pulled_before() {
+    Talk::begin(start(tail(3, &[])))
+        .hears(&child(3), version(4, &[create(1)]))
+        .hears(&child(4), GONE)
+        .pulls(&[4], &[])
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), raw_version(3, 0, segment::write([])))
+        .hears(&child(3), version(4, &[create(1)]))
+        .hears(&child(4), UP_TO_DATE)
+        .commits(|change| assert!(matches!(change, Change::Reinitialise { .. })));
+}
+
+#[test]
+fn a_history_trimmed_while_we_look_is_looked_at_again() {
+    Talk::begin(start(tail(3, &[])))
+        .hears(&child(3), GONE)
+        .hears(
+            &Request::GetSnapshot,
+            Response::Snapshot(Some((v(5), snapshot::write(&TaskSet::new())))),
+        )
+        .hears(&child(5), GONE)
+        .hears(
+            &Request::GetSnapshot,
+            Response::Snapshot(Some((v(8), snapshot::write(&TaskSet::new())))),
+        )
+        .hears(&child(8), UP_TO_DATE)
+        .commits(|change| {
+            assert!(matches!(change, Change::Reinitialise { end, .. } if *end == v(8)))
+        });
+}
+
+#[test]
+fn gone_without_a_way_to_the_present_is_told() {
+    Talk::begin(start(tail(3, &[])))
+        .hears(&child(3), GONE)
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), GONE)
+        .fails(Failure::HistoryMissing);
+}
+
+#[test]
+fn one_sync_reinitialises_once() {
+    gone(&[(1, "old")])
+        .tell(Event::Moved(tail(9, &[])))
+        .hears(&child(9), GONE)
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .fails(Failure::HistoryMissing);
+}
+
+#[test]
+fn an_empty_replica_is_told_that_history_is_missing() {
+    let empty = Start { tasks: 0, ..start(tail(0, &[])) };
+    Talk::begin(empty)
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), GONE)
+        .fails(Failure::HistoryMissing);
+}

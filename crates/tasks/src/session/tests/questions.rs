@@ -1,0 +1,95 @@
+//! What only a person can decide: another list, an empty server.
+
+use super::*;
+
+#[test]
+fn an_empty_replica_and_an_empty_server_is_noted_once_and_then_asked() {
+    let empty = || Start { tasks: 0, answered: false, ..start(tail(0, &[])) };
+    let nothing = |start: Start| {
+        Talk::begin(start)
+            .hears(&Request::GetSnapshot, Response::Snapshot(None))
+            .hears(&child(0), Response::Child(Child::NoSuchClient))
+    };
+    nothing(empty())
+        .commits(|change| {
+            assert!(matches!(change, Change::Note { needs_new_history: true, .. }));
+        })
+        .ends(&End::NoHistory);
+    nothing(Start { needs_new_history: true, ..empty() }).ends(&End::NoHistory);
+    nothing(Start { is_directory: true, ..empty() }).ends(&End::InStep);
+
+    let ours = [create(1)];
+    let noted = || Start { needs_new_history: true, ..start(tail(0, &ours)) };
+    nothing(noted()).ends(&End::Question(Question::NewHistory));
+    let consent = Consent { new_history: true, ..Consent::default() };
+    nothing(Start { consent, ..noted() }).asks(&Request::CheckProof);
+    nothing(start(tail(0, &ours))).asks(&Request::CheckProof);
+}
+
+#[test]
+fn two_lists_are_joined_only_with_consent() {
+    let many = || Start { tasks: JOIN_TASKS_MAX + 1, ..start(tail(0, &[create(1)])) };
+    let question = End::Question(Question::TwoLists { tasks_here: JOIN_TASKS_MAX + 1 });
+    let body = || Response::Snapshot(Some((v(7), snapshot::write(&TaskSet::new()))));
+    Talk::begin(many()).hears(&Request::GetSnapshot, body()).ends(&question);
+    Talk::begin(many())
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), version(1, &[create(2)]))
+        .ends(&question);
+    let consent = Consent { join: true, ..Consent::default() };
+    Talk::begin(Start { consent, ..many() })
+        .hears(&Request::GetSnapshot, body())
+        .commits(|change| assert!(matches!(change, Change::LoadSnapshot { .. })));
+}
+
+#[test]
+fn a_remote_never_met_gets_the_whole_state() {
+    let elsewhere =
+        || Start { relation: Relation::Other { last_base: None }, ..start(tail(3, &[])) };
+    let whole = [create(1), edit(1, "a", 5)];
+    let report = Talk::begin(elsewhere())
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), UP_TO_DATE)
+        .asks_restart()
+        .tell(Event::Moved(tail(0, &whole)))
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), UP_TO_DATE)
+        .hears(&Request::CheckProof, PROVED)
+        .prepares(0)
+        .pushes(0, &whole, accepted(1))
+        .takes_in(1, false)
+        .ends(&End::InStep);
+    assert!(report.restarted);
+    // It holds a list of its own: a person is asked.
+    Talk::begin(elsewhere())
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), version(1, &[create(9)]))
+        .ends(&End::Question(Question::TwoLists { tasks_here: 1 }));
+    let consent = Consent { join: true, ..Consent::default() };
+    Talk::begin(Start { consent, ..elsewhere() })
+        .hears(&Request::GetSnapshot, Response::Snapshot(Some((v(7), Vec::new()))))
+        .asks_restart();
+}
+
+#[test]
+fn a_remote_met_before_is_merged_with_without_asking() {
+    let known =
+        Start { relation: Relation::Other { last_base: Some(v(2)) }, ..start(tail(3, &[])) };
+    Talk::begin(known)
+        .hears(&child(2), UP_TO_DATE)
+        .asks_restart()
+        .tell(Event::Moved(tail(0, &[create(1)])))
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), raw_version(2, 0, segment::write(&[create(1)])))
+        .hears(&child(2), UP_TO_DATE)
+        .pulls(&[2], &[2])
+        .ends(&End::InStep);
+}
+
+impl Talk {
+    #[track_caller]
+    fn asks_restart(self) -> Self {
+        assert_eq!(self.batch().change, Change::Restart);
+        self
+    }
+}

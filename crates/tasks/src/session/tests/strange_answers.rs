@@ -1,0 +1,84 @@
+//! Strange answers, and lines that break.
+
+use super::*;
+
+#[test]
+fn a_strange_404_counts_only_from_a_server_that_has_answered_before() {
+    let strange = Response::Child(Child::StrangeNotFound);
+    Talk::begin(start(tail(3, &[]))).hears(&child(3), strange.clone()).ends(&End::InStep);
+    let never = Start { answered: false, ..start(tail(3, &[])) };
+    let report = Talk::begin(never).hears(&child(3), strange);
+    assert!(matches!(
+        report.action,
+        Action::Done(report) if matches!(report.end, End::Failed(Failure::NotTheProtocol { .. }))
+    ));
+}
+
+#[test]
+fn a_server_that_has_forgotten_the_client_gets_the_rest_and_the_report_says_so() {
+    let ours = [edit(1, "a", 5)];
+    let report = Talk::begin(start(tail(3, &ours)))
+        .hears(&child(3), Response::Child(Child::NoSuchClient))
+        .hears(&Request::CheckProof, PROVED)
+        .prepares(3)
+        .pushes(3, &ours, accepted(4))
+        .takes_in(4, false)
+        .ends(&End::InStep);
+    assert!(report.client_was_forgotten);
+}
+
+#[test]
+fn a_version_that_cannot_be_here_ends_the_sync_and_keeps_what_came_before() {
+    for (name, answer) in [
+        ("wrong parent", raw_version(5, 9, segment::write([]))),
+        ("seen before", raw_version(4, 4, segment::write([]))),
+        ("the base again", raw_version(3, 4, segment::write([]))),
+        ("nil", raw_version(0, 4, segment::write([]))),
+    ] {
+        let talk = Talk::begin(start(tail(3, &[])))
+            .hears(&child(3), version(4, &[create(1)]))
+            .hears(&child(4), answer)
+            .pulls(&[4], &[]);
+        match talk.action {
+            Action::Done(report) => assert!(
+                matches!(report.end, End::Failed(Failure::NotTheProtocol { .. })),
+                "{name}: {:?}",
+                report.end
+            ),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_operation_of_a_future_kind_keeps_what_came_before_and_pushes_nothing() {
+    let future = br#"{"operations":[{"Rename":{}}]}"#.to_vec();
+    Talk::begin(start(tail(3, &[edit(1, "a", 5)])))
+        .hears(&child(3), version(4, &[create(2)]))
+        .hears(&child(4), raw_version(5, 4, future))
+        .pulls(&[4], &[])
+        .fails(Failure::FutureKind { version: v(5), kind: "Rename".into() });
+}
+
+#[test]
+fn a_malformed_version_keeps_what_came_before_and_pushes_nothing() {
+    let talk = Talk::begin(start(tail(3, &[edit(1, "a", 5)])))
+        .hears(&child(3), version(4, &[create(2)]))
+        .hears(&child(4), raw_version(5, 4, b"<html>".to_vec()))
+        .pulls(&[4], &[]);
+    assert!(matches!(
+        talk.action,
+        Action::Done(report)
+            if matches!(report.end, End::Failed(Failure::Malformed { version, .. }) if version == v(5))
+    ));
+}
+
+#[test]
+fn a_line_that_breaks_while_pulling_keeps_what_came_before() {
+    Talk::begin(start(tail(3, &[])))
+        .hears(&child(3), version(4, &[create(2)]))
+        .asks(&child(4))
+        .tell(Event::Unknown(broken()))
+        .pulls(&[4], &[])
+        .fails(broken());
+}
