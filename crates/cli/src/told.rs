@@ -139,7 +139,10 @@ pub(crate) fn words(synced: &Synced) -> Words {
     }
     if report.reinitialised {
         is_worth_telling = true;
-        lines.push("The server had removed the history that this replica stood on, so it began again from the server's present. What had been changed here was kept.".into());
+        lines.push(match report.forked_at {
+            Some(_) => "The server had gone back to an older state (a restored backup?) and another replica had gone on from there. What this replica had synced since was sent again.".into(),
+            None => "The server had removed the history that this replica stood on, so it began again from the server's present. What had been changed here was kept.".into(),
+        });
     }
     if !synced.kept.is_empty() {
         is_worth_telling = true;
@@ -339,6 +342,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "snapshot_loaded": report.snapshot_loaded.map(|version| version.to_string()),
         "snapshot_made": report.snapshot_made.map(|version| version.to_string()),
         "reinitialised": report.reinitialised,
+        "forked_at": report.reinitialised.then_some(report.forked_at).flatten().map(|version| version.to_string()),
         "restarted": report.restarted,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),

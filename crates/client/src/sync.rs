@@ -148,7 +148,7 @@ fn start(
 ) -> Result<(Start, Option<Vec<u8>>), StartError> {
     target.key = remote.identity().map_err(StartError::Failure)?.map(|identity| identity.key);
     let facts = replica.sync_facts(target, now).map_err(StartError::Storage)?;
-    let SyncFacts { tail, tasks, remote: row, current, is_ours } = facts;
+    let SyncFacts { tail, tasks, remote: row, current, is_ours, ancestors } = facts;
     let is_fresh = tail.base.is_nil();
     if target.key.is_none() && remote.is_directory() && held_a_history(replica, &target.label)? {
         return Err(StartError::Failure(Failure::DirectoryMissing {
@@ -175,6 +175,7 @@ fn start(
         is_directory: remote.is_directory(),
         wanted_snapshot: row.as_ref().and_then(|row| row.wanted_snapshot),
         avoid_snapshots: options.avoid_snapshots,
+        ancestors,
         consent: options.consent,
         segment_bytes_max: options.segment_bytes_max,
         group_bytes_max: options.group_bytes_max,

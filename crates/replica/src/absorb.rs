@@ -165,7 +165,16 @@ fn adopt_base(txn: &mut dyn Txn, base: VersionId) -> Result<()> {
         return Ok(());
     }
     let Some(remote) = current_remote(txn)? else { return Ok(()) };
-    txn.put_applied(&AppliedRow { version: base, parent: VersionId::NIL, remote, hole: true })
+    let mark = log_mark(txn)?;
+    let parent = VersionId::NIL;
+    txn.put_applied(&AppliedRow { version: base, parent, remote, hole: true, mark })
+}
+
+/// The place before which everything logged was said at or before the base: that of the first
+/// pending operation, else the next one.
+pub(crate) fn log_mark(txn: &mut dyn Txn) -> Result<OperationId> {
+    let next = txn.last_operation_id()?.map_or(1, |last| last.0.saturating_add(1));
+    Ok(txn.pending_mark()?.first.unwrap_or(OperationId(next)))
 }
 
 /// Gives steps to commands of other programs, one for each undo point.

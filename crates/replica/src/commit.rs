@@ -13,7 +13,7 @@ use tandem_tasks::snapshot::{self, ReadSnapshotError};
 use tandem_tasks::{LocalOperation, OperationId, Task};
 
 use crate::absorb::{
-    Absorbed, IN_FLIGHT_TOUCHED, Seen, absorb, current_remote, set_current_remote,
+    Absorbed, IN_FLIGHT_TOUCHED, Seen, absorb, current_remote, log_mark, set_current_remote,
 };
 use crate::edit::retire;
 use crate::guard;
@@ -176,8 +176,8 @@ impl Commit<'_> {
                 self.restart()?;
                 return Ok(Answer::Moved);
             }
-            Change::Reinitialise { end, theirs, walked, consent } => {
-                return self.reinitialise(end, &theirs, &walked, consent);
+            Change::Reinitialise { end, theirs, walked, branch, consent } => {
+                return self.reinitialise(end, &theirs, &walked, branch.as_ref(), consent);
             }
             Change::Unorphan { fork, orphans, tasks_at_fork } => {
                 self.unorphan(fork, &orphans, &tasks_at_fork)?;
@@ -229,8 +229,19 @@ impl Commit<'_> {
         parent: VersionId,
         hole: bool,
     ) -> Result<()> {
+        let mark = log_mark(self.txn)?;
+        self.applied_with(version, parent, hole, mark)
+    }
+
+    fn applied_with(
+        &mut self,
+        version: VersionId,
+        parent: VersionId,
+        hole: bool,
+        mark: OperationId,
+    ) -> Result<()> {
         let remote = current_remote(self.txn)?.unwrap_or(0);
-        self.txn.put_applied(&AppliedRow { version, parent, remote, hole })
+        self.txn.put_applied(&AppliedRow { version, parent, remote, hole, mark })
     }
 
     // Pulled versions.
@@ -297,26 +308,34 @@ impl Commit<'_> {
         if is_bulk {
             distrust_log(self.txn)?;
         }
-        self.write_log(versions, log)?;
+        let marks = self.write_log(versions, log)?;
         self.stand_on(end.version)?;
-        for version in versions {
-            self.applied(version.version, version.parent, false)?;
+        for (version, mark) in versions.iter().zip(marks) {
+            self.applied_with(version.version, version.parent, false, mark)?;
         }
         retire(self.txn)?;
         self.record_lost(losers)?;
         Ok(())
     }
 
-    /// Logs what pulled versions did, one step for each version, in their order.
+    /// Logs what pulled versions did, one step for each version, in their order. Returns for each
+    /// where the log stood behind it ([`AppliedRow::mark`]).
     fn write_log(
         &mut self,
         versions: &[Arc<PulledVersion>],
         mut log: Vec<(usize, LocalOperation)>,
-    ) -> Result<()> {
+    ) -> Result<Vec<OperationId>> {
         log.sort_by_key(|(n, _)| *n);
+        let mut mark = log_mark(self.txn)?;
+        let is_behind_pending = self.txn.pending_mark()?.first.is_some();
+        let mut marks = Vec::with_capacity(versions.len());
         let mut step: Option<(usize, StepRow)> = None;
         for (n, operation) in log {
+            marks.resize(n, mark);
             let place = self.txn.append(&operation, true)?;
+            if !is_behind_pending {
+                mark = OperationId(place.0.saturating_add(1));
+            }
             match &mut step {
                 Some((version, row)) if *version == n => row.last = place,
                 _ => {
@@ -338,7 +357,8 @@ impl Commit<'_> {
         if let Some((_, done)) = step {
             self.txn.put_step(&done)?;
         }
-        Ok(())
+        marks.resize(versions.len(), mark);
+        Ok(marks)
     }
 
     /// Keeps the working set by touched tasks.

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_core::{TaskId, Timestamp, VersionId};
-use tandem_tasks::reinitialise::{self, Ours, Plan, updates};
+use tandem_tasks::reinitialise::{self, Branch, Fork, Logged, Ours, Plan, updates};
 use tandem_tasks::session::{Consent, PulledVersion};
-use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSet};
+use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSet, Text};
 
 use crate::absorb::set_current_remote;
 use crate::commit::{Answer, Commit, CommitError, ORPHANS};
@@ -104,6 +104,7 @@ impl Commit<'_> {
         end: VersionId,
         theirs: &TaskSet,
         walked: &[(VersionId, VersionId)],
+        branch: Option<&Branch>,
         consent: Consent,
     ) -> std::result::Result<Answer, CommitError> {
         let mut state = TaskSet::new();
@@ -113,17 +114,16 @@ impl Commit<'_> {
         })?;
         let tail = read_tail(self.txn)?;
         let base_images = self.all_images(&tail.pending)?;
-        let mut has_forked = false;
-        for (version, parent) in walked {
-            has_forked |= self.txn.applied(*version)?.is_some()
-                || (!parent.is_nil() && self.txn.applied(*parent)?.is_some());
-        }
+        let logged = match branch {
+            Some(branch) => self.logged_since(branch.fork, &state, theirs)?,
+            None => BTreeMap::new(),
+        };
         let ours = Ours {
             state: &state,
             base_images: &base_images,
             pending: &tail.pending,
             had_passed_end: self.txn.applied(end)?.is_some(),
-            has_forked,
+            fork: branch.map(|branch| Fork { branch, logged: &logged }),
         };
         let plan = match reinitialise::plan(&ours, theirs, end, consent) {
             Ok(plan) => plan,
@@ -164,6 +164,27 @@ impl Commit<'_> {
         }
         self.record_lost(losers)?;
         Ok(Answer::Moved)
+    }
+
+    /// What the log last said of the properties of tasks that differ, pending operations left out,
+    /// and whether it may have said so after `fork`.
+    fn logged_since(
+        &mut self,
+        fork: VersionId,
+        state: &TaskSet,
+        theirs: &TaskSet,
+    ) -> Result<BTreeMap<(TaskId, Text), Logged>> {
+        let mark = self.txn.applied(fork)?.map_or(OperationId(0), |row| row.mark);
+        let mut logged = BTreeMap::new();
+        for (id, _) in state.iter().filter(|(id, task)| theirs.get(id) != Some(task)) {
+            for row in self.txn.operations_of(*id)?.into_iter().filter(|row| row.synced) {
+                if let LocalOperation::Update { property, value, timestamp, .. } = row.operation {
+                    let is_after_fork = row.id >= mark;
+                    logged.insert((*id, property), Logged { value, timestamp, is_after_fork });
+                }
+            }
+        }
+        Ok(logged)
     }
 
     /// Base images of all tasks with pending operations, those of created tasks included.

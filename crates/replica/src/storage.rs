@@ -90,6 +90,9 @@ pub struct AppliedRow {
     pub remote: i64,
     /// True where the versions before it are not known here (snapshot, foreign sync).
     pub hole: bool,
+    /// What stands in the log before this place was said at or before this version; 0 where that
+    /// is not known.
+    pub mark: OperationId,
 }
 
 /// A server or directory that this replica has met (`tandem_remote`).
@@ -352,6 +355,8 @@ pub trait Txn {
     fn put_applied(&mut self, row: &AppliedRow) -> Result<()>;
     /// What is known of an applied version.
     fn applied(&mut self, version: VersionId) -> Result<Option<AppliedRow>>;
+    /// The newest applied versions, newest first, at most `max`.
+    fn newest_applied(&mut self, max: usize) -> Result<Vec<AppliedRow>>;
     /// All applied versions that are remembered, oldest first.
     fn all_applied(&mut self) -> Result<Vec<AppliedRow>>;
     /// Forgets an applied version (it was orphaned).

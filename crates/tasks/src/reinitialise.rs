@@ -26,9 +26,72 @@ pub struct Ours<'a> {
     pub pending: &'a [Pending],
     /// The server's end is among the versions that we have applied.
     pub had_passed_end: bool,
-    /// Some version on the server's way is among those that we have applied, though its end is not:
-    /// the server went back and then another way.
-    pub has_forked: bool,
+    /// The server went back to a version that we know and then another way, as far as that could be
+    /// found out.
+    pub fork: Option<Fork<'a>>,
+}
+
+/// Where two histories part, seen from here.
+#[derive(Debug, Clone, Copy)]
+pub struct Fork<'a> {
+    /// What the server's history did since.
+    pub branch: &'a Branch,
+    /// What our log last said of properties, for tasks that differ.
+    pub logged: &'a BTreeMap<(TaskId, Text), Logged>,
+}
+
+/// The last synchronised change of one property in our log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// The value; none if it was removed.
+    pub value: Option<Text>,
+    /// When it was changed, by the clock of who did.
+    pub timestamp: Timestamp,
+    /// It may have been changed after the fork.
+    pub is_after_fork: bool,
+}
+
+/// What the versions behind a fork are about. Their outcome stands in the tasks at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Branch {
+    /// The last version that both histories share.
+    pub fork: VersionId,
+    tasks: BTreeMap<TaskId, Touched>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Touched {
+    /// It was made or removed: everything about it was said anew.
+    is_remade: bool,
+    /// When each property was last changed.
+    properties: BTreeMap<Text, Timestamp>,
+}
+
+impl Branch {
+    /// A branch that begins after `fork`.
+    pub fn after(fork: VersionId) -> Self {
+        Self { fork, tasks: BTreeMap::new() }
+    }
+
+    /// Takes in the next operation, in chain order.
+    pub fn take_in(&mut self, operation: &Operation) {
+        let touched = self.tasks.entry(operation.task()).or_default();
+        match operation {
+            Operation::Update { property, timestamp, .. } => {
+                touched.properties.insert(property.clone(), *timestamp);
+            }
+            Operation::Create { .. } | Operation::Delete { .. } => touched.is_remade = true,
+        }
+    }
+
+    fn is_remade(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|touched| touched.is_remade)
+    }
+
+    /// When the branch last changed a property, if it did.
+    fn changed_at(&self, task: TaskId, property: &str) -> Option<Timestamp> {
+        self.tasks.get(&task)?.properties.get(property).copied()
+    }
 }
 
 /// The new pending operations and what there is to tell.
@@ -96,12 +159,17 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
             Operation::Update { property, value, timestamp, .. } => {
                 let their_value = their_task.properties.get(property);
                 let base_value = base.and_then(|task| task.properties.get(property));
-                let changed_there = base.is_none() || their_value != base_value;
+                let (changed_there, their_time) = match &ours.fork {
+                    Some(fork) if !fork.branch.is_remade(id) => {
+                        let at = fork.branch.changed_at(id, property);
+                        (at.is_some(), at.unwrap_or(*timestamp))
+                    }
+                    _ => (base.is_none() || their_value != base_value, changed_at(their_task)),
+                };
                 if deleted.contains(&id) {
                     continue;
                 }
-                let wins =
-                    remade.contains(&id) || !changed_there || *timestamp > changed_at(their_task);
+                let wins = remade.contains(&id) || !changed_there || *timestamp > their_time;
                 if wins {
                     plan.pending.push(operation.clone());
                 }
@@ -119,10 +187,13 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
     }
     for (id, task) in ours.state {
         if let Some(their_task) = theirs.get(id) {
-            if ours.has_forked && !deleted.contains(id) && !remade.contains(id) {
+            if let Some(fork) = &ours.fork
+                && !deleted.contains(id)
+                && !remade.contains(id)
+            {
                 // What waits has been looked at above; this is about what had been synced.
                 let synced = ours.base_images.get(id).and_then(Option::as_ref).unwrap_or(task);
-                keep_synced_edits(&mut plan, *id, synced, their_task, ours);
+                keep_synced_edits(&mut plan, *id, synced, their_task, fork, ours.pending);
             }
             continue;
         }
@@ -132,39 +203,90 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
             // wait it is kept, to expire in its time.
             continue;
         }
-        plan.pending.extend(creation(*id, task, &Task::default()));
-        if !is_ours_alone {
+        let is_ours_since = match &ours.fork {
+            // Nobody there removed it: it was made after the fork, and only here.
+            Some(fork) if !fork.branch.is_remade(*id) => {
+                plan.pending.extend(creation_as_logged(*id, task, fork));
+                true
+            }
+            _ => {
+                plan.pending.extend(creation(*id, task, &Task::default()));
+                false
+            }
+        };
+        if !is_ours_alone && !is_ours_since {
             plan.kept.push(*id);
         }
     }
     plan
 }
 
-/// What we had synced and the server, which went back and then another way, does not say. Ours stays
-/// where our task is the younger one; the loser is told either way.
-fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task, ours: &Ours<'_>) {
+/// What we had synced and the server, which went back and then another way, does not say.
+///
+/// What its branch did not touch is ours, and goes there again. What both changed since the fork is
+/// decided as the transform would have: the later change stays, and the loser is told.
+fn keep_synced_edits(
+    plan: &mut Plan,
+    id: TaskId,
+    task: &Task,
+    their_task: &Task,
+    fork: &Fork<'_>,
+    pending: &[Pending],
+) {
     let is_pending = |property: &Text| {
-        ours.pending.iter().any(|item| match &item.operation {
+        pending.iter().any(|item| match &item.operation {
             Operation::Update { uuid, property: p, .. } => *uuid == id && p == property,
             _ => false,
         })
     };
-    let is_younger = changed_at(task) > changed_at(their_task);
-    for operation in updates(id, their_task, task, changed_at(task)) {
-        let Operation::Update { property, value, .. } = &operation else { continue };
+    for mut operation in updates(id, their_task, task, changed_at(task)) {
+        let Operation::Update { property, value, timestamp, .. } = &mut operation else { continue };
         if is_pending(property) {
             continue;
         }
-        let their_value = their_task.properties.get(property).cloned();
-        let lost = if is_younger { their_value } else { value.clone() };
-        if is_worth_a_conflict(property) {
-            let property = Some(property.clone());
-            plan.lost.push(Lost { task: id, property, value: lost, here: !is_younger });
+        let logged = fork.logged.get(&(id, property.clone()));
+        // The log's last word need not be the chain's; where it is not, the task's own time counts.
+        let agrees = logged.is_some_and(|logged| logged.value.as_ref() == value.as_ref());
+        if agrees && let Some(logged) = logged {
+            *timestamp = logged.timestamp;
         }
-        if is_younger {
+        let their_time = match fork.branch.is_remade(id) {
+            true => Some(changed_at(their_task)),
+            false => fork.branch.changed_at(id, property),
+        };
+        let Some(their_time) = their_time else {
+            plan.pending.push(operation);
+            continue;
+        };
+        if logged.is_none_or(|logged| agrees && !logged.is_after_fork) {
+            // Theirs alone: nobody changed it here since the fork, as far back as the log goes.
+            continue;
+        }
+        let wins = *timestamp > their_time;
+        if is_worth_a_conflict(property) {
+            let lost =
+                if wins { their_task.properties.get(property).cloned() } else { value.clone() };
+            let property = Some(property.clone());
+            plan.lost.push(Lost { task: id, property, value: lost, here: !wins });
+        }
+        if wins {
             plan.pending.push(operation);
         }
     }
+}
+
+/// [`creation`], with each change's own time where our log knows it.
+fn creation_as_logged(id: TaskId, task: &Task, fork: &Fork<'_>) -> Vec<Operation> {
+    let mut operations = creation(id, task, &Task::default());
+    for operation in &mut operations {
+        if let Operation::Update { property, value, timestamp, .. } = operation
+            && let Some(logged) = fork.logged.get(&(id, property.clone()))
+            && logged.value == *value
+        {
+            *timestamp = logged.timestamp;
+        }
+    }
+    operations
 }
 
 /// When a task was last changed, as it says itself. Old programs may leave `modified` out.
@@ -254,13 +376,8 @@ mod tests {
         consent: Consent,
     ) -> Result<Plan, Question> {
         let base_images = bases.iter().cloned().collect();
-        let ours = Ours {
-            state,
-            base_images: &base_images,
-            pending,
-            had_passed_end: passed,
-            has_forked: false,
-        };
+        let ours =
+            Ours { state, base_images: &base_images, pending, had_passed_end: passed, fork: None };
         plan(&ours, theirs, VersionId::NIL, consent)
     }
 
@@ -290,27 +407,93 @@ mod tests {
         assert_eq!(lost, [(id(1), false), (id(2), true)]);
     }
 
+    fn update(n: u8, property: &str, value: Option<&str>, at: i64) -> Operation {
+        Operation::Update {
+            uuid: id(n),
+            property: property.into(),
+            value: value.map(Into::into),
+            timestamp: Timestamp::from_seconds(at),
+        }
+    }
+
+    fn logged(value: &str, at: i64, is_after_fork: bool) -> Logged {
+        Logged { value: Some(value.into()), timestamp: Timestamp::from_seconds(at), is_after_fork }
+    }
+
+    /// The server went back and another went on there. Each case: the property as our log has it,
+    /// the branch's own change of it, what stays, and who is told to have lost.
     #[test]
-    fn what_we_had_synced_stays_when_a_restored_server_went_another_way() {
-        let state = TaskSet::from([(id(1), task("ours, synced", 50)), (id(2), task("ours", 5))]);
-        let theirs = TaskSet::from([(id(1), task("backup", 10)), (id(2), task("younger", 60))]);
-        let base_images = BTreeMap::new();
+    fn what_we_had_synced_meets_a_branch_as_the_transform_would_have_it() {
+        let there = |at| update(1, "description", Some("theirs"), at);
+        for (name, ours_at, is_after, branch, stays, lost_here) in [
+            ("untouched there", 50, true, None, "ours", None),
+            ("later here", 50, true, Some(there(40)), "ours", Some(false)),
+            ("later there", 50, true, Some(there(60)), "theirs", Some(true)),
+            ("at once", 50, true, Some(there(50)), "theirs", Some(true)),
+            (
+                "not changed here since, by a clock of 2099",
+                999,
+                false,
+                Some(there(60)),
+                "theirs",
+                None,
+            ),
+        ] {
+            let state = TaskSet::from([(id(1), task("ours", 50)), (id(2), task("made here", 50))]);
+            let their_text = if branch.is_some() { "theirs" } else { "before" };
+            let theirs =
+                TaskSet::from([(id(1), task(their_text, 10)), (id(3), task("made there", 5))]);
+            let mut since = Branch::after(VersionId::NIL);
+            since.take_in(&Operation::Create { uuid: id(3) });
+            branch.iter().for_each(|operation| since.take_in(operation));
+            let log = BTreeMap::from([(
+                (id(1), "description".into()),
+                logged("ours", ours_at, is_after),
+            )]);
+            let ours = Ours {
+                state: &state,
+                base_images: &BTreeMap::new(),
+                pending: &[],
+                had_passed_end: false,
+                fork: Some(Fork { branch: &since, logged: &log }),
+            };
+            let plan = plan(&ours, &theirs, VersionId::NIL, Consent::default()).unwrap();
+            let mut result = theirs.clone();
+            for operation in &plan.pending {
+                operation.apply_to_set(&mut result);
+            }
+            assert_eq!(result[&id(1)].get("description"), Some(stays), "{name}");
+            assert_eq!(result[&id(2)], state[&id(2)], "{name}");
+            assert_eq!(result[&id(3)], theirs[&id(3)], "{name}");
+            let lost: Vec<_> = plan.lost.iter().map(|lost| (lost.task, lost.here)).collect();
+            assert_eq!(
+                lost,
+                lost_here.map(|here| (id(1), here)).into_iter().collect::<Vec<_>>(),
+                "{name}"
+            );
+            assert_eq!(plan.kept, [], "{name}: a task made here since is no riddle");
+        }
+    }
+
+    #[test]
+    fn what_waits_wins_where_the_branch_did_not_touch_it() {
+        let base = task("synced here", 50);
+        let state = TaskSet::from([(id(1), task("waiting", 55))]);
+        let theirs = TaskSet::from([(id(1), task("before", 90))]);
+        let bases = BTreeMap::from([(id(1), Some(base))]);
+        let pending = [edit(1, "waiting", 55)];
+        let mut since = Branch::after(VersionId::NIL);
+        since.take_in(&update(1, "modified", Some("90"), 90));
         let ours = Ours {
             state: &state,
-            base_images: &base_images,
-            pending: &[],
+            base_images: &bases,
+            pending: &pending,
             had_passed_end: false,
-            has_forked: true,
+            fork: Some(Fork { branch: &since, logged: &BTreeMap::new() }),
         };
         let plan = plan(&ours, &theirs, VersionId::NIL, Consent::default()).unwrap();
-        let mut result = theirs.clone();
-        for operation in &plan.pending {
-            operation.apply_to_set(&mut result);
-        }
-        assert_eq!(result[&id(1)], state[&id(1)], "the younger one is ours");
-        assert_eq!(result[&id(2)], theirs[&id(2)]);
-        let lost: Vec<_> = plan.lost.iter().map(|lost| (lost.task, lost.here)).collect();
-        assert_eq!(lost, [(id(1), false), (id(2), true)], "both losers are told");
+        assert_eq!(plan.pending, [pending[0].operation.clone()]);
+        assert_eq!(plan.lost, []);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::http::settle;
 use crate::ours::Ours;
 use crate::real::{Real, Server, fresh};
@@ -142,6 +144,61 @@ fn a_reset_loses_no_task_whoever_syncs_first() {
     assert!(tasks.contains_key(&tea));
     assert_eq!(tasks[&task]["priority"], "H");
     assert!(tasks[&task].keys().any(|key| key.starts_with("annotation_")));
+}
+
+#[test]
+fn a_reset_loses_no_change_whoever_syncs_first() {
+    let room = Room::new();
+    let (tasks, task, _) = after_a_reset(&room, "behind");
+    assert_eq!(tasks[&task].get("project").map(String::as_str), Some("ahead"));
+    assert!(!tasks[&task].contains_key("due"));
+}
+
+/// A server restored from a backup, on which another replica went on before we came: what both
+/// changed since is decided by time, and the loser is told; everything else of ours goes there again.
+#[test]
+fn a_restored_server_on_which_another_went_on_gets_what_it_lost() {
+    let room = Room::new();
+    let server = Server::start(&room.join("server"), &[]);
+    let ours = Ours::new(room.path(), "ours", &server.meeting());
+    let task = ours.add(&["milk", "due:2026-12-01", "project:base", "+home"]);
+    let plain = ours.add(&["bread", "project:base"]);
+    ours.sync();
+    let mut behind = Real::new(room.path(), "behind", &server.meeting());
+    behind.sync();
+    let (listen, data) = server.stop();
+    copy(&data, &room.join("backup"));
+    let server = Server::start_at(&data, &listen, &[]);
+    for round in 0..3 {
+        ours.change(&task, &["modify", &format!("project:ours{round}"), "-home", "due:"]);
+        ours.sync();
+    }
+    let tea = ours.add(&["tea"]);
+    ours.sync();
+    let (listen, data) = server.stop();
+    fs::remove_dir_all(&data).unwrap();
+    copy(&room.join("backup"), &data);
+    let server = Server::start_at(&data, &listen, &[]);
+
+    behind.update_at(&task, "project", Some("theirs"), "2026-01-01T00:00:00Z");
+    behind.update(&task, "priority", Some("H"));
+    behind.update(&plain, "project", Some("theirs"));
+    behind.sync();
+    ours.change(&task, &["annotate", "since"]);
+    let said = ours.sync();
+    assert_eq!(said["reinitialised"], true, "{said}");
+    assert!(said["forked_at"].is_string(), "{said}");
+    let conflicts = said["conflicts"].as_array().unwrap();
+    let told: Vec<_> = conflicts.iter().map(|it| (&it["property"], &it["lost"])).collect();
+    assert_eq!(told, [(&json!("project"), &json!("theirs"))], "and no other");
+    settle(&room, &server.meeting(), &[&ours], &mut [("behind", &mut behind)]);
+    let tasks = ours.dump();
+    assert_eq!(tasks[&task]["project"], "ours2");
+    assert_eq!(tasks[&task]["priority"], "H");
+    assert!(!tasks[&task].contains_key("due") && !tasks[&task].contains_key("tag_home"));
+    assert!(tasks[&task].keys().any(|key| key.starts_with("annotation_")));
+    assert_eq!(tasks[&plain]["project"], "theirs");
+    assert!(tasks.contains_key(&tea));
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -96,6 +96,7 @@ fn applied(n: u64) -> AppliedRow {
         parent: version_id(n - 1),
         remote: 2,
         hole: n.is_multiple_of(2),
+        mark: OperationId(n.cast_signed() * 10),
     }
 }
 
@@ -106,6 +107,7 @@ fn applied_versions_are_remembered_in_order(bench: &mut dyn Bench) {
     });
     read(bench, |txn| {
         assert_eq!(txn.all_applied()?, [applied(5), applied(3), applied(9)]);
+        assert_eq!(txn.newest_applied(2)?, [applied(9), applied(3)]);
         assert_eq!(txn.applied(version_id(3))?, Some(applied(3)));
         assert_eq!(txn.applied(version_id(4))?, None);
         Ok(())

@@ -68,6 +68,7 @@ fn a_dropped_transaction_leaves_nothing(bench: &mut dyn Bench) {
             parent: version_id(1),
             remote: 1,
             hole: false,
+            mark: OperationId(3),
         })?;
         txn.set_in_flight(Some(&InFlightRow {
             remote: 1,

@@ -42,6 +42,7 @@ pub(super) fn applied(cells: &Cells<'_>) -> Result<AppliedRow> {
         parent: cells.version(2)?,
         remote: cells.integer(3)?,
         hole: cells.truth(4)?,
+        mark: OperationId(cells.integer(5)?),
     })
 }
 

@@ -13,8 +13,8 @@ use crate::storage::{Result, StorageError};
 
 /// TaskChampion's schema that we read and write.
 const OURS: (i64, i64) = (0, 2);
-/// The major number of our own tables' schema.
-const TANDEM_MAJOR: i64 = 1;
+/// The schema of our own tables: 1.1 added `tandem_applied.mark`.
+const TANDEM: (i64, i64) = (1, 1);
 /// The key of our own schema number in `tandem_meta`; its value is `major.minor`.
 pub(super) const TANDEM_SCHEMA_KEY: &str = "tandem_schema";
 
@@ -27,6 +27,8 @@ pub(super) enum Standing {
     Empty,
     /// A replica of the current schema without our tables.
     Foreign,
+    /// Our tables are of an older minor schema.
+    Behind,
     /// A replica of an older schema, called so.
     Older(String),
 }
@@ -43,8 +45,8 @@ pub(super) fn look(connection: &Connection, place: &Place) -> Result<Option<Stan
     match row {
         Ok(Some((major, minor, Some(tandem)))) => {
             refuse_newer(place, major, minor)?;
-            refuse_newer_tandem(place, &tandem)?;
-            Ok(((major, minor) >= OURS).then_some(Standing::Ready))
+            let tandem = read_tandem(place, &tandem)?;
+            Ok(((major, minor) >= OURS && tandem >= TANDEM).then_some(Standing::Ready))
         }
         Ok(_) => Ok(None),
         // A table or column is missing, or a number is none: the long look tells.
@@ -63,15 +65,16 @@ fn refuse_newer(place: &Place, major: i64, minor: i64) -> Result<()> {
     Ok(())
 }
 
-fn refuse_newer_tandem(place: &Place, schema: &str) -> Result<()> {
+/// The number of our own schema, if it is not of a later major version.
+fn read_tandem(place: &Place, schema: &str) -> Result<(i64, i64)> {
     let number = schema
         .split_once('.')
         .and_then(|(major, minor)| Some((major.parse::<i64>().ok()?, minor.parse::<i64>().ok()?)));
     match number {
-        Some((major, minor)) if major > TANDEM_MAJOR => {
+        Some((major, minor)) if major > TANDEM.0 => {
             Err(StorageError::TooNew { file: place.file(), major, minor })
         }
-        Some(_) => Ok(()),
+        Some(number) => Ok(number),
         None => Err(place.corrupt(format!("table tandem_meta: `{}` is no schema", quote(schema)))),
     }
 }
@@ -96,6 +99,11 @@ impl Tables {
 
     fn has(&self, table: &str, columns: &[&str]) -> bool {
         self.0.get(table).is_some_and(|known| columns.iter().all(|&column| known.contains(column)))
+    }
+
+    /// True if there is such a table and it has no such column.
+    fn lacks(&self, table: &str, column: &str) -> bool {
+        self.0.get(table).is_some_and(|known| !known.contains(column))
     }
 
     /// True if a table has a name that is neither TaskChampion's nor ours.
@@ -161,7 +169,8 @@ pub(super) fn look_closely(connection: &Connection, place: &Place) -> Result<Sta
         .optional()
         .map_err(|error| place.error("reading our schema version", error))?;
     match tandem {
-        Some(schema) => refuse_newer_tandem(place, &schema).map(|()| Standing::Ready),
+        Some(schema) if read_tandem(place, &schema)? >= TANDEM => Ok(Standing::Ready),
+        Some(_) => Ok(Standing::Behind),
         None => Ok(Standing::Foreign),
     }
 }
@@ -195,6 +204,9 @@ pub(super) fn bring_up_to_date(
         run(include_str!("sql/add_uuid.sql"))?;
         run(include_str!("sql/replica_indexes.sql"))?;
     }
+    if Tables::load(connection, place)?.lacks("tandem_applied", "mark") {
+        run("ALTER TABLE tandem_applied ADD COLUMN mark INTEGER NOT NULL DEFAULT 0;")?;
+    }
     run(include_str!("sql/tandem_tables.sql"))?;
     // The reference numbers by id alone; looking a task's number up would read the whole set.
     run("CREATE INDEX IF NOT EXISTS tandem_working_set_by_uuid ON working_set (uuid);")
@@ -210,6 +222,12 @@ pub(super) fn stand_in(connection: &Connection, place: &Place, from: &Standing) 
         if !tables.has("operations", &["synced", "uuid"]) {
             run(include_str!("sql/old_operations_view.sql"))?;
         }
+    }
+    if *from == Standing::Behind {
+        let run = |sql| run(sql);
+        return run(
+            "CREATE TEMP TABLE tandem_applied AS SELECT *, 0 AS mark FROM main.tandem_applied;",
+        );
     }
     let tables = include_str!("sql/tandem_tables.sql");
     run(&tables.replace("CREATE TABLE", "CREATE TEMP TABLE"))

@@ -1,14 +1,32 @@
 //! The chain is not what we stood on: a history that is gone, and versions left off it.
+//!
+//! When the history behind our base is gone, the server's present is looked at beside our own
+//! state, and if it is no version of ours, so is the way it took since it turned off ours:
+//!
+//! ```text
+//!   ── v1 ── v2 ── v3        applied here; v3 is our base, and the server knows it no longer
+//!        └── w1 ── w2        the server went back to v1, and another replica went on there
+//! ```
+//!
+//! The children of the newest versions that we have applied are asked for; only the one at the fork
+//! has a child that we do not know. What the branch changed is theirs, everything else that differs
+//! is ours (`reinitialise`). A history that was only trimmed has no such fork.
 
 use std::collections::BTreeSet;
 
 use tandem_core::VersionId;
 
 use crate::model::TaskSet;
+use crate::operation::Operation;
+use crate::reinitialise::Branch;
 use crate::segment::{self, ReadSegmentError};
 use crate::session::machine::{CONFLICTS_MAX, Session, State};
 use crate::session::messages::{Action, Change, Child, Failure, Orphaned, PulledVersion, Request};
 use crate::snapshot;
+
+/// How many of the newest applied versions are asked about to find where the server turned off our
+/// way: one request each, in an event that happens when a server was restored.
+pub const FORK_LOOK_BACK_MAX: usize = 50;
 
 /// The server's present, built beside our own state.
 #[derive(Debug)]
@@ -18,18 +36,24 @@ pub(super) struct Lookout {
     walked: Vec<(VersionId, VersionId)>,
     /// A history of its own: it may well pass versions that the session has pulled before.
     seen: BTreeSet<VersionId>,
+    /// What happened since the walk passed a version of ours.
+    branch: Option<Branch>,
+    /// Versions on the branch, walked a second time.
+    seen_on_branch: BTreeSet<VersionId>,
 }
 
 impl Session {
     pub(super) fn look_out(&mut self, snapshot: Option<(VersionId, Vec<u8>)>) -> Action {
         if self.report.reinitialised {
-            return self.fail(Failure::HistoryMissing);
+            return self.fail(Failure::GoneAgain);
         }
         let mut lookout = Lookout {
             position: VersionId::NIL,
             tasks: TaskSet::new(),
             walked: Vec::new(),
             seen: BTreeSet::new(),
+            branch: None,
+            seen_on_branch: BTreeSet::new(),
         };
         if let Some((version, body)) = snapshot {
             match snapshot::read_all(&body) {
@@ -44,7 +68,7 @@ impl Session {
         self.look_on(Box::new(lookout))
     }
 
-    pub(super) fn look_on(&mut self, lookout: Box<Lookout>) -> Action {
+    fn look_on(&mut self, lookout: Box<Lookout>) -> Action {
         let parent = lookout.position;
         self.ask(State::GoneWalk(lookout), Request::GetChildVersion { parent })
     }
@@ -56,16 +80,17 @@ impl Session {
                     let what = format!("version {version} where it cannot be");
                     return self.fail(Failure::NotTheProtocol { what });
                 }
-                let operations = match segment::read(&segment) {
+                let operations = match read(version, &segment) {
                     Ok(operations) => operations,
-                    Err(ReadSegmentError::UnknownKind { kind }) => {
-                        return self.fail(Failure::FutureKind { version, kind });
-                    }
-                    Err(error) => {
-                        return self.fail(Failure::Malformed { version, what: error.to_string() });
-                    }
+                    Err(failure) => return self.fail(failure),
                 };
+                if self.facts.ancestors.contains(&parent) {
+                    lookout.branch = Some(Branch::after(parent));
+                }
                 for operation in operations {
+                    if let Some(branch) = &mut lookout.branch {
+                        branch.take_in(&operation);
+                    }
                     operation.apply_to_set(&mut lookout.tasks);
                 }
                 lookout.walked.push((version, parent));
@@ -74,14 +99,11 @@ impl Session {
             }
             Child::UpToDate | Child::NoSuchClient if !lookout.position.is_nil() => {
                 self.is_proved = true;
-                let end = lookout.position;
-                let change = Change::Reinitialise {
-                    end,
-                    theirs: lookout.tasks,
-                    walked: lookout.walked,
-                    consent: self.facts.consent,
-                };
-                self.commit(State::Reinitialising { end }, change)
+                let is_ours = self.facts.ancestors.contains(&lookout.position);
+                if is_ours || lookout.branch.is_some() {
+                    return self.reinitialise(*lookout);
+                }
+                self.find_fork(lookout, 0)
             }
             // What we had walked has been trimmed or left off the chain meanwhile: once more.
             Child::Orphaned(_) | Child::Gone
@@ -92,6 +114,92 @@ impl Session {
             }
             _ => self.fail(Failure::HistoryMissing),
         }
+    }
+
+    /// Asks about the ancestor at `place`, newest first.
+    fn find_fork(&mut self, lookout: Box<Lookout>, place: usize) -> Action {
+        match self.facts.ancestors.get(place).copied() {
+            // That of the base is known: it is gone.
+            Some(parent) if parent == self.base || parent.is_nil() => {
+                self.find_fork(lookout, place + 1)
+            }
+            Some(parent) => {
+                self.ask(State::FindingFork(lookout, place), Request::GetChildVersion { parent })
+            }
+            None => self.reinitialise(*lookout),
+        }
+    }
+
+    pub(super) fn fork_found(
+        &mut self,
+        mut lookout: Box<Lookout>,
+        place: usize,
+        child: Child,
+    ) -> Action {
+        match child {
+            Child::Version { version, parent, segment }
+                if !self.facts.ancestors.contains(&version) =>
+            {
+                lookout.branch = Some(Branch::after(parent));
+                self.follow(lookout, version, &segment)
+            }
+            Child::Gone | Child::Orphaned(_) => self.find_fork(lookout, place + 1),
+            // A version of ours goes on to another of ours, or is the latest: no fork then.
+            _ => self.reinitialise(*lookout),
+        }
+    }
+
+    /// Takes in one version of the branch; it ends where the look-out ended.
+    fn follow(&mut self, mut lookout: Box<Lookout>, version: VersionId, segment: &[u8]) -> Action {
+        if !lookout.seen_on_branch.insert(version) {
+            let what = format!("version {version} for the second time");
+            return self.fail(Failure::NotTheProtocol { what });
+        }
+        let operations = match read(version, segment) {
+            Ok(operations) => operations,
+            Err(failure) => return self.fail(failure),
+        };
+        if let Some(branch) = &mut lookout.branch {
+            operations.iter().for_each(|operation| branch.take_in(operation));
+        }
+        if version == lookout.position {
+            return self.reinitialise(*lookout);
+        }
+        self.ask(
+            State::FollowingBranch(lookout, version),
+            Request::GetChildVersion { parent: version },
+        )
+    }
+
+    pub(super) fn branch_followed(
+        &mut self,
+        mut lookout: Box<Lookout>,
+        position: VersionId,
+        child: Child,
+    ) -> Action {
+        match child {
+            Child::Version { version, parent, segment } if parent == position => {
+                self.follow(lookout, version, &segment)
+            }
+            // It does not lead to the present that we have seen: nothing is known of a fork.
+            _ => {
+                lookout.branch = None;
+                self.reinitialise(*lookout)
+            }
+        }
+    }
+
+    fn reinitialise(&mut self, lookout: Lookout) -> Action {
+        let end = lookout.position;
+        self.report.forked_at = lookout.branch.as_ref().map(|branch| branch.fork);
+        let change = Change::Reinitialise {
+            end,
+            theirs: lookout.tasks,
+            walked: lookout.walked,
+            branch: lookout.branch,
+            consent: self.facts.consent,
+        };
+        self.commit(State::Reinitialising { end }, change)
     }
 
     pub(super) fn unorphan(&mut self, orphaned: Orphaned) -> Action {
@@ -113,4 +221,11 @@ impl Session {
         };
         self.commit(State::Unorphaning, change)
     }
+}
+
+fn read(version: VersionId, segment: &[u8]) -> Result<Vec<Operation>, Failure> {
+    segment::read(segment).map_err(|error| match error {
+        ReadSegmentError::UnknownKind { kind } => Failure::FutureKind { version, kind },
+        error => Failure::Malformed { version, what: error.to_string() },
+    })
 }

@@ -61,6 +61,7 @@ pub(super) struct Facts {
     pub(super) joining: bool,
     pub(super) is_directory: bool,
     pub(super) avoid_snapshots: bool,
+    pub(super) ancestors: Vec<VersionId>,
     pub(super) consent: Consent,
     pub(super) segment_bytes_max: usize,
     pub(super) group_bytes_max: usize,
@@ -106,6 +107,9 @@ pub(super) enum State {
     },
     GoneSnapshot,
     GoneWalk(Box<Lookout>),
+    /// Where did the server's way turn off ours? The ancestor at this place is asked about.
+    FindingFork(Box<Lookout>, usize),
+    FollowingBranch(Box<Lookout>, VersionId),
     Reinitialising {
         end: VersionId,
     },
@@ -147,6 +151,7 @@ impl Session {
                 joining: start.joining,
                 is_directory: start.is_directory,
                 avoid_snapshots: start.avoid_snapshots,
+                ancestors: start.ancestors,
                 consent: start.consent,
                 segment_bytes_max: start.segment_bytes_max,
                 group_bytes_max: start.group_bytes_max,
@@ -303,6 +308,18 @@ impl Session {
                 Ok(child) => self.looked_out(lookout, child),
                 Err(failure) => self.fail(failure),
             },
+            (State::FindingFork(lookout, place), Response::Child(child)) => {
+                match self.plain(child) {
+                    Ok(child) => self.fork_found(lookout, place, child),
+                    Err(failure) => self.fail(failure),
+                }
+            }
+            (State::FollowingBranch(lookout, position), Response::Child(child)) => {
+                match self.plain(child) {
+                    Ok(child) => self.branch_followed(lookout, position, child),
+                    Err(failure) => self.fail(failure),
+                }
+            }
             (State::RemovingOrphans, Response::OrphansRemoved) => self.commit(
                 State::NotingOrphans,
                 Change::Note {

@@ -7,6 +7,7 @@ use tandem_core::{TaskId, VersionId};
 use crate::model::{TaskSet, Text};
 use crate::operation::Operation;
 use crate::rebase::{OperationId, Pending};
+use crate::reinitialise::Branch;
 use crate::segment::SegmentDigest;
 
 /// What the session asks of the server (`protocols/taskchampion.md` section 6).
@@ -211,6 +212,9 @@ pub enum Failure {
         /// The latest version that the server named.
         latest: VersionId,
     },
+    /// The history that was just taken in is gone again.
+    #[error("the server's history was removed again during this sync")]
+    GoneAgain,
     /// The server has versions, but neither the first one nor a snapshot.
     #[error("the server's history has no beginning and no snapshot")]
     HistoryMissing,
@@ -334,6 +338,9 @@ pub struct Start {
     pub wanted_snapshot: Option<VersionId>,
     /// Make snapshots only when the urgency is high.
     pub avoid_snapshots: bool,
+    /// Newest versions that this replica has applied on this remote, the base first; as many as are
+    /// asked about where the history behind the base is gone.
+    pub ancestors: Vec<VersionId>,
     /// What a person has agreed to.
     pub consent: Consent,
     /// Bytes of operations in one version; [`SEGMENT_OPERATIONS_BYTES_MAX`] but for tests.
@@ -453,6 +460,8 @@ pub enum Change {
         theirs: TaskSet,
         /// The versions that were walked, oldest first, with their parents.
         walked: Vec<(VersionId, VersionId)>,
+        /// What it did since it turned off our way, where that was found.
+        branch: Option<Branch>,
         /// What a person has agreed to.
         consent: Consent,
     },
@@ -545,6 +554,9 @@ pub struct SyncReport {
     pub snapshot_failure: Option<Failure>,
     /// The session began again from the server's present because the history behind it was gone.
     pub reinitialised: bool,
+    /// The last version that both histories share, where the server was found to have gone back and
+    /// then another way than this replica.
+    pub forked_at: Option<VersionId>,
     /// The whole state was made pending for a remote never met, or met long ago.
     pub restarted: bool,
     /// The server did not know this client although we have synced with it before.

@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS tandem_applied (
     version BLOB NOT NULL UNIQUE,
     parent BLOB NOT NULL,
     remote INTEGER NOT NULL,
-    hole INTEGER NOT NULL
+    hole INTEGER NOT NULL,
+    mark INTEGER NOT NULL DEFAULT 0 -- since 1.1
 );
 
 CREATE TABLE IF NOT EXISTS tandem_remote (
@@ -60,4 +61,4 @@ CREATE TABLE IF NOT EXISTS tandem_conflict (
 );
 CREATE INDEX IF NOT EXISTS tandem_conflict_open ON tandem_conflict (id) WHERE resolved = 0;
 
-INSERT OR REPLACE INTO tandem_meta (key, value) VALUES ('tandem_schema', '1.0');
+INSERT OR REPLACE INTO tandem_meta (key, value) VALUES ('tandem_schema', '1.1');

@@ -110,7 +110,7 @@ fn one_sync_reinitialises_once() {
         .tell(Event::Moved(tail(9, &[])))
         .hears(&child(9), GONE)
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
-        .fails(Failure::HistoryMissing);
+        .fails(Failure::GoneAgain);
 }
 
 #[test]
@@ -120,4 +120,80 @@ fn an_empty_replica_is_told_that_history_is_missing() {
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), GONE)
         .fails(Failure::HistoryMissing);
+}
+
+/// v3 is our base; the server went back to v1, and another went on with v8 and v9.
+#[test]
+fn the_fork_is_found_and_what_the_branch_changed_is_known() {
+    let known = Start { ancestors: vec![v(3), v(2), v(1)], ..start(tail(3, &[])) };
+    let [first, second] = [edit(1, "theirs", 8), edit(2, "theirs", 9)];
+    let mut branch = crate::reinitialise::Branch::after(v(1));
+    branch.take_in(&first);
+    branch.take_in(&second);
+    let talk = Talk::begin(known)
+        .hears(&child(3), GONE)
+        .hears(
+            &Request::GetSnapshot,
+            Response::Snapshot(Some((v(9), snapshot::write(&TaskSet::new())))),
+        )
+        .hears(&child(9), UP_TO_DATE)
+        .hears(&child(2), GONE)
+        .hears(&child(1), raw_version(8, 1, segment::write([&first])))
+        .hears(&child(8), version(9, std::slice::from_ref(&second)));
+    match &talk.batch().change {
+        Change::Reinitialise { end, branch: found, .. } => {
+            assert_eq!((*end, found.as_ref()), (v(9), Some(&branch)));
+        }
+        other => panic!("{other:?}"),
+    }
+    let report =
+        talk.tell(Event::Moved(tail(9, &[]))).hears(&child(9), UP_TO_DATE).ends(&End::InStep);
+    assert_eq!(report.forked_at, Some(v(1)));
+}
+
+#[test]
+fn a_walk_past_a_version_of_ours_has_seen_the_branch() {
+    let known = Start { ancestors: vec![v(3), v(2), v(1)], ..start(tail(3, &[])) };
+    let theirs = edit(1, "theirs", 8);
+    let mut branch = crate::reinitialise::Branch::after(v(1));
+    branch.take_in(&theirs);
+    Talk::begin(known)
+        .hears(&child(3), GONE)
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), version(1, &[create(1)]))
+        .hears(&child(1), raw_version(8, 1, segment::write([&theirs])))
+        .hears(&child(8), UP_TO_DATE)
+        .commits(|change| {
+            let found = matches!(change, Change::Reinitialise { branch: Some(found), .. } if *found == branch);
+            assert!(found, "{change:?}");
+        });
+}
+
+#[test]
+fn a_trimmed_history_has_no_fork_and_a_branch_that_leads_elsewhere_is_none() {
+    let theirs = edit(1, "theirs", 8);
+    let elsewhere = raw_version(7, 2, segment::write([&theirs]));
+    for (answers, is_found) in [
+        (vec![(child(2), GONE), (child(1), GONE)], false),
+        (vec![(child(2), elsewhere), (child(7), UP_TO_DATE)], false),
+        (vec![(child(2), GONE), (child(1), version(2, &[]))], false),
+        (vec![(child(2), UP_TO_DATE)], false),
+        (vec![(child(2), raw_version(9, 2, segment::write([&theirs])))], true),
+    ] {
+        let known = Start { ancestors: vec![v(3), v(2), v(1)], ..start(tail(3, &[])) };
+        let mut talk = Talk::begin(known)
+            .hears(&child(3), GONE)
+            .hears(
+                &Request::GetSnapshot,
+                Response::Snapshot(Some((v(9), snapshot::write(&TaskSet::new())))),
+            )
+            .hears(&child(9), UP_TO_DATE);
+        for (request, answer) in answers {
+            talk = talk.hears(&request, answer);
+        }
+        talk.commits(|change| match change {
+            Change::Reinitialise { branch, .. } => assert_eq!(branch.is_some(), is_found),
+            other => panic!("{other:?}"),
+        });
+    }
 }
