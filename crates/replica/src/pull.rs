@@ -1,0 +1,226 @@
+//! Commits of what came: pulled versions over the pending operations, and snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tandem_core::{TaskId, VersionId};
+use tandem_tasks::session::{Lost, PulledVersion};
+use tandem_tasks::snapshot::{self, ReadSnapshotError};
+use tandem_tasks::{LocalOperation, Operation, OperationId};
+
+use crate::absorb::{current_remote, log_mark};
+use crate::commit::{Commit, CommitError, Outcome};
+use crate::edit::retire;
+use crate::guard;
+use crate::image::{TaskPending, base_of, distrust_log, settle};
+use crate::storage::{Origin, Result, StepRow};
+
+impl Commit<'_> {
+    pub(crate) fn pull(
+        &mut self,
+        versions: &[Arc<PulledVersion>],
+        dropped: &[OperationId],
+        lost: &[Lost],
+        is_bulk: bool,
+    ) -> Outcome<()> {
+        for version in versions {
+            // The same history may have another name (a new address): that is no repetition.
+            let here = current_remote(self.txn)?.unwrap_or(0);
+            if self.txn.applied(version.version)?.is_some_and(|row| row.remote == here) {
+                return Err(CommitError::Repeated { version: version.version });
+            }
+        }
+        let Some(end) = versions.last() else { return Ok(()) };
+        let mut touched: BTreeMap<TaskId, Vec<(usize, &Operation)>> = BTreeMap::new();
+        for (n, version) in versions.iter().enumerate() {
+            for operation in &version.operations {
+                touched.entry(operation.task()).or_default().push((n, operation));
+            }
+        }
+        let mut losers = self.before_losing(lost)?;
+        let has_pending = self.txn.pending_mark()?.last.is_some();
+        let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
+        let mut log: Vec<(usize, LocalOperation)> = Vec::new();
+        for (id, operations) in touched {
+            let pending = match has_pending {
+                true => self.txn.pending_of(id)?,
+                false => TaskPending::new(),
+            };
+            let mut base = base_of(self.txn, id, &pending)?;
+            let was_open = base.as_ref().is_some_and(|task| task.status().is_numbered());
+            let (settled, pending): (TaskPending, TaskPending) =
+                pending.into_iter().partition(|(place, _)| dropped_ids.contains(place));
+            for (n, operation) in operations {
+                if is_bulk {
+                    operation.apply(&mut base);
+                    continue;
+                }
+                let local = operation.clone().into_local(base.as_ref());
+                // What beat an operation of ours is logged even if the base had said so before:
+                // else the log would end with the loser.
+                let has_changed = operation.apply(&mut base) || is_overruled(operation, &settled);
+                if has_changed && !is_overruled(operation, &pending) {
+                    log.push((n, local));
+                }
+            }
+            if has_pending {
+                let state = settle(self.txn, id, base, &pending)?;
+                self.renumber(id, state.as_ref())?;
+                if was_open {
+                    losers.extend(self.edited_and_deleted(id, state.as_ref(), &pending));
+                }
+            } else {
+                self.txn.put_task(id, base.as_ref())?;
+                self.renumber(id, base.as_ref())?;
+            }
+        }
+        self.drop_pending(dropped)?;
+        if is_bulk {
+            distrust_log(self.txn)?;
+        }
+        let marks = self.write_log(versions, log)?;
+        self.stand_on(end.version)?;
+        for (version, mark) in versions.iter().zip(marks) {
+            self.applied_with(version.version, version.parent, false, mark)?;
+        }
+        retire(self.txn)?;
+        self.record_lost(losers)?;
+        Ok(())
+    }
+
+    /// Logs what pulled versions did, one step for each version, in their order. Returns for each
+    /// where the log stood behind it ([`AppliedRow::mark`]).
+    pub(crate) fn write_log(
+        &mut self,
+        versions: &[Arc<PulledVersion>],
+        mut log: Vec<(usize, LocalOperation)>,
+    ) -> Result<Vec<OperationId>> {
+        log.sort_by_key(|(n, _)| *n);
+        let mut mark = log_mark(self.txn)?;
+        let is_behind_pending = self.txn.pending_mark()?.first.is_some();
+        let mut marks = Vec::with_capacity(versions.len());
+        let mut step: Option<(usize, StepRow)> = None;
+        for (n, operation) in log {
+            marks.resize(n, mark);
+            let place = self.txn.append(&operation, true)?;
+            if !is_behind_pending {
+                mark = OperationId(place.0.saturating_add(1));
+            }
+            match &mut step {
+                Some((version, row)) if *version == n => row.last = place,
+                _ => {
+                    let origin = Origin::Version(versions[n].version);
+                    let row = StepRow {
+                        id: 0,
+                        first: place,
+                        last: place,
+                        at: self.now,
+                        origin,
+                        undone: false,
+                    };
+                    if let Some((_, done)) = step.replace((n, row)) {
+                        self.txn.put_step(&done)?;
+                    }
+                }
+            }
+        }
+        if let Some((_, done)) = step {
+            self.txn.put_step(&done)?;
+        }
+        marks.resize(versions.len(), mark);
+        Ok(marks)
+    }
+
+    /// Marks operations that have nothing left to do, and removes undo points with nothing after
+    /// them, which would make the real `task undo` fail.
+    pub(crate) fn drop_pending(&mut self, dropped: &[OperationId]) -> Result<()> {
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        for id in dropped {
+            self.txn.mark_synced(*id, *id)?;
+        }
+        let mut empty = Vec::new();
+        let mut open = None;
+        self.txn.each_pending(&mut |id, operation| {
+            if operation == LocalOperation::UndoPoint {
+                empty.extend(open.replace(id));
+            } else {
+                open = None;
+            }
+            Ok(())
+        })?;
+        empty.extend(open);
+        for id in empty {
+            if !guard::is_guard(self.txn, id)? {
+                self.txn.remove_operations(id, id, false)?;
+            }
+        }
+        guard::tend(self.txn)
+    }
+
+    pub(crate) fn load_snapshot(
+        &mut self,
+        version: VersionId,
+        body: &[u8],
+        dropped: &[OperationId],
+        lost: &[Lost],
+    ) -> Outcome<()> {
+        let losers = self.before_losing(lost)?;
+        let mut with_pending: BTreeSet<TaskId> = BTreeSet::new();
+        self.txn.each_pending(&mut |_, operation| {
+            with_pending.extend(operation.task());
+            Ok(())
+        })?;
+        self.txn.clear_tasks()?;
+        self.txn.clear_base_images()?;
+        let mut numbers = self.txn.working_set()?;
+        let numbered: BTreeSet<TaskId> = numbers.iter().map(|(_, id)| *id).collect();
+        let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
+        let txn = &mut *self.txn;
+        let read = snapshot::read(body, |id, task| {
+            if task.status().is_numbered() && !numbered.contains(&id) {
+                numbers.push((next, id));
+                next = next.saturating_add(1);
+            }
+            txn.put_task(id, Some(&task))
+        });
+        match read {
+            Ok(()) => {}
+            Err(ReadSnapshotError::Stopped(error)) => return Err(error.into()),
+            Err(error) => {
+                let what = match error {
+                    ReadSnapshotError::Malformed(source) => source.to_string(),
+                    other => other.to_string(),
+                };
+                return Err(CommitError::Snapshot { version, what });
+            }
+        }
+        self.txn.set_working_set(&numbers)?;
+        let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
+        for id in with_pending {
+            let base = self.txn.task(id)?;
+            let mut pending = self.txn.pending_of(id)?;
+            pending.retain(|(place, _)| !dropped_ids.contains(place));
+            let state = settle(self.txn, id, base, &pending)?;
+            self.renumber(id, state.as_ref())?;
+        }
+        self.drop_pending(dropped)?;
+        distrust_log(self.txn)?;
+        self.stand_on(version)?;
+        self.applied(version, VersionId::NIL, true)?;
+        self.record_lost(losers)?;
+        Ok(())
+    }
+}
+
+/// True if a pending operation still stands over what `operation` says: then it changed nothing
+/// that is seen here, and the log goes without it.
+fn is_overruled(operation: &Operation, pending: &[(OperationId, LocalOperation)]) -> bool {
+    let Operation::Update { property, .. } = operation else { return false };
+    pending.iter().any(|(_, local)| match local {
+        LocalOperation::Update { property: p, .. } => p == property,
+        LocalOperation::Delete { .. } => true,
+        _ => false,
+    })
+}
