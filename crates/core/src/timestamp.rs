@@ -102,21 +102,70 @@ fn days_in_month(year: i64, month: u32) -> u32 {
     }
 }
 
-impl fmt::Display for Timestamp {
+/// The longest text of a [`Timestamp`], in bytes: nine digits of nanoseconds.
+const TEXT_BYTES_MAX: usize = "2026-11-20T15:31:53.830011266Z".len();
+
+/// A text of digits being written; the formatting machinery would take several times as long, and
+/// every operation carries a timestamp.
+struct Digits {
+    bytes: [u8; TEXT_BYTES_MAX],
+    length: usize,
+}
+
+impl Digits {
+    fn push(&mut self, mark: u8) {
+        self.bytes[self.length] = mark;
+        self.length += 1;
+    }
+
+    /// Appends `number` with exactly `width` digits.
+    fn number(&mut self, mut number: u32, width: usize) {
+        for place in (self.length..self.length + width).rev() {
+            self.bytes[place] = b'0' + u8::try_from(number % 10).expect("one digit");
+            number /= 10;
+        }
+        self.length += width;
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("only ASCII was written")
+    }
+}
+
+impl Timestamp {
     /// RFC 3339 in UTC with `Z` and 0, 3, 6 or 9 fractional digits, as many as are needed
     /// (`protocols/taskchampion.md` section 3).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn text(self) -> Digits {
         let (year, month, day) = civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        match self.nanos {
-            0 => {}
-            nanos if nanos % 1_000_000 == 0 => write!(f, ".{:03}", nanos / 1_000_000)?,
-            nanos if nanos % 1_000 == 0 => write!(f, ".{:06}", nanos / 1_000)?,
-            nanos => write!(f, ".{nanos:09}")?,
+        let mut text = Digits { bytes: [0; TEXT_BYTES_MAX], length: 0 };
+        for (number, width, mark) in
+            [(year, 4, b'-'), (month, 2, b'-'), (day, 2, b'T'), (hour, 2, b':'), (minute, 2, b':')]
+        {
+            text.number(u32::try_from(number).expect("parts of a year up to 9999"), width);
+            text.push(mark);
         }
-        f.write_str("Z")
+        text.number(u32::try_from(second).expect("below 60"), 2);
+        let (fraction, width) = match self.nanos {
+            0 => (0, 0),
+            nanos if nanos % 1_000_000 == 0 => (nanos / 1_000_000, 3),
+            nanos if nanos % 1_000 == 0 => (nanos / 1_000, 6),
+            nanos => (nanos, 9),
+        };
+        if width > 0 {
+            text.push(b'.');
+            text.number(fraction, width);
+        }
+        text.push(b'Z');
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// As RFC 3339 in UTC (`protocols/taskchampion.md` section 3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -211,7 +260,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text().as_str())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_core::TaskId;
-use tandem_tasks::segment;
 use tandem_tasks::session::{AcceptedVersion, InFlight};
 use tandem_tasks::{Operation, OperationId};
 
@@ -106,10 +105,9 @@ impl Commit<'_> {
                 left.extend(row.operation.to_operation().filter(|_| !row.synced));
             }
         }
-        // We wrote it ourselves; if it no longer reads, nothing can be compared.
-        let sent = segment::read(&accepted.segment).unwrap_or_default();
         let mut left = left.into_iter().peekable();
-        Ok(sent.into_iter().filter(|operation| left.next_if_eq(operation).is_none()).collect())
+        let sent = accepted.operations.iter();
+        Ok(sent.filter(|operation| left.next_if_eq(operation).is_none()).cloned().collect())
     }
 
     /// Takes back what the server has accepted although it had been undone here: the state of the

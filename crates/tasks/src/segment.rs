@@ -97,6 +97,9 @@ impl<'de> Deserialize<'de> for Kind {
 const OPENING: &[u8] = br#"{"operations":["#;
 const CLOSING: &[u8] = b"]}";
 
+/// Spare room behind a finished segment, in bytes: more than an envelope adds (29).
+const SEALING_ROOM_BYTES: usize = 64;
+
 /// Writes a segment, operation by operation, and tells its size as it grows.
 #[derive(Debug)]
 pub struct SegmentWriter {
@@ -168,7 +171,8 @@ impl SegmentWriter {
     /// The finished segment.
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(CLOSING);
-        self.bytes.shrink_to_fit();
+        // What sealing adds finds its room: it seals where the segment stands.
+        self.bytes.shrink_to(self.bytes.len() + SEALING_ROOM_BYTES);
         self.bytes
     }
 }

@@ -32,6 +32,9 @@ fn new_if_zero(id: i64) -> Option<i64> {
     (id != 0).then_some(id)
 }
 
+/// Operations that one statement marks as synchronised at most.
+const MARKED_PER_STATEMENT: i64 = 1_000;
+
 impl Txn for SqliteTxn<'_> {
     fn commit(self: Box<Self>) -> Result<()> {
         self.still_open()?;
@@ -137,8 +140,18 @@ impl Txn for SqliteTxn<'_> {
         let undo_points = "DELETE FROM operations WHERE uuid IS NULL AND id BETWEEN ?1 AND ?2 \
                            AND +synced = 0 AND data = '\"UndoPoint\"'";
         self.run(undo_points, [first.0, last.0])?;
+        // In several statements: to be able to take one back SQLite keeps in memory every page that
+        // it touches.
         let sql = "UPDATE operations SET synced = 1 WHERE synced = 0 AND id BETWEEN ?1 AND ?2";
-        self.run(sql, [first.0, last.0]).map(drop)
+        let mark = self.pending_mark()?;
+        let (Some(lowest), Some(highest)) = (mark.first, mark.last) else { return Ok(()) };
+        let (mut from, last) = (first.max(lowest).0, last.min(highest).0);
+        while from <= last {
+            let to = last.min(from.saturating_add(MARKED_PER_STATEMENT - 1));
+            self.run(sql, [from, to])?;
+            from = to.saturating_add(1);
+        }
+        Ok(())
     }
 
     fn replace_operation(&mut self, id: OperationId, operation: &LocalOperation) -> Result<()> {

@@ -384,9 +384,9 @@ pub struct AcceptedVersion {
     pub version: VersionId,
     /// Its parent.
     pub parent: VersionId,
-    /// The plain segment, as it was sent or as the server has it.
-    pub segment: Arc<Vec<u8>>,
-    /// The operations in it.
+    /// What it does, as it was sent or as the server has it.
+    pub operations: Arc<Vec<Operation>>,
+    /// Where those operations stand in the log.
     pub ranges: Vec<(OperationId, OperationId)>,
     /// Tasks that have operations in it and more pending ones after it, as far as the session
     /// knows: those after the batch's `last` are the replica's to find.

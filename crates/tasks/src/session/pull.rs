@@ -130,7 +130,8 @@ impl Session {
         let accepted = AcceptedVersion {
             version,
             parent: in_flight.parent,
-            segment: Arc::new(plain),
+            // Written by us, and what cannot be read cannot have been undone in part.
+            operations: Arc::new(segment::read(&plain).unwrap_or_default()),
             straddling: self.pending.straddling(count),
             ranges: in_flight.ranges,
             wants_snapshot: false,

@@ -102,25 +102,27 @@ impl Session {
     }
 
     pub(super) fn send(&mut self) -> Action {
-        let (Some(in_flight), Some(segment)) = (&self.in_flight, &self.segment) else {
-            return self.out_of_turn();
-        };
+        let Some(in_flight) = &self.in_flight else { return self.out_of_turn() };
+        let (parent, count) = (in_flight.parent, count_in(&in_flight.ranges, &self.pending));
         self.sends += 1;
-        let (parent, segment) = (in_flight.parent, Arc::clone(segment));
-        let count = count_in(&in_flight.ranges, &self.pending);
+        // Given away, so that it can be sealed where it stands; what is sent again is written again.
+        let segment = match self.segment.take() {
+            Some(segment) => segment,
+            None => {
+                let sent = self.pending.iter().take(count).map(|item| &item.operation);
+                Arc::new(segment::write(sent))
+            }
+        };
         self.ask(State::Sending { count }, Request::AddVersion { parent, segment })
     }
 
     pub(super) fn sent(&mut self, count: usize, added: Added) -> Action {
         match added {
             Added::Accepted { version, urgency } => {
-                let (Some(in_flight), Some(segment)) = (self.in_flight.take(), self.segment.take())
-                else {
-                    return self.out_of_turn();
-                };
+                let Some(in_flight) = self.in_flight.take() else { return self.out_of_turn() };
                 self.count_pushed(count);
                 let straddling = self.pending.straddling(count);
-                self.pending.accept(count);
+                let operations = Arc::new(self.pending.accept(count));
                 let wants_snapshot = match urgency {
                     Urgency::None => false,
                     Urgency::Low => !self.facts.avoid_snapshots,
@@ -129,7 +131,7 @@ impl Session {
                 let accepted = AcceptedVersion {
                     version,
                     parent: in_flight.parent,
-                    segment,
+                    operations,
                     ranges: in_flight.ranges,
                     straddling,
                     wants_snapshot,
