@@ -22,7 +22,8 @@ pub struct Imported {
 }
 
 /// Merges records into a replica, as one step. Each change is stamped with the record's own
-/// `modified`, so an older record never beats a newer edit, here or elsewhere.
+/// `modified`, so an older record never beats a newer edit, here or elsewhere. New tasks are
+/// numbered in the order of their `entry`.
 ///
 /// # Errors
 /// [`EditError`]; nothing was changed then.
@@ -33,7 +34,8 @@ pub fn import_records(
 ) -> Result<Imported, EditError<StorageError>> {
     let edited = replica.edit("import", now, |editor| {
         let mut imported = Imported::default();
-        for record in records {
+        let mut touched: Vec<Place> = Vec::new();
+        for (place, record) in records.into_iter().enumerate() {
             let id = match record.uuid {
                 Some(id) => id,
                 None => new_id()?,
@@ -62,10 +64,27 @@ pub fn import_records(
                 let at = Timestamp::from_seconds(change.seconds);
                 editor.set_at(id, &change.property, change.value.as_deref(), at)?;
             }
+            let entry = editor.task(id)?.and_then(|task| task.seconds("entry"));
+            touched.push(Place { entry, uuid: record.uuid, place, id });
+        }
+        // A list that comes in keeps the order in which it was made.
+        touched.sort_unstable();
+        for task in touched {
+            editor.number_of(task.id)?;
         }
         Ok::<_, StorageError>(imported)
     })?;
     Ok(edited.result)
+}
+
+/// Where an imported task stands among the others that get a number: by its entry, then by its
+/// uuid; those that came without one by their place in the input, since theirs is random.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    entry: Option<i64>,
+    uuid: Option<TaskId>,
+    place: usize,
+    id: TaskId,
 }
 
 fn new_id() -> Result<TaskId, StorageError> {

@@ -325,7 +325,8 @@ impl Replica {
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    /// Renumbers all numbered tasks from 1, without holes.
+    /// Renumbers all numbered tasks from 1, without holes. Those that had no number come last, in
+    /// the order of their `entry`.
     ///
     /// # Errors
     /// If the database cannot be read or written.
@@ -349,11 +350,12 @@ impl Replica {
         let mut missing = Vec::new();
         txn.each_task(&mut |id, task| {
             if task.status().is_numbered() && !known.contains(&id) {
-                missing.push(id);
+                missing.push((task.seconds("entry"), id));
             }
             Ok(())
         })?;
-        for id in missing {
+        missing.sort_unstable();
+        for (_, id) in missing {
             add(id, &mut members);
         }
         txn.set_working_set(&members)?;

@@ -290,6 +290,32 @@ fn export_and_import_are_a_round_trip_that_says_unchanged_the_second_time() {
 }
 
 #[test]
+fn imported_tasks_are_numbered_in_the_order_in_which_they_were_entered() {
+    let home = home_with(&[&["here before"]]);
+    // Uuids in the opposite order; the last two were entered in one second.
+    let json = json!([
+        { "uuid": "aaaaaaaa-0000-4000-8000-000000000000", "description": "third", "entry": "20260103T000000Z" },
+        { "uuid": "bbbbbbbb-0000-4000-8000-000000000000", "description": "second", "entry": "20260102T000000Z" },
+        { "uuid": "cccccccc-0000-4000-8000-000000000000", "description": "first", "entry": "20260101T000000Z" },
+        { "uuid": "dddddddd-0000-4000-8000-000000000000", "description": "ended", "entry": "20260101T000000Z",
+          "status": "completed", "end": "20260105T000000Z" },
+        { "description": "fourth", "entry": "20260104T000000Z" },
+        { "description": "fifth", "entry": "20260104T000000Z" },
+    ]);
+    home.ta_with_input(&["import"], &serde_json::to_vec(&json).unwrap()).done();
+    let listed = home.ta(&["list", "--json"]).json();
+    let shown: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| (task["number"].as_u64(), task["properties"]["description"].as_str()))
+        .collect();
+    let expected = ["here before", "first", "second", "third", "fourth", "fifth"];
+    let expected: Vec<_> = (1..).map(Some).zip(expected.map(Some)).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn an_import_that_cannot_be_read_changes_nothing() {
     let home = home_with(&[&["one"]]);
     for bad in [
