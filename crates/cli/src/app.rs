@@ -7,8 +7,8 @@ use tandem_client::{Replica, system_now};
 use tandem_core::Timestamp;
 use tandem_replica::{OpenOptions, OpenWarning, SqliteStorage};
 use tandem_settings::{Environment, Key, Origin, Settings};
+use tandem_words::Context;
 use tandem_words::command::{Command, parse};
-use tandem_words::{Context, Vocabulary};
 
 use crate::commands;
 use crate::fail::{Exit, Fail};
@@ -21,6 +21,7 @@ pub(crate) const REPLICA_FILE: &str = "taskchampion.sqlite3";
 pub(crate) struct App<'a> {
     pub(crate) environment: Environment,
     pub(crate) config_flag: Option<PathBuf>,
+    pub(crate) taskrc_flag: Option<PathBuf>,
     pub(crate) settings: Settings,
     pub(crate) output: &'a mut Output,
     pub(crate) now: Timestamp,
@@ -55,14 +56,22 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
     for warning in settings.warnings() {
         output.notice(format!("warning: {warning}"));
     }
-    let mut app =
-        App { environment, config_flag: globals.config, settings, output, now: system_now() };
+    let mut app = App {
+        environment,
+        config_flag: globals.config,
+        taskrc_flag: globals.taskrc,
+        settings,
+        output,
+        now: system_now(),
+    };
     commands::run(&mut app, line)
 }
 
 /// Flags that belong to the program as a whole, wherever they stand before `--`.
+#[derive(Default)]
 struct Globals {
     config: Option<PathBuf>,
+    taskrc: Option<PathBuf>,
     json: bool,
     quiet: bool,
     words: Vec<String>,
@@ -70,7 +79,7 @@ struct Globals {
 
 impl Globals {
     fn take(all: Vec<String>) -> Result<Self, Fail> {
-        let mut globals = Self { config: None, json: false, quiet: false, words: Vec::new() };
+        let mut globals = Self::default();
         let mut all = all.into_iter();
         while let Some(word) = all.next() {
             match word.as_str() {
@@ -81,32 +90,33 @@ impl Globals {
                 }
                 "--json" => globals.json = true,
                 "--quiet" | "-q" => globals.quiet = true,
-                "--config" => {
-                    let file = all.next().ok_or_else(|| {
-                        Fail::usage("`--config` needs a file").hint("Write `--config FILE`.")
-                    })?;
-                    globals.config = Some(file.into());
+                "--config" => globals.config = Some(file_after("--config", &mut all)?),
+                "--taskrc" => globals.taskrc = Some(file_after("--taskrc", &mut all)?),
+                _ => {
+                    if let Some(file) = word.strip_prefix("--config=") {
+                        globals.config = Some(file.into());
+                    } else if let Some(file) = word.strip_prefix("--taskrc=") {
+                        globals.taskrc = Some(file.into());
+                    } else {
+                        globals.words.push(word);
+                    }
                 }
-                _ => match word.strip_prefix("--config=") {
-                    Some(file) => globals.config = Some(file.into()),
-                    None => globals.words.push(word),
-                },
             }
         }
         Ok(globals)
     }
 }
 
+fn file_after(flag: &str, words: &mut impl Iterator<Item = String>) -> Result<PathBuf, Fail> {
+    let needs =
+        || Fail::usage(format!("`{flag}` needs a file")).hint(format!("Write `{flag} FILE`."));
+    words.next().map(PathBuf::from).ok_or_else(needs)
+}
+
 impl App<'_> {
     /// The moment and the zone, for reading and showing dates.
     pub(crate) fn context(&self) -> Context {
         Context::new(self.now, TimeZone::system())
-    }
-
-    /// The attributes that words may name: those of the `.taskrc` named by `TASKRC`, if any, come
-    /// with `--taskrc` in import and export; here the built-in ones.
-    pub(crate) fn vocabulary(&self) -> Vocabulary {
-        Vocabulary::default()
     }
 
     /// The folder of the replica.

@@ -10,7 +10,7 @@ mod commands;
 mod fail;
 mod lookup;
 mod output;
-
+mod taskrc;
 mod told;
 
 use std::process::ExitCode;

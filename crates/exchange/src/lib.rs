@@ -50,7 +50,7 @@ pub use error::{Problem, ReadError, Warning};
 pub use merge::{Change, Outcome, merge};
 pub use read::{DEPTH_MAX, INPUT_BYTES_MAX, Import, ImportRecord, read};
 pub use taskrc::{
-    INCLUDE_DEPTH_MAX, INCLUDES_MAX, SyncSettings, Taskrc, TaskrcError, TaskrcWarning,
+    Attribute, INCLUDE_DEPTH_MAX, INCLUDES_MAX, SyncSettings, Taskrc, TaskrcError, TaskrcWarning,
 };
 pub use types::{AttributeType, Types};
 pub use write::{ExportTask, Exported, Exporter, LeftOut, write};

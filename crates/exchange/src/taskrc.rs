@@ -20,6 +20,21 @@ pub struct Taskrc {
     warnings: Vec<TaskrcWarning>,
 }
 
+/// A user-defined attribute as a `.taskrc` declares it (`uda.NAME.…`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name, the key in the task's map.
+    pub name: String,
+    /// What it holds; an unknown type is text.
+    pub attribute_type: AttributeType,
+    /// What people see as its name.
+    pub label: Option<String>,
+    /// The only values that it takes, besides none; empty if it takes any.
+    pub values: Vec<String>,
+    /// What a new task gets unless told otherwise, as it would be typed.
+    pub default: Option<String>,
+}
+
 /// The sync settings of a `.taskrc` under our names. `Debug` hides what lets others in.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SyncSettings {
@@ -131,24 +146,46 @@ impl Taskrc {
         &self.warnings
     }
 
+    /// The user-defined attributes, by name: those with a `uda.NAME.type`, and `priority` if its
+    /// values are declared, which Taskwarrior itself treats as one of them.
+    pub fn attributes(&self) -> Vec<Attribute> {
+        let name_of = |key: &str| Some(key.strip_prefix("uda.")?.strip_suffix(".type")?.to_owned());
+        let mut names: Vec<String> = self.values.keys().filter_map(|key| name_of(key)).collect();
+        if self.get("uda.priority.values").is_some() && !names.iter().any(|name| name == "priority")
+        {
+            names.push("priority".to_owned());
+        }
+        names.retain(|name| {
+            let is_declared = self.get(&format!("uda.{name}.type")).is_some() || name == "priority";
+            is_declared && !name.is_empty()
+        });
+        names.sort_unstable();
+        let attribute = |name: String| {
+            let value = |what: &str| self.get(&format!("uda.{name}.{what}")).map(str::to_owned);
+            let attribute_type = match value("type").as_deref() {
+                Some("numeric") => AttributeType::Number,
+                Some("date") => AttributeType::Date,
+                Some("duration") => AttributeType::Duration,
+                _ => AttributeType::Text,
+            };
+            let values = value("values").unwrap_or_default();
+            let values = values.split(',').map(str::trim).filter(|value| !value.is_empty());
+            Attribute {
+                attribute_type,
+                label: value("label"),
+                values: values.map(str::to_owned).collect(),
+                default: value("default"),
+                name,
+            }
+        };
+        names.into_iter().map(attribute).collect()
+    }
+
     /// The types of user-defined attributes (`uda.NAME.type`); an unknown type is text.
     pub fn types(&self) -> Types {
         let mut types = Types::new();
-        for (name, value) in &self.values {
-            let Some(attribute) =
-                name.strip_prefix("uda.").and_then(|name| name.strip_suffix(".type"))
-            else {
-                continue;
-            };
-            types.declare(
-                attribute,
-                match value.as_str() {
-                    "numeric" => AttributeType::Number,
-                    "date" => AttributeType::Date,
-                    "duration" => AttributeType::Duration,
-                    _ => AttributeType::Text,
-                },
-            );
+        for attribute in self.attributes() {
+            types.declare(attribute.name, attribute.attribute_type);
         }
         types
     }

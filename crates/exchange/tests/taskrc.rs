@@ -51,6 +51,37 @@ fn lines_are_settings_includes_and_comments() {
 }
 
 #[test]
+fn declared_attributes_come_with_all_that_is_said_of_them() {
+    let taskrc = read(&[(
+        "/home/u/.taskrc",
+        "uda.estimate.type=numeric\nuda.estimate.label=Est\nuda.estimate.default=1\n\
+         uda.risk.type=string\nuda.risk.values=low, high,\nuda.effort.type=duration\n\
+         uda.review.type=date\nuda.odd.type=thing\nuda.undeclared.label=x\n\
+         uda.priority.values=A,B,\nuda..type=string\nuda.gone.type=\n",
+    )])
+    .unwrap();
+    let shown: Vec<String> = taskrc
+        .attributes()
+        .into_iter()
+        .map(|a| {
+            let (label, default) = (a.label.unwrap_or_default(), a.default.unwrap_or_default());
+            format!("{} {:?} {label} {} {default}", a.name, a.attribute_type, a.values.join("|"))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "effort Duration   ",
+            "estimate Number Est  1",
+            "odd Text   ",
+            "priority Text  A|B ",
+            "review Date   ",
+            "risk Text  low|high ",
+        ]
+    );
+}
+
+#[test]
 fn circles_and_floods_of_includes_end() {
     let circle = read(&[("/home/u/.taskrc", "include .taskrc")]).unwrap_err();
     assert!(matches!(circle, TaskrcError::TooDeep { .. }));

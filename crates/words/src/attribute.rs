@@ -3,10 +3,15 @@
 use tandem_tasks::Text;
 
 use crate::WordsError;
-use crate::text::shown;
+use crate::text::{is_one_slip_away, shown};
 
 /// Letters that a shortened attribute needs at least.
 const ABBREVIATION_CHARS_MIN: usize = 3;
+
+/// Letters of an attribute from which on any one slip counts as a near miss of it. Of shorter ones
+/// (`due`, `end`) too many words of a language are one letter away; there only two swapped
+/// neighbours count.
+const NEAR_MISS_CHARS_MIN: usize = 4;
 
 /// What an attribute holds, which decides how its words are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +22,10 @@ pub(crate) enum Kind {
     Date,
     /// A decimal number.
     Number,
+    /// A length of time, stored as ISO 8601 writes it.
+    Duration,
+    /// How often a task comes again, kept as typed: other programs make the instances.
+    Recurrence,
     /// Dotted names, the part before a dot holding the part after it.
     Project,
     /// The state of a task.
@@ -54,7 +63,7 @@ const KNOWN: [(&str, Kind); 25] = [
     ("start", Kind::Date),
     ("end", Kind::Date),
     ("modified", Kind::Date),
-    ("recur", Kind::Text),
+    ("recur", Kind::Recurrence),
     ("id", Kind::Ids),
     ("uuid", Kind::Ids),
     ("mask", Kind::Machinery),
@@ -76,7 +85,7 @@ pub enum UdaKind {
     Number,
     /// `date`: typed as a date, stored as seconds since the epoch.
     Date,
-    /// `duration`: kept as typed.
+    /// `duration`: typed as `2h` or `P1D`, stored as ISO 8601 writes it.
     Duration,
 }
 
@@ -87,6 +96,28 @@ pub struct Uda {
     pub name: Text,
     /// What it holds.
     pub kind: UdaKind,
+    /// What people see as its name (`uda.<name>.label`).
+    pub label: Option<Text>,
+    /// The only values that it takes, besides none (`uda.<name>.values`); empty if it takes any.
+    pub values: Vec<Text>,
+    /// What a new task gets unless the line says otherwise, as typed (`uda.<name>.default`).
+    pub default: Option<Text>,
+}
+
+impl Uda {
+    /// An attribute that takes any value of its kind.
+    pub fn new(name: impl Into<Text>, kind: UdaKind) -> Self {
+        Self { name: name.into(), kind, label: None, values: Vec::new(), default: None }
+    }
+
+    fn kind(&self) -> Kind {
+        match self.kind {
+            UdaKind::Text => Kind::Text,
+            UdaKind::Number => Kind::Number,
+            UdaKind::Date => Kind::Date,
+            UdaKind::Duration => Kind::Duration,
+        }
+    }
 }
 
 /// The attributes that words may name: the known ones and those that the caller declares.
@@ -104,11 +135,14 @@ pub(crate) struct Named<'a> {
     /// What stands between a dot and the colon; empty without a dot.
     pub(crate) modifier: &'a str,
     pub(crate) value: &'a str,
+    /// The only values that it takes; empty if it takes any.
+    pub(crate) values: &'a [Text],
 }
 
 impl Vocabulary {
     /// Makes a vocabulary of the known attributes and these user-defined ones. Where a name is
-    /// known already, the known meaning stays (section 1: the library refuses such names).
+    /// known already, the known meaning stays (section 1: the library refuses such names); only
+    /// the values of `priority` may be declared otherwise, as Taskwarrior lets people do.
     pub fn new(udas: Vec<Uda>) -> Self {
         Self { udas }
     }
@@ -122,53 +156,92 @@ impl Vocabulary {
     /// other word (`http://x`, `12:30`, `foo:bar`), which is plain text.
     ///
     /// # Errors
-    /// [`WordsError::AmbiguousAttribute`] for `sta:x`, which could be `start` or `status`.
-    pub(crate) fn split<'a>(&self, word: &'a str) -> Result<Option<Named<'a>>, WordsError> {
-        let Some((left, value)) = word.split_once(':') else { return Ok(None) };
+    /// [`WordsError::AmbiguousAttribute`] for `sta:x`, which could be `start` or `status`;
+    /// [`WordsError::NearlyAttribute`] for `projct:x`, which would otherwise become text unseen.
+    pub(crate) fn split<'a>(&'a self, word: &'a str) -> Result<Option<Named<'a>>, WordsError> {
+        let Some((whole, value)) = word.split_once(':') else { return Ok(None) };
+        let named = |(name, kind): (Text, Kind), modifier| {
+            let uda = self.udas.iter().find(|uda| uda.name == name);
+            let values = uda.map_or(&[][..], |uda| &uda.values);
+            Named { name, kind, modifier, value, values }
+        };
         // A user-defined name may hold a dot itself, so the whole is tried first.
-        if let Some((name, kind)) = self.exact(left) {
-            return Ok(Some(Named { name, kind, modifier: "", value }));
+        if let Some(found) = self.exact(whole) {
+            return Ok(Some(named(found, "")));
         }
-        let (left, modifier) = left.split_once('.').unwrap_or((left, ""));
+        let (left, modifier) = whole.split_once('.').unwrap_or((whole, ""));
         let found = match self.exact(left) {
             Some(found) => Some(found),
-            None => abbreviated(left, word)?,
+            None => self.abbreviated(left, word)?,
         };
-        Ok(found.map(|(name, kind)| Named { name, kind, modifier, value }))
+        if let Some(found) = found {
+            return Ok(Some(named(found, modifier)));
+        }
+        // An address, or a sentence that was typed as one word, is none even if it begins so.
+        let is_text = value.starts_with("//") || value.starts_with(char::is_whitespace);
+        match self.nearest(left).filter(|_| !is_text) {
+            Some(attribute) => {
+                Err(WordsError::NearlyAttribute { word: shown(word), attribute: shown(attribute) })
+            }
+            None => Ok(None),
+        }
     }
 
     fn exact(&self, name: &str) -> Option<(Text, Kind)> {
         let known = KNOWN.iter().find(|(known, _)| *known == name);
         known.map(|(known, kind)| (Text::const_new(known), *kind)).or_else(|| {
             let uda = self.udas.iter().find(|uda| uda.name == name)?;
-            let kind = match uda.kind {
-                UdaKind::Text | UdaKind::Duration => Kind::Text,
-                UdaKind::Number => Kind::Number,
-                UdaKind::Date => Kind::Date,
-            };
-            Some((uda.name.clone(), kind))
+            Some((uda.name.clone(), uda.kind()))
         })
+    }
+
+    /// The one attribute that a shortened name can stand for; those that every task has come
+    /// before user-defined ones, so that a declaration takes no old habit away.
+    fn abbreviated(&self, name: &str, word: &str) -> Result<Option<(Text, Kind)>, WordsError> {
+        if name.len() < ABBREVIATION_CHARS_MIN {
+            return Ok(None);
+        }
+        let mut fitting: Vec<(Text, Kind)> = KNOWN
+            .iter()
+            .filter(|(known, kind)| known.starts_with(name) && kind.is_typed_by_people())
+            .map(|(known, kind)| (Text::const_new(known), *kind))
+            .collect();
+        if fitting.is_empty() {
+            let udas = self.udas.iter().filter(|uda| uda.name.starts_with(name));
+            fitting.extend(udas.map(|uda| (uda.name.clone(), uda.kind())));
+        }
+        if fitting.len() > 1 {
+            let candidates = fitting.iter().map(|(name, _)| shown(name)).collect();
+            return Err(WordsError::AmbiguousAttribute { word: shown(word), candidates });
+        }
+        Ok(fitting.pop())
+    }
+
+    /// The attribute that a mistyped name was probably meant to be.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let known = KNOWN.iter().filter(|(_, kind)| kind.is_typed_by_people());
+        let udas = self.udas.iter().map(|uda| uda.name.as_str());
+        known.map(|(known, _)| *known).chain(udas).find(|known| is_near_miss(name, known))
     }
 }
 
-fn abbreviated(name: &str, word: &str) -> Result<Option<(Text, Kind)>, WordsError> {
-    if name.len() < ABBREVIATION_CHARS_MIN {
-        return Ok(None);
+impl Kind {
+    /// False for what nobody sets or asks for by hand, so that `last:`, `task:` or `type:` in a
+    /// sentence is rarely taken for one of them.
+    fn is_typed_by_people(self) -> bool {
+        !matches!(self, Self::Machinery | Self::Computed | Self::Ids)
     }
-    let fitting: Vec<_> = KNOWN
-        .iter()
-        .filter(|(known, kind)| {
-            known.starts_with(name) && !matches!(kind, Kind::Machinery | Kind::Computed | Kind::Ids)
-        })
-        .collect();
-    match fitting[..] {
-        [] => Ok(None),
-        [(known, kind)] => Ok(Some((Text::const_new(known), *kind))),
-        _ => Err(WordsError::AmbiguousAttribute {
-            word: shown(word),
-            candidates: fitting.iter().map(|(known, _)| *known).collect(),
-        }),
+}
+
+/// True if one slip makes `known` of `name`. The first letter is rarely the wrong one.
+fn is_near_miss(name: &str, known: &str) -> bool {
+    let (left, right) = (name.as_bytes(), known.as_bytes());
+    if !is_one_slip_away(left, right) {
+        return false;
     }
+    let has_swap = left.len() == right.len()
+        && left.iter().zip(right).filter(|(left, right)| left != right).count() == 2;
+    has_swap || (known.len() >= NEAR_MISS_CHARS_MIN && left.first() == right.first())
 }
 
 /// True for properties that [`crate::report::info`] shows in lines of their own.
@@ -182,9 +255,10 @@ mod tests {
 
     fn vocabulary() -> Vocabulary {
         Vocabulary::new(vec![
-            Uda { name: "estimate".into(), kind: UdaKind::Number },
-            Uda { name: "jira.id".into(), kind: UdaKind::Text },
-            Uda { name: "review".into(), kind: UdaKind::Date },
+            Uda::new("estimate", UdaKind::Number),
+            Uda::new("jira.id", UdaKind::Text),
+            Uda::new("review", UdaKind::Date),
+            Uda::new("projection", UdaKind::Text),
         ])
     }
 
@@ -200,8 +274,10 @@ mod tests {
             ("estimate:3", "estimate", Kind::Number, "", "3"),
             ("jira.id:7", "jira.id", Kind::Text, "", "7"),
             ("review.after:eow", "review", Kind::Date, "after", "eow"),
+            ("est:3", "estimate", Kind::Number, "", "3"),
+            ("projecti:x", "projection", Kind::Text, "", "x"),
         ] {
-            let named = Named { name: name.into(), kind, modifier, value };
+            let named = Named { name: name.into(), kind, modifier, value, values: &[] };
             assert_eq!(vocabulary().split(word), Ok(Some(named)), "{word}");
         }
     }
@@ -209,10 +285,50 @@ mod tests {
     #[test]
     fn leaves_other_words_alone() {
         for word in [
-            "http://x", "12:30", "foo:bar", "pr:x", ":x", "Due:x", "est:3", "mas:x", "a b:c",
-            "plain", "",
+            "http://x",
+            "12:30",
+            "foo:bar",
+            "pr:x",
+            ":x",
+            "Due:x",
+            "es:3",
+            "mas:x",
+            "a b:c",
+            "plain",
+            "",
+            "dye:x",
+            "and:x",
+            "task:x",
+            "list:x",
+            "type:x",
+            "tags x:y",
+            "wat: is this",
+            "stars://x",
+            "bait:x",
         ] {
             assert_eq!(vocabulary().split(word), Ok(None), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_near_miss_is_an_error_that_names_what_was_meant() {
+        for (word, attribute) in [
+            ("projct:home", "project"),
+            ("projetc:home", "project"),
+            ("tagz:home", "tags"),
+            ("deu:friday", "due"),
+            ("duedate.before:x", ""),
+            ("sheduled:x", "scheduled"),
+            ("estmate:3", "estimate"),
+            ("esitmate.over:3", "estimate"),
+            ("reviews:", "review"),
+        ] {
+            match vocabulary().split(word) {
+                Err(WordsError::NearlyAttribute { attribute: found, .. }) => {
+                    assert_eq!(found, attribute, "{word}");
+                }
+                other => assert!(attribute.is_empty() && other == Ok(None), "{word}: {other:?}"),
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 
 use crate::WordsError;
 use crate::filter::is_id_word;
-use crate::text::shown;
+use crate::text::{is_one_slip_away, shown};
 
 /// Letters that a shortened command needs at least.
 const ABBREVIATION_CHARS_MIN: usize = 3;
@@ -174,19 +174,6 @@ impl Command {
     fn entry(self) -> &'static Entry {
         let entry = ENTRIES.iter().find(|entry| entry.command == self);
         entry.expect("every command has an entry, as a test shows")
-    }
-}
-
-/// True if one letter is wrong, missing or too much, or two neighbours are swapped.
-fn is_one_slip_away(left: &[u8], right: &[u8]) -> bool {
-    let same_start = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    let (left, right) = (&left[same_start..], &right[same_start..]);
-    match (left, right) {
-        ([a, b, left @ ..], [c, d, right @ ..]) if a == d && b == c && left == right => true,
-        ([_, left @ ..], [_, right @ ..]) if left == right => true,
-        ([_, left @ ..], right) if left == right => true,
-        (left, [_, right @ ..]) if left == right => true,
-        _ => false,
     }
 }
 

@@ -39,6 +39,7 @@ use tandem_core::Timestamp;
 
 use crate::Context;
 use crate::text::shown;
+pub(crate) use duration::duration_seconds;
 pub use duration::{Span, parse_duration};
 pub use format::{age, basic_utc, countdown, date, date_time};
 

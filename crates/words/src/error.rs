@@ -1,5 +1,7 @@
 //! Why words were not understood, and what to type instead.
 
+use std::borrow::Cow;
+
 use tandem_core::TaskId;
 
 use crate::dates::DateError;
@@ -64,7 +66,23 @@ pub enum WordsError {
         /// The word.
         word: String,
         /// The attributes.
-        candidates: Vec<&'static str>,
+        candidates: Vec<String>,
+    },
+    /// A word that is one slip away from an attribute, and would become text unseen.
+    #[error("`{word}` is nearly the attribute `{attribute}`")]
+    NearlyAttribute {
+        /// The whole word.
+        word: String,
+        /// The attribute.
+        attribute: String,
+    },
+    /// The default that a user-defined attribute is declared with.
+    #[error("the default value `{value}` of `{attribute}` is none that it can have")]
+    Default {
+        /// The attribute.
+        attribute: String,
+        /// The value, as declared.
+        value: String,
     },
     /// An attribute's date that is none.
     #[error("`{word}` holds no date")]
@@ -83,7 +101,7 @@ pub enum WordsError {
         /// The attribute.
         attribute: String,
         /// What it can have, as it follows "use": `H, M, L or nothing`.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
     /// An attribute that nobody sets by hand.
     #[error("`{attribute}` cannot be set by hand, as `{word}` asks")]
@@ -183,6 +201,12 @@ impl WordsError {
                 format!("Flags of a command stand after it: `ta {command} {flag}`.")
             }
             Self::AmbiguousAttribute { .. } => format!("Write the attribute in full. {LITERAL}"),
+            Self::NearlyAttribute { attribute, .. } => {
+                format!("Write `{attribute}:` if that was meant. {LITERAL}")
+            }
+            Self::Default { attribute, .. } => format!(
+                "Mend `uda.{attribute}.default` in the .taskrc, or say the value: `{attribute}:…`."
+            ),
             Self::Date { source: DateError::MinutesOrMonths { .. }, .. } => {
                 format!("Write `min` for minutes or `mo` for months. {LITERAL}")
             }
@@ -231,7 +255,7 @@ mod tests {
         let error = WordsError::Value {
             word: "pri:Q".into(),
             attribute: "priority".into(),
-            expected: "H, M, L or nothing",
+            expected: "H, M, L or nothing".into(),
         };
         assert_eq!(error.to_string(), "`pri:Q` is not a value that `priority` can have");
         assert!(error.hint().starts_with("Use H, M, L or nothing. "));

@@ -27,7 +27,7 @@ use crate::text::shown;
 use crate::{Candidate, Context, WordsError};
 
 /// Decides which tasks are meant.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     ids: Vec<IdWord>,
     terms: Vec<Term>,

@@ -11,10 +11,12 @@
 
 mod apply;
 
+use std::borrow::Cow;
+
 use tandem_tasks::{Status, Task, Text};
 
 use crate::attribute::{Kind, Named, Vocabulary};
-use crate::dates::parse_date;
+use crate::dates::{parse_date, parse_duration};
 use crate::error::Resolve;
 use crate::filter::parse_ids;
 use crate::tag;
@@ -98,6 +100,34 @@ impl Modification {
         text.extend(words);
         let description = Some(one_line(&text.join(" "))).filter(|text| !text.is_empty());
         Ok(Self { description, changes })
+    }
+
+    /// The same for a new task: what it does not say about a user-defined attribute with a default
+    /// is as that default.
+    ///
+    /// # Errors
+    /// [`WordsError::Default`] for a default that its attribute cannot have.
+    pub fn with_defaults(
+        mut self,
+        context: &Context,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, WordsError> {
+        let is_said = |name: &Text, changes: &[Change]| {
+            changes.iter().any(|change| matches!(change, Change::Set(set, _) if set == name))
+        };
+        for uda in vocabulary.udas() {
+            let Some(default) = uda.default.as_ref().filter(|_| !is_said(&uda.name, &self.changes))
+            else {
+                continue;
+            };
+            let word = format!("{}:{default}", uda.name);
+            let named = vocabulary.split(&word)?;
+            let bad = || WordsError::Default { attribute: shown(&uda.name), value: shown(default) };
+            // A name that means something else is not a user-defined attribute's.
+            let Some(named) = named.filter(|named| named.name == uda.name) else { continue };
+            attribute_changes(&named, &word, context, &mut self.changes).map_err(|_| bad())?;
+        }
+        Ok(self)
     }
 
     /// A note made of all `words`, tags and attributes included; a `--` at the beginning is left
@@ -205,14 +235,25 @@ fn attribute_changes(
     changes: &mut Vec<Change>,
 ) -> Result<(), WordsError> {
     let attribute = || shown(&named.name);
-    let refuse =
-        |expected| Err(WordsError::Value { word: shown(word), attribute: attribute(), expected });
+    let refuse = |expected: &str| {
+        let expected = Cow::Owned(expected.to_owned());
+        Err(WordsError::Value { word: shown(word), attribute: attribute(), expected })
+    };
     if !named.modifier.is_empty() {
         let known = "no modifiers in a change, only in a filter";
         return Err(WordsError::Modifier { word: shown(word), attribute: attribute(), known });
     }
     let value = one_line(named.value);
     let set = |value: Option<Text>| Change::Set(named.name.clone(), value);
+    if !named.values.is_empty() && !value.is_empty() {
+        let same = |known: &&Text| known.eq_ignore_ascii_case(&value);
+        let exact = named.values.iter().find(|known| **known == value);
+        let Some(known) = exact.or_else(|| named.values.iter().find(same)) else {
+            return refuse(&format!("one of {}, or nothing", named.values.join(", ")));
+        };
+        changes.push(set(Some(known.clone())));
+        return Ok(());
+    }
     let change = match named.kind {
         Kind::Date if value.is_empty() => match named.name.as_str() {
             "entry" | "modified" => return refuse("a date, since every task has one"),
@@ -225,6 +266,22 @@ fn attribute_changes(
         }
         Kind::Number if value.parse::<f64>().is_ok_and(f64::is_finite) => set(Some(value.into())),
         Kind::Number if !value.is_empty() => return refuse("a number or nothing"),
+        Kind::Duration if value.is_empty() => set(None),
+        Kind::Duration => match parse_duration(&value.to_ascii_lowercase()) {
+            // What is in the stored form already stays as it is: `P1M` is no number of days.
+            Some(_) if value.starts_with(['P', 'p']) => {
+                set(Some(value.to_ascii_uppercase().into()))
+            }
+            Some(span) => set(Some(span.to_string().into())),
+            None => return refuse("a duration such as 30min, 2h, 3days or P1W, or nothing"),
+        },
+        Kind::Recurrence
+            if !value.is_empty()
+                && value != "weekdays"
+                && parse_duration(&value.to_ascii_lowercase()).is_none() =>
+        {
+            return refuse("how often, such as daily, weekly, 2weeks or monthly, or nothing");
+        }
         Kind::Priority => match value.as_str() {
             "" => set(None),
             "H" | "h" => set(Some(Text::const_new("H"))),
@@ -250,7 +307,7 @@ fn attribute_changes(
         Kind::Ids | Kind::Machinery | Kind::Computed => {
             return Err(WordsError::ReadOnly { word: shown(word), attribute: attribute() });
         }
-        Kind::Text | Kind::Project | Kind::Number | Kind::Description => {
+        Kind::Text | Kind::Recurrence | Kind::Project | Kind::Number | Kind::Description => {
             set(Some(value).filter(|value| !value.is_empty()).map(Text::from))
         }
     };

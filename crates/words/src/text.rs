@@ -65,6 +65,19 @@ pub(crate) fn one_line(text: &str) -> String {
     text.replace(['\n', '\r', '\t', '\u{2028}', '\u{2029}'], " ")
 }
 
+/// True if one letter is wrong, missing or too much, or two neighbours are swapped.
+pub(crate) fn is_one_slip_away(left: &[u8], right: &[u8]) -> bool {
+    let same_start = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let (left, right) = (&left[same_start..], &right[same_start..]);
+    match (left, right) {
+        ([a, b, left @ ..], [c, d, right @ ..]) if a == d && b == c && left == right => true,
+        ([_, left @ ..], [_, right @ ..]) if left == right => true,
+        ([_, left @ ..], right) if left == right => true,
+        (left, [_, right @ ..]) if left == right => true,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,9 +48,10 @@ pub(crate) fn help(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
 const WORDS: &str = "
 Filter words, joined by and: 3  1,2,5-7  56e0be07  +tag  -tag  status:pending  project:home
   due:friday  due.before:eom  priority:H  depends:3  all  text
-Changes: +tag  -tag  project:home  due:friday  wait:3d  priority:H  depends:3  status:pending
+Changes: +tag  -tag  project:home  due:friday  wait:3d  scheduled:monday  until:eoy  priority:H
+  depends:3,-5  recur:weekly  status:pending, and the user-defined attributes of your .taskrc.
   An empty value clears (due:). Every other word is the description; after -- all words are.
-Flags everywhere: --config FILE  --json  --quiet
+Flags everywhere: --config FILE  --json  --quiet  --taskrc FILE (its user-defined attributes)
 
 Settings: ta config list. The README has the exit codes and a cron line.
 ";
@@ -65,9 +66,8 @@ fn details(command: Command) -> &'static str {
         }
         Command::Verify => "Flags:\n  --repair   take the server's state where ours differs\n",
         Command::Import => {
-            "From a file, standard input (-), or the folder of a TaskChampion 3 replica.\n\n\
-             Flags:\n  --taskrc FILE   read the types of user-defined attributes, and for a folder \
-             the sync settings\n"
+            "From a file, standard input (-), or the folder of a TaskChampion 3 replica. With\n\
+             --taskrc FILE also the sync settings in it, for a folder.\n"
         }
         Command::Conflicts => {
             "conflicts list [--all]   edits that lost, the unresolved ones\n\
@@ -80,7 +80,6 @@ fn details(command: Command) -> &'static str {
              config get KEY\nconfig unset KEY\nconfig list\nconfig path\n"
         }
         Command::Gc => "Flags:\n  --rewrite   also rewrite the whole file to give space back\n",
-        Command::Export => "Flags:\n  --taskrc FILE   read the types of user-defined attributes\n",
         _ => "",
     }
 }

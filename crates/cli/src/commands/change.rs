@@ -16,7 +16,9 @@ const NAMED_MAX: usize = 20;
 
 pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let context = app.context();
-    let change = Modification::parse(&line.rest, &context, &app.vocabulary())?;
+    let vocabulary = app.vocabulary()?;
+    let change = Modification::parse(&line.rest, &context, &vocabulary)?;
+    let change = change.with_defaults(&context, &vocabulary)?;
     let id = new_task_id()?;
     let mut replica = app.replica()?;
     let edited = replica.edit("add", app.now, |editor| {
@@ -52,7 +54,7 @@ struct Changed {
 
 pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let context = app.context();
-    let vocabulary = app.vocabulary();
+    let vocabulary = app.vocabulary()?;
     let change = wish(line, &context, &vocabulary)?;
     let mut replica = app.replica()?;
     let edited = replica.edit(line.command.name(), app.now, |editor| {

@@ -17,7 +17,7 @@ use crate::told::value_text;
 pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     app.flags("history", &line.rest, &[])?;
     let context = app.context();
-    let vocabulary = app.vocabulary();
+    let vocabulary = app.vocabulary()?;
     let mut replica = app.replica()?;
     let mut txn = replica.storage_mut().read()?;
     let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, false)?;

@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use tandem_client::{Imported, import_records};
-use tandem_exchange::{Taskrc, Types};
 
 use crate::app::App;
 use crate::commands::import_folder;
@@ -16,9 +15,7 @@ use crate::fail::{Exit, Fail, chain};
 const WARNINGS_MAX: usize = 10;
 
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
-    let mut words = rest.to_vec();
-    let taskrc = taskrc_flag(&mut words, &mut Vec::new())?;
-    let source = match &words[..] {
+    let source = match rest {
         [] => "-",
         [word] if word == "-" || !word.starts_with('-') => word.as_str(),
         [word, ..] => {
@@ -31,9 +28,9 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     };
     let path = Path::new(source);
     if source != "-" && path.is_dir() {
-        return import_folder::run(app, path, taskrc.as_deref());
+        return import_folder::run(app, path);
     }
-    let (types, _) = types(app, taskrc.as_deref())?;
+    let (_, types) = app.attributes()?;
     let import = if source == "-" {
         tandem_exchange::read(io::stdin().lock(), &types)
     } else {
@@ -87,39 +84,4 @@ fn tell(app: &mut App<'_>, imported: &Imported, warnings: &[String]) {
         true => "Nothing to import.".into(),
         false => format!("Imported: {}.", parts.join(" · ")),
     });
-}
-
-/// Takes `--taskrc FILE` out of the words.
-pub(crate) fn taskrc_flag(
-    words: &mut Vec<String>,
-    others: &mut Vec<String>,
-) -> Result<Option<PathBuf>, Fail> {
-    let needs = || Fail::usage("`--taskrc` needs a file").hint("Write `--taskrc=FILE`.");
-    let Some(place) = words.iter().position(|word| word.starts_with("--taskrc")) else {
-        return Ok(None);
-    };
-    let word = words.remove(place);
-    if let Some(file) = word.strip_prefix("--taskrc=") {
-        return Ok(Some(file.into()));
-    }
-    if word != "--taskrc" {
-        return Err(needs());
-    }
-    if place < words.len() {
-        return Ok(Some(words.remove(place).into()));
-    }
-    others.pop().map(PathBuf::from).map(Some).ok_or_else(needs)
-}
-
-/// The types of user-defined attributes, from a `.taskrc` when one is given.
-pub(crate) fn types(
-    app: &mut App<'_>,
-    taskrc: Option<&Path>,
-) -> Result<(Types, Option<Taskrc>), Fail> {
-    let Some(path) = taskrc else { return Ok((Types::new(), None)) };
-    let taskrc = Taskrc::read(path, app.environment.home(), &mut |path| std::fs::read(path))?;
-    for warning in taskrc.warnings() {
-        app.output.notice(format!("warning: {warning}"));
-    }
-    Ok((taskrc.types(), Some(taskrc)))
 }

@@ -8,10 +8,10 @@ use tandem_exchange::Taskrc;
 use tandem_settings::{ConfigFile, Key, set};
 
 use crate::app::{App, REPLICA_FILE};
-use crate::commands::import::types;
 use crate::fail::{Exit, Fail, chain};
+use crate::taskrc::taskrc_of;
 
-pub(crate) fn run(app: &mut App<'_>, folder: &Path, taskrc: Option<&Path>) -> Result<Exit, Fail> {
+pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
     let source = folder.join(REPLICA_FILE);
     if !source.is_file() {
         return Err(Fail::failed(format!("{} holds no TaskChampion 3 replica", folder.display()))
@@ -33,9 +33,9 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path, taskrc: Option<&Path>) -> Re
         AdoptError::Storage(error) => error.into(),
         other => Fail::failed(chain(&other)).hint("Nothing was changed."),
     })?;
-    let taskrc = match taskrc {
-        Some(path) => types(app, Some(path))?.1,
-        None => nearby_taskrc(app, folder),
+    let taskrc = match app.named_taskrc()? {
+        Some(taskrc) => Some(taskrc),
+        None => taskrc_of(folder, app.environment.home()),
     };
     let mut taken = Vec::new();
     if let Some(taskrc) = taskrc {
@@ -59,29 +59,6 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path, taskrc: Option<&Path>) -> Re
     }
     app.output.line("From now on use one of the two, or let both sync: `ta sync`.");
     Ok(Exit::Done)
-}
-
-/// The `.taskrc` that belongs to the folder: `TASKRC`, the one in it, or the home folder's if it
-/// names this folder.
-fn nearby_taskrc(app: &mut App<'_>, folder: &Path) -> Option<Taskrc> {
-    let home = app.environment.home().map(Path::to_owned);
-    let named = std::env::var_os("TASKRC").map(PathBuf::from);
-    let mut places: Vec<PathBuf> = named.into_iter().collect();
-    places.push(folder.join(".taskrc"));
-    places.push(folder.join("taskrc"));
-    if let Some(home) = &home {
-        places.push(home.join(".taskrc"));
-        places.push(home.join(".config/task/taskrc"));
-    }
-    let own = std::fs::canonicalize(folder).ok();
-    places.into_iter().find_map(|place| {
-        let inside = place.parent() == Some(folder);
-        let taskrc = Taskrc::read(&place, home.as_deref(), &mut |path| std::fs::read(path)).ok()?;
-        let default = home.as_ref().map(|home| home.join(".task"));
-        let location = taskrc.data_location(home.as_deref()).or(default);
-        let names_it = location.and_then(|path| std::fs::canonicalize(path).ok()) == own;
-        (inside || names_it).then_some(taskrc)
-    })
 }
 
 /// Sets our keys from the `.taskrc`, unless they are set already.

@@ -15,7 +15,7 @@ use crate::output::{style, width};
 pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     app.flags(line.command.name(), &line.rest, &[])?;
     let context = app.context();
-    let vocabulary = app.vocabulary();
+    let vocabulary = app.vocabulary()?;
     let mut replica = app.replica()?;
     let mut txn = replica.storage_mut().read()?;
     let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, true)?;
@@ -45,7 +45,7 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
 pub(crate) fn info(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     app.flags("info", &line.rest, &[])?;
     let context = app.context();
-    let vocabulary = app.vocabulary();
+    let vocabulary = app.vocabulary()?;
     let mut replica = app.replica()?;
     let mut txn = replica.storage_mut().read()?;
     let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, false)?;

@@ -15,6 +15,7 @@ mod server;
 #[path = "../../../remote/tests/remote/task_server.rs"]
 mod task_server;
 
+mod attributes;
 mod bad_files;
 mod concurrency;
 mod durability;

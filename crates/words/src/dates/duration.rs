@@ -1,5 +1,7 @@
 //! Durations: `3d`, `2 weeks`, `1.5h`, `day`, `P1DT2H`.
 
+use std::fmt;
+
 /// A length of time: days on the calendar, then seconds on the clock. Both parts have one sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -14,6 +16,28 @@ impl Span {
     #[must_use]
     pub fn negated(self) -> Self {
         Self { days: -self.days, seconds: -self.seconds }
+    }
+}
+
+/// As ISO 8601 writes it, in days, hours, minutes and seconds: `P1DT2H`. For lengths that are not
+/// negative.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clock =
+            [(self.seconds / 3_600, 'H'), (self.seconds / 60 % 60, 'M'), (self.seconds % 60, 'S')];
+        f.write_str("P")?;
+        if self.days != 0 {
+            write!(f, "{}D", self.days)?;
+        }
+        if self.seconds != 0 || self.days == 0 {
+            f.write_str("T")?;
+        }
+        for (number, unit) in clock {
+            if number != 0 || (unit == 'S' && *self == (Self { days: 0, seconds: 0 })) {
+                write!(f, "{number}{unit}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -75,6 +99,12 @@ pub fn parse_duration(text: &str) -> Option<Span> {
     })?;
     let number = if number.is_empty() { "1" } else { number };
     Some(span(times(number, found.seconds)?, found.seconds >= SECONDS_PER_DAY))
+}
+
+/// Reads a duration as [`parse_duration`] does, whatever its case, as a number of seconds.
+pub(crate) fn duration_seconds(text: &str) -> Option<i64> {
+    let span = parse_duration(&text.to_ascii_lowercase())?;
+    span.days.checked_mul(SECONDS_PER_DAY)?.checked_add(span.seconds)
 }
 
 /// Bytes of the digits and dots that a text begins with.
@@ -165,6 +195,24 @@ mod tests {
             ("pt1.5s", 0, 1),
         ] {
             assert_eq!(parse_duration(text), Some(Span { days, seconds }), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_written_so_that_it_reads_back() {
+        for (text, written) in [
+            ("2h", "PT2H"),
+            ("90min", "PT1H30M"),
+            ("3d", "P3D"),
+            ("1.5d", "P1DT12H"),
+            ("weekly", "P7D"),
+            ("61s", "PT1M1S"),
+            ("0d", "PT0S"),
+        ] {
+            let span = parse_duration(text).unwrap();
+            assert_eq!(span.to_string(), written, "{text}");
+            assert_eq!(parse_duration(&written.to_ascii_lowercase()), Some(span), "{text}");
+            assert_eq!(duration_seconds(written), duration_seconds(text), "{text}");
         }
     }
 

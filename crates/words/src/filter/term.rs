@@ -7,7 +7,7 @@ use tandem_tasks::{Status, Task, Text};
 
 use super::resolve_ids;
 use crate::attribute::{Kind, Named};
-use crate::dates::parse_date;
+use crate::dates::{duration_seconds, parse_date};
 use crate::error::Resolve;
 use crate::keys::{dependencies, stored_tags};
 use crate::tag::{Synthetic, begins_like_a_tag};
@@ -15,7 +15,7 @@ use crate::text::shown;
 use crate::{Candidate, Context, WordsError};
 
 /// One condition; a task must fulfil all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Term {
     /// The key `tag_<name>` is there, or not.
     Tag { key: Text, wanted: bool },
@@ -33,6 +33,26 @@ pub(super) enum Term {
     Text { property: Text, test: TextTest, wanted: bool },
     /// A date property fulfils the test; one that holds no time fulfils none but [`DateTest::Any`].
     Date { property: Text, test: DateTest, wanted: bool },
+    /// A number or a duration fulfils the test; one that holds neither fulfils none but
+    /// [`AmountTest::Any`].
+    Amount { property: Text, measure: Measure, test: AmountTest, wanted: bool },
+}
+
+/// How a property is read as an amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    Number,
+    /// In seconds, so that `PT24H` and `P1D` are one length.
+    Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum AmountTest {
+    /// Has a value that is not empty.
+    Any,
+    Is(f64),
+    Below(f64),
+    Above(f64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +79,7 @@ pub(super) enum DateTest {
 /// What may stand between the dot and the colon, for the hint of an error.
 const TEXT_MODIFIERS: &str = "`.is`, `.not`, `.has`, `.hasnt`, `.any` and `.none`";
 const DATE_MODIFIERS: &str = "`.before`, `.after`, `.by`, `.is`, `.not`, `.any` and `.none`";
+const AMOUNT_MODIFIERS: &str = "`.below`, `.above`, `.is`, `.not`, `.any` and `.none`";
 const STATUS_MODIFIERS: &str = "`.is` and `.not`";
 const PRESENCE_MODIFIERS: &str = "`.any` and `.none`";
 
@@ -146,8 +167,17 @@ impl Term {
                     attribute: shown(&named.name),
                 });
             }
+            Kind::Number | Kind::Duration => {
+                let measure = match named.kind {
+                    Kind::Number => Measure::Number,
+                    _ => Measure::Duration,
+                };
+                let property = named.name.clone();
+                let (test, wanted) = amount_test(named, value, measure, word)?;
+                terms.push(Self::Amount { property, measure, test, wanted });
+            }
             Kind::Text
-            | Kind::Number
+            | Kind::Recurrence
             | Kind::Project
             | Kind::Priority
             | Kind::Description
@@ -171,6 +201,9 @@ impl Term {
             Self::DependsOn(id) => dependencies(task).any(|found| found == *id),
             Self::Text { property, test, wanted } => test.holds(task, property) == *wanted,
             Self::Date { property, test, wanted } => test.holds(task, property) == *wanted,
+            Self::Amount { property, measure, test, wanted } => {
+                test.holds(task.get(property).unwrap_or_default(), *measure) == *wanted
+            }
         }
     }
 
@@ -226,6 +259,30 @@ impl DateTest {
     }
 }
 
+impl Measure {
+    fn read(self, text: &str) -> Option<f64> {
+        match self {
+            Self::Number => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+            // Within 53 bits, as no length that can be typed is longer.
+            Self::Duration => duration_seconds(text).map(|seconds| seconds as f64),
+        }
+    }
+}
+
+impl AmountTest {
+    fn holds(self, value: &str, measure: Measure) -> bool {
+        if self == Self::Any {
+            return !value.is_empty();
+        }
+        measure.read(value).is_some_and(|amount| match self {
+            Self::Any => true,
+            Self::Is(wanted) => amount == wanted,
+            Self::Below(limit) => amount < limit,
+            Self::Above(limit) => amount > limit,
+        })
+    }
+}
+
 /// True if `text` contains `lower`, which is in lower case, whatever the case of `text`.
 fn contains_lower(text: &str, lower: &str) -> bool {
     if lower.is_empty() {
@@ -247,7 +304,7 @@ fn status(value: &str, wanted: bool, word: &str) -> Result<Term, WordsError> {
         Status::Unknown(_) => Err(WordsError::Value {
             word: shown(word),
             attribute: "status".to_owned(),
-            expected: "pending, waiting, completed, deleted or recurring",
+            expected: "pending, waiting, completed, deleted or recurring".into(),
         }),
         status => Ok(Term::Status { status, wanted }),
     }
@@ -270,6 +327,42 @@ fn text_test(named: &Named<'_>, value: &str) -> Option<(TextTest, bool)> {
         ("" | "is", _) => (is(), true),
         ("not" | "isnt", _) => (is(), false),
         _ => return None,
+    })
+}
+
+fn amount_test(
+    named: &Named<'_>,
+    value: &str,
+    measure: Measure,
+    word: &str,
+) -> Result<(AmountTest, bool), WordsError> {
+    match (named.modifier, value) {
+        ("none", _) | ("", "") => return Ok((AmountTest::Any, false)),
+        ("any", _) => return Ok((AmountTest::Any, true)),
+        _ => {}
+    }
+    let amount = || {
+        measure.read(value).ok_or_else(|| WordsError::Value {
+            word: shown(word),
+            attribute: shown(&named.name),
+            expected: match measure {
+                Measure::Number => "a number".into(),
+                Measure::Duration => "a duration such as 30min, 2h, 3days or P1W".into(),
+            },
+        })
+    };
+    Ok(match named.modifier {
+        "" | "is" => (AmountTest::Is(amount()?), true),
+        "not" | "isnt" => (AmountTest::Is(amount()?), false),
+        "before" | "under" | "below" => (AmountTest::Below(amount()?), true),
+        "after" | "over" | "above" => (AmountTest::Above(amount()?), true),
+        _ => {
+            return Err(WordsError::Modifier {
+                word: shown(word),
+                attribute: shown(&named.name),
+                known: AMOUNT_MODIFIERS,
+            });
+        }
     })
 }
 

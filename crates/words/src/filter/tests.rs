@@ -6,7 +6,11 @@ use crate::testing::{candidate, context, id, resolve, seconds, task, words};
 use crate::{Uda, UdaKind};
 
 fn filter(line: &str) -> Result<Filter, WordsError> {
-    let udas = vec![Uda { name: "estimate".into(), kind: UdaKind::Number }];
+    let udas = vec![
+        Uda::new("estimate", UdaKind::Number),
+        Uda::new("effort", UdaKind::Duration),
+        Uda::new("client", UdaKind::Text),
+    ];
     Filter::parse(&words(line), &context(), &Vocabulary::new(udas), &resolve)
 }
 
@@ -34,7 +38,13 @@ fn tasks() -> Vec<Task> {
             ("end", "5"),
             ("tag_shop", ""),
         ]),
-        task(&[("status", "deleted"), ("tag_HOME", "x"), ("estimate", "3")]),
+        task(&[
+            ("status", "deleted"),
+            ("tag_HOME", "x"),
+            ("estimate", "3"),
+            ("effort", "PT24H"),
+            ("client", "acme"),
+        ]),
         task(&[("description", "tomorrow"), ("start", "1"), ("due", &at("2026-11-21T23:30:00Z"))]),
     ]
 }
@@ -130,6 +140,15 @@ fn words_find_tasks() {
         ("http://x", &[]),
         ("foo:bar", &[]),
         ("estimate:3", &[5]),
+        ("estimate:3.0", &[5]),
+        ("estimate.above:2", &[5]),
+        ("estimate.below:3", &[]),
+        ("estimate.not:4", &[1, 2, 3, 4, 5, 6]),
+        ("estimate.any:", &[5]),
+        ("effort:1d", &[5]),
+        ("effort.above:23h", &[5]),
+        ("client:acme", &[5]),
+        ("cli:acme", &[5]),
         ("-5", &[]),
         ("+", &[]),
     ] {

@@ -6,9 +6,11 @@ use crate::{Uda, UdaKind};
 
 fn vocabulary() -> Vocabulary {
     Vocabulary::new(vec![
-        Uda { name: "estimate".into(), kind: UdaKind::Number },
-        Uda { name: "review".into(), kind: UdaKind::Date },
-        Uda { name: "client".into(), kind: UdaKind::Text },
+        Uda::new("estimate", UdaKind::Number),
+        Uda::new("review", UdaKind::Date),
+        Uda::new("client", UdaKind::Text),
+        Uda::new("effort", UdaKind::Duration),
+        Uda { values: vec!["low".into(), "High".into()], ..Uda::new("risk", UdaKind::Text) },
     ])
 }
 
@@ -64,6 +66,55 @@ fn a_new_task_has_what_it_needs() {
         let refused = parse(line).unwrap().add(&context(), &resolve);
         assert_eq!(refused, Err(WordsError::NoDescription), "{line}");
     }
+}
+
+#[test]
+fn user_defined_attributes_are_checked_by_their_kind() {
+    for (word, stored) in [
+        ("estimate:2.5", Some("estimate=2.5")),
+        ("estimate:two", None),
+        ("review:2026-11-27", Some("review=1795734000")),
+        ("review:blah", None),
+        ("effort:90min", Some("effort=PT1H30M")),
+        ("effort:p1m", Some("effort=P1M")),
+        ("effort:long", None),
+        ("risk:low", Some("risk=low")),
+        ("risk:HIGH", Some("risk=High")),
+        ("risk:medium", None),
+        ("recur:2weeks", Some("recur=2weeks")),
+        ("recur:blah", None),
+        ("scheduled:2026-11-27", Some("scheduled=1795734000")),
+        ("until:2026-11-27", Some("until=1795734000")),
+    ] {
+        match (parse(&format!("x {word}")), stored) {
+            (Ok(made), Some(stored)) => assert!(changed(&made, None).contains(stored), "{word}"),
+            (Err(error), None) => assert!(error.to_string().contains(word), "{word}"),
+            (made, _) => panic!("{word}: {made:?}"),
+        }
+    }
+    let error = parse("x risk:medium").unwrap_err();
+    assert!(error.hint().starts_with("Use one of low, High, or nothing."), "{}", error.hint());
+}
+
+#[test]
+fn defaults_fill_what_a_new_task_does_not_say() {
+    let with_default = |default: &str| {
+        let uda = Uda { default: Some(default.into()), ..Uda::new("estimate", UdaKind::Number) };
+        Vocabulary::new(vec![uda])
+    };
+    let made = |line: &str, default: &str| {
+        let vocabulary = with_default(default);
+        Modification::parse(&words(line), &context(), &vocabulary)
+            .and_then(|made| made.with_defaults(&context(), &vocabulary))
+    };
+    for (line, estimate) in [("x", Some("estimate=1 ")), ("x estimate:3", Some("estimate=3 "))] {
+        assert!(changed(&made(line, "1").unwrap(), None).contains(estimate.unwrap()), "{line}");
+    }
+    assert!(!changed(&made("x estimate:", "1").unwrap(), None).contains("estimate"));
+    assert_eq!(
+        made("x", "some"),
+        Err(WordsError::Default { attribute: "estimate".into(), value: "some".into() })
+    );
 }
 
 #[test]

@@ -95,7 +95,7 @@ pub fn info(
             UdaKind::Date => time(value, task.seconds(&uda.name), false, context),
             _ => value.to_owned(),
         };
-        table.push([uda.name.as_str(), text.as_str()]);
+        table.push([uda.label.as_ref().unwrap_or(&uda.name).as_str(), text.as_str()]);
     }
     for (property, value) in &task.properties {
         if !shown.contains(property.as_str()) && !is_shown_key(property) {

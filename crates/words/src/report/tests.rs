@@ -96,7 +96,10 @@ fn info_shows_everything_known_and_unknown() {
         Candidate { id: id(1), number: Some(7), task: &task, blocked: true, blocking: false };
     let references = [Reference { id: three, number: Some(3), description: "earn money" }];
     let blocks = [Reference { id: id(5), number: None, description: "sleep" }];
-    let vocabulary = Vocabulary::new(vec![Uda { name: "review".into(), kind: UdaKind::Date }]);
+    let vocabulary = Vocabulary::new(vec![Uda {
+        label: Some("Look again".into()),
+        ..Uda::new("review", UdaKind::Date)
+    }]);
     let text =
         info(&candidate, &references, &blocks, &context(), &vocabulary).render(None, Style::Plain);
     let expected = "\
@@ -111,7 +114,7 @@ Depends on     abababab-abab-abab-abab-ababababab04
 Blocks         abababab - sleep
 Entered        2026-11-20 16:20:00 (50min)
 Due            soon (not a time)
-review         2026-11-21 16:20:00 (1d)
+Look again     2026-11-21 16:20:00 (1d)
 annotation_x   odd
 dep_y
 githubissue    42
