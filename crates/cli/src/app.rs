@@ -22,6 +22,8 @@ pub(crate) struct App<'a> {
     pub(crate) environment: Environment,
     pub(crate) config_flag: Option<PathBuf>,
     pub(crate) taskrc_flag: Option<PathBuf>,
+    /// `--yes`: no question before many tasks are changed.
+    pub(crate) says_yes: bool,
     pub(crate) settings: Settings,
     pub(crate) output: &'a mut Output,
     pub(crate) now: Timestamp,
@@ -60,6 +62,7 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
         environment,
         config_flag: globals.config,
         taskrc_flag: globals.taskrc,
+        says_yes: globals.yes,
         settings,
         output,
         now: system_now(),
@@ -72,6 +75,7 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
 struct Globals {
     config: Option<PathBuf>,
     taskrc: Option<PathBuf>,
+    yes: bool,
     json: bool,
     quiet: bool,
     words: Vec<String>,
@@ -89,6 +93,7 @@ impl Globals {
                     break;
                 }
                 "--json" => globals.json = true,
+                "--yes" => globals.yes = true,
                 "--quiet" | "-q" => globals.quiet = true,
                 "--config" => globals.config = Some(file_after("--config", &mut all)?),
                 "--taskrc" => globals.taskrc = Some(file_after("--taskrc", &mut all)?),

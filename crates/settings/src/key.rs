@@ -96,6 +96,8 @@ keys! {
         "How many days of synchronised changes this replica remembers.";
     HistoryCommands "history_commands", Kind::Number { min: 0, max: 1_000_000_000 }, Number(1_000),
         "How many of the last commands this replica remembers, however old.";
+    ConfirmMoreThan "confirm_more_than", Kind::Number { min: 0, max: 1_000_000 }, Number(3),
+        "How many tasks a command may change before it asks, on a terminal; 0 never asks.";
 }
 
 impl Key {

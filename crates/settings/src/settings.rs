@@ -189,6 +189,11 @@ impl Settings {
         self.number(Key::HistoryCommands)
     }
 
+    /// How many tasks a command may change before it asks a person; 0 never asks.
+    pub fn confirm_more_than(&self) -> u64 {
+        self.number(Key::ConfirmMoreThan)
+    }
+
     fn folder(&self, key: Key) -> Result<PathBuf, SettingsError> {
         match self.get(key).map(|setting| &setting.value) {
             Some(Value::Path(path)) => Ok(path.clone()),

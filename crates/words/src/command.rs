@@ -231,7 +231,9 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
             Line { command, filter, rest }
         }
     };
-    if line.filter.is_empty() && matches!(command.shape(), Shape::Change | Shape::Chosen) {
+    // An empty word matches everything, and comes of a variable that is not set: `ta "$ID" done`.
+    let says_nothing = line.filter.iter().all(|word| word.trim().is_empty());
+    if says_nothing && matches!(command.shape(), Shape::Change | Shape::Chosen) {
         return Err(WordsError::FilterNeeded { command: name, suggestion: reorder(name, after) });
     }
     // `3 done 4` would complete task 3 and rename it "4": surely not what was meant.

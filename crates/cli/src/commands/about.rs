@@ -52,6 +52,7 @@ Changes: +tag  -tag  project:home  due:friday  wait:3d  scheduled:monday  until:
   depends:3,-5  recur:weekly  status:pending, and the user-defined attributes of your .taskrc.
   An empty value clears (due:). Every other word is the description; after -- all words are.
 Flags everywhere: --config FILE  --json  --quiet  --taskrc FILE (its user-defined attributes)
+  --yes (change many tasks without asking)
 
 Settings: ta config list. The README has the exit codes and a cron line.
 ";

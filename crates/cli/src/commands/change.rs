@@ -1,13 +1,16 @@
 //! `ta add`, and the commands that change chosen tasks.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tandem_client::new_task_id;
 use tandem_core::TaskId;
-use tandem_replica::{Editor, TaskNumber};
+use tandem_replica::{TaskNumber, Txn};
 use tandem_words::command::Command;
-use tandem_words::{Line, Modification, WordsError};
+use tandem_words::{Context, Line, Modification, PropertyChange, Vocabulary, WordsError};
 
 use crate::app::App;
+use crate::commands::confirm;
 use crate::fail::{Exit, Fail};
 use crate::lookup::{Found, Lookup, name};
 
@@ -55,54 +58,82 @@ struct Changed {
 pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let context = app.context();
     let vocabulary = app.vocabulary()?;
-    let change = wish(line, &context, &vocabulary)?;
+    let wish = wish(line, &context, &vocabulary)?;
     let mut replica = app.replica()?;
-    let edited = replica.edit(line.command.name(), app.now, |editor| {
-        let found = Lookup::new(editor.txn()).select(&line.filter, &context, &vocabulary, false)?;
-        if found.is_empty() {
-            return Err(Fail::failed("no task matches").hint(nothing_hint(line)));
+    let mut confirmed = None;
+    if let Some(limit) = confirm::limit(app) {
+        // Asked before the database is held: nobody else waits for the answer.
+        let mut txn = replica.storage_mut().read()?;
+        let (mut tasks, _) = chosen(txn.as_mut(), line, &context, &vocabulary)?;
+        let mut changes = Vec::new();
+        for task in &tasks {
+            changes.push(!differences(txn.as_mut(), &wish, task, &context)?.is_empty());
         }
-        let mut changed = Changed { tasks: Vec::new(), unchanged: 0 };
-        let is_bulk = !names_ids(&line.filter, &context, &vocabulary);
-        for task in found {
-            // `ta all done` means what is still to be done, not what was deleted long ago.
-            let ends = matches!(line.command, Command::Done | Command::Delete | Command::Start);
-            if is_bulk && ends && !task.task.status().is_numbered() {
+        let mut changes = changes.into_iter();
+        tasks.retain(|_| changes.next().unwrap_or(false));
+        if tasks.len() > limit {
+            drop(txn);
+            confirm::ask(line.command, &tasks)?;
+            confirmed = Some(tasks.into_iter().map(|task| task.id).collect::<BTreeSet<_>>());
+        }
+    }
+    let edited = replica.edit(line.command.name(), app.now, |editor| {
+        let (mut tasks, passed_over) = chosen(editor.txn(), line, &context, &vocabulary)?;
+        if let Some(confirmed) = &confirmed {
+            // What has come to match since then was not asked about.
+            tasks.retain(|task| confirmed.contains(&task.id));
+        }
+        let mut changed = Changed { tasks: Vec::new(), unchanged: passed_over };
+        for task in tasks {
+            let changes = differences(editor.txn(), &wish, &task, &context)?;
+            for (property, value) in &changes {
+                editor.set(task.id, property, value.as_deref())?;
+            }
+            if changes.is_empty() {
                 changed.unchanged += 1;
                 continue;
             }
-            if one(editor, &change, &task, &context)? {
-                let now = editor.task(task.id)?;
-                let description = now.as_ref().and_then(|task| task.get("description"));
-                let description = tandem_words::text::escape(description.unwrap_or(""));
-                changed.tasks.push((task.id, task.number, description.into_owned()));
-            } else {
-                changed.unchanged += 1;
-            }
+            let now = editor.task(task.id)?;
+            let description = now.as_ref().and_then(|task| task.get("description"));
+            let description = tandem_words::text::escape(description.unwrap_or(""));
+            changed.tasks.push((task.id, task.number, description.into_owned()));
         }
-        Ok(changed)
+        Ok::<_, Fail>(changed)
     })?;
     tell(app, line.command, &edited.result);
     Ok(Exit::Done)
 }
 
+/// The tasks that a line is about, and how many it passes over.
+fn chosen(
+    txn: &mut dyn Txn,
+    line: &Line,
+    context: &Context,
+    vocabulary: &Vocabulary,
+) -> Result<(Vec<Found>, usize), Fail> {
+    let mut found = Lookup::new(txn).select(&line.filter, context, vocabulary, false)?;
+    if found.is_empty() {
+        return Err(Fail::failed("no task matches").hint(nothing_hint(line)));
+    }
+    let count = found.len();
+    // `ta all done` means what is still to be done, not what was deleted long ago.
+    let ends = matches!(line.command, Command::Done | Command::Delete | Command::Start);
+    if ends && !names_ids(&line.filter, context, vocabulary) {
+        found.retain(|task| task.task.status().is_numbered());
+    }
+    let passed_over = count - found.len();
+    Ok((found, passed_over))
+}
+
 /// True if the words name tasks by number or uuid.
-fn names_ids(
-    words: &[String],
-    context: &tandem_words::Context,
-    vocabulary: &tandem_words::Vocabulary,
-) -> bool {
+fn names_ids(words: &[String], context: &Context, vocabulary: &Vocabulary) -> bool {
     let nobody = |word: &str| Err(WordsError::UnknownTask { word: word.into() });
     tandem_words::Filter::parse(words, context, vocabulary, &nobody)
         .is_ok_and(|filter| !filter.explicit_ids().is_empty())
 }
 
 /// What the words ask for.
-fn wish(
-    line: &Line,
-    context: &tandem_words::Context,
-    vocabulary: &tandem_words::Vocabulary,
-) -> Result<Modification, Fail> {
+fn wish(line: &Line, context: &Context, vocabulary: &Vocabulary) -> Result<Modification, Fail> {
     if line.command == Command::Annotate {
         return Ok(Modification::annotation(&line.rest)?);
     }
@@ -117,29 +148,23 @@ fn wish(
     })
 }
 
-/// Changes one task; returns whether anything was different.
-fn one(
-    editor: &mut Editor<'_>,
-    change: &Modification,
+/// What the wish changes about one task; nothing if it is so already.
+fn differences(
+    txn: &mut dyn Txn,
+    wish: &Modification,
     task: &Found,
-    context: &tandem_words::Context,
-) -> Result<bool, Fail> {
-    let changes = {
-        let lookup = Lookup::new(editor.txn());
-        let changes = change.apply(Some(&task.task), context, &|word| {
-            let other = lookup.resolve(word)?;
-            if other == task.id {
-                return Err(WordsError::DependsOnItself { word: word.into() });
-            }
-            Ok(other)
-        });
-        lookup.check()?;
-        changes?
-    };
-    for (property, value) in &changes {
-        editor.set(task.id, property, value.as_deref())?;
-    }
-    Ok(!changes.is_empty())
+    context: &Context,
+) -> Result<Vec<PropertyChange>, Fail> {
+    let lookup = Lookup::new(txn);
+    let changes = wish.apply(Some(&task.task), context, &|word| {
+        let other = lookup.resolve(word)?;
+        if other == task.id {
+            return Err(WordsError::DependsOnItself { word: word.into() });
+        }
+        Ok(other)
+    });
+    lookup.check()?;
+    Ok(changes?)
 }
 
 fn nothing_hint(line: &Line) -> String {

@@ -3,6 +3,7 @@
 pub(crate) mod about;
 mod change;
 pub(crate) mod config;
+mod confirm;
 mod conflicts;
 pub(crate) mod demo;
 mod export;

@@ -18,6 +18,8 @@ mod task_server;
 mod attributes;
 mod bad_files;
 mod concurrency;
+#[cfg(unix)]
+mod confirm;
 mod durability;
 mod kills;
 mod output;
