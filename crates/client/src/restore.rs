@@ -17,7 +17,7 @@ pub enum Restored {
 }
 
 /// Sets the value that lost in conflict `id` again; a task that a deletion took is created again as
-/// it was here. The conflict counts as resolved then.
+/// it was here. The conflict counts as resolved then, until the restoration is undone.
 ///
 /// # Errors
 /// [`EditError`]; nothing was changed then.
@@ -39,8 +39,8 @@ pub fn restore_conflict(
         } else if let Some(property) = &row.property {
             editor.set(row.task, property, row.lost.as_deref())?;
         }
+        editor.resolve_conflict(id);
         Ok::<_, StorageError>(())
     })?;
-    replica.resolve_conflict(id)?;
     Ok(if edited.operations == 0 { Restored::AlreadySo } else { Restored::Done })
 }

@@ -10,6 +10,7 @@ use tandem_tasks::{LocalOperation, Operation, OperationId, Task, Text};
 use crate::absorb::{Seen, absorb};
 use crate::image::{TaskPending, base_of, keep_image};
 use crate::replica::Replica;
+use crate::resolve::settle;
 use crate::storage::{Origin, Result, StepRow, StorageError, TaskNumber, Txn};
 
 const RETIRING: &str = "retiring";
@@ -55,6 +56,7 @@ pub struct Editor<'a> {
     operations: u64,
     too_large: Option<(Text, usize)>,
     keeps: bool,
+    resolved: Vec<i64>,
 }
 
 /// A task that the command has touched.
@@ -91,6 +93,11 @@ impl Editor<'_> {
     /// The transaction, for reading beside the tasks that the command touches.
     pub fn txn(&mut self) -> &mut dyn Txn {
         self.txn
+    }
+
+    /// Marks a conflict as seen to by this command: until it is undone.
+    pub fn resolve_conflict(&mut self, id: i64) {
+        self.resolved.push(id);
     }
 
     /// Commits even if no task changes: something beside them did.
@@ -285,6 +292,7 @@ impl Replica {
             operations: 0,
             too_large: None,
             keeps: false,
+            resolved: Vec::new(),
         };
         let result = change(&mut editor).map_err(EditError::Refused)?;
         if let Some((property, bytes)) = editor.too_large {
@@ -292,10 +300,16 @@ impl Replica {
         }
         editor.finish()?;
         let (first, last, operations) = (editor.first, editor.last, editor.operations);
-        let keeps = editor.keeps || first.is_some();
+        let resolved = std::mem::take(&mut editor.resolved);
+        let keeps = editor.keeps || first.is_some() || !resolved.is_empty();
+        let mut step = None;
         if let (Some(first), Some(last)) = (first, last) {
             let origin = Origin::Command(command.into());
-            txn.put_step(&StepRow { id: 0, first, last, at: now, origin, undone: false })?;
+            let row = StepRow { id: 0, first, last, at: now, origin, undone: false };
+            step = Some(txn.put_step(&row)?);
+        }
+        for id in resolved {
+            settle(txn.as_mut(), id, step)?;
         }
         if keeps {
             Seen::remember(txn.as_mut())?;

@@ -22,6 +22,7 @@ mod prune;
 mod pull;
 mod push;
 mod replica;
+mod resolve;
 mod restart;
 mod sqlite;
 pub mod storage;

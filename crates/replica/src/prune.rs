@@ -5,6 +5,7 @@ use tandem_core::Timestamp;
 use crate::absorb::{Seen, absorb};
 use crate::image::distrust_log_until;
 use crate::replica::Replica;
+use crate::resolve::forget_steps;
 use crate::storage::Result;
 
 /// Steps removed in one go: a sync spends milliseconds on this, not seconds.
@@ -60,6 +61,7 @@ impl Replica {
         let mut txn = self.storage_mut().write()?;
         // What another program has written since we last looked is judged by the log as it is.
         absorb(txn.as_mut(), now)?;
+        let mut forgotten = Vec::new();
         for step in old {
             let has_pending =
                 txn.operations_between(step.first, step.last)?.iter().any(|row| !row.synced);
@@ -70,7 +72,9 @@ impl Replica {
             txn.remove_step(step.id)?;
             distrust_log_until(txn.as_mut(), step.last)?;
             pruned.steps += 1;
+            forgotten.push(step.id);
         }
+        forget_steps(txn.as_mut(), &forgotten)?;
         Seen::remember(txn.as_mut())?;
         txn.commit()?;
         Ok(pruned)

@@ -10,9 +10,7 @@ use tandem_tasks::{LocalOperation, OperationId, Pending, Task};
 
 use crate::absorb::{absorb, current_remote, has_moved};
 use crate::commit::{ORPHANS, Target};
-use crate::storage::{
-    AppliedRow, ConflictRow, RemoteRow, Result, StepRow, Storage, TaskNumber, Txn,
-};
+use crate::storage::{AppliedRow, RemoteRow, Result, StepRow, Storage, TaskNumber, Txn};
 
 /// Pending operations for which room is made at once.
 const PENDING_ROOM_MAX: usize = 1_000_000;
@@ -218,14 +216,6 @@ impl Replica {
         })
     }
 
-    /// Conflicts, oldest first.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn conflicts(&mut self, with_resolved: bool) -> Result<Vec<ConflictRow>> {
-        self.read(|txn| txn.conflicts(with_resolved))
-    }
-
     /// The newest steps, newest first.
     ///
     /// # Errors
@@ -362,18 +352,6 @@ impl Replica {
         crate::absorb::Seen::remember(txn.as_mut())?;
         txn.commit()?;
         Ok(u64::from(number))
-    }
-
-    /// Marks a conflict as seen to by a person. Returns false if there is no such conflict.
-    ///
-    /// # Errors
-    /// If the database cannot be read or written.
-    pub fn resolve_conflict(&mut self, id: i64) -> Result<bool> {
-        let mut txn = self.storage.write()?;
-        let Some(row) = txn.conflict(id)? else { return Ok(false) };
-        txn.put_conflict(&ConflictRow { resolved: true, ..row })?;
-        txn.commit()?;
-        Ok(true)
     }
 
     /// The snapshot of the base, if that is still `version`: its body (zlib). None also while

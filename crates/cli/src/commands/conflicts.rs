@@ -54,7 +54,7 @@ fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
 }
 
 fn find(app: &mut App<'_>, id: i64) -> Result<ConflictRow, Fail> {
-    app.replica()?.read(|txn| txn.conflict(id))?.ok_or_else(|| unknown(id))
+    app.replica()?.conflict(id)?.ok_or_else(|| unknown(id))
 }
 
 fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {

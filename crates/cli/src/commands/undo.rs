@@ -8,6 +8,9 @@ use crate::app::App;
 use crate::fail::{Exit, Fail};
 use crate::lookup::name;
 
+/// The command that [`tandem_client::restore_conflict`] logs.
+const RESTORE: &str = "conflicts restore";
+
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     app.flags("undo", rest, &[])?;
     let mut replica = app.replica()?;
@@ -29,6 +32,11 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Some(command) => format!("`{command}`"),
         None => "the last command of another program".into(),
     };
+    let reopens = matches!(
+        &undone,
+        Undone::Removed { command: Some(name), .. } | Undone::Compensated { command: Some(name), .. }
+            if name == RESTORE
+    );
     match undone {
         Undone::Nothing => app.output.line("Nothing to undo."),
         Undone::Removed { command, tasks } => {
@@ -49,6 +57,9 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                 ));
             }
         }
+    }
+    if reopens {
+        app.output.line("The conflict that it had settled is open again: ta conflicts list");
     }
     Ok(Exit::Done)
 }

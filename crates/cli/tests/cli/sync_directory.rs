@@ -121,6 +121,23 @@ fn an_edit_that_lost_is_told_on_the_machine_that_settles_it_and_can_be_restored(
     assert_eq!(desktop.descriptions(), ["buy oat milk"]);
     assert_eq!(laptop.ta(&["conflicts"]).done(), "No edits have lost.\n");
     assert_says(&laptop.ta(&["conflicts", "list", "--all"]).done(), &["Conflict 1"]);
+
+    // Taken back, after a sync and before one, the conflict is open again.
+    assert_says(
+        &laptop.ta(&["undo"]).done(),
+        &["by a new change", "open again: ta conflicts list"],
+    );
+    assert_eq!(laptop.descriptions(), ["buy goat milk"]);
+    assert_says(&laptop.ta(&["conflicts"]).done(), &["Conflict 1"]);
+    laptop.ta(&["conflicts", "restore", "1"]).done();
+    assert_eq!(laptop.ta(&["conflicts"]).done(), "No edits have lost.\n");
+    assert_says(&laptop.ta(&["undo"]).done(), &["had not been synced", "open again"]);
+    assert_eq!(laptop.ta(&["conflicts", "show", "1", "--json"]).json()["resolved"], false);
+    assert_says(&laptop.ta(&["status"]).done(), &["1 to look at"]);
+    laptop.ta(&["conflicts", "restore", "1"]).done();
+    laptop.ta(&["sync"]).done();
+    desktop.ta(&["sync"]).done();
+    assert_eq!(desktop.descriptions(), ["buy oat milk"]);
 }
 
 #[test]
