@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_exchange::{ImportRecord, Outcome, merge};
-use tandem_replica::{EditError, OpenOptions, Replica, SqliteStorage, StorageError};
+use tandem_replica::{EditError, OpenOptions, Replica, SqliteStorage, StorageError, TakenOver};
 
-use crate::new_task_id;
+use crate::{LOCK_WAIT, LockError, SyncLock, new_task_id, system_now};
 
 /// What an import did, in tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,15 +111,9 @@ pub enum AdoptError {
     /// A database could not be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The copy could not be put in place.
-    #[error("{path} cannot be replaced")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A sync of ours, or another import into it, is running.
+    #[error(transparent)]
+    Locked(#[from] LockError),
 }
 
 /// What was taken over.
@@ -137,46 +131,107 @@ pub struct Adopted {
 /// operations, working set. The source is only read, also when it has an older format: the copy is
 /// upgraded.
 ///
+/// The copy is made beside the target first, then taken over in one transaction of the target's own
+/// file, so that what another program adds meanwhile is either found (and then nothing is taken
+/// over) or added to what was. No sync and no second import of the target runs meanwhile.
+///
 /// # Errors
-/// [`AdoptError`].
+/// [`AdoptError`]; the target was left as it is.
 pub fn adopt_replica(source: &Path, target: &Path) -> Result<Adopted, AdoptError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| AdoptError::Io { path, source }
-    };
     let same = std::fs::canonicalize(source).ok() == std::fs::canonicalize(target).ok();
     if same && target.exists() {
         return Err(AdoptError::SameFile);
     }
-    if target.exists() {
-        let (storage, _) = SqliteStorage::open(target, &OpenOptions::default())?;
-        let mut ours = Replica::new(storage);
-        let (tasks, base, operations) = ours.read(|txn| {
-            Ok((txn.task_count()?, txn.base_version()?, txn.last_operation_id()?.is_some()))
-        })?;
-        if tasks > 0 || !base.is_nil() || operations {
-            return Err(AdoptError::NotEmpty { tasks });
-        }
-    }
+    let (mut storage, _) = SqliteStorage::open(target, &OpenOptions::default())?;
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let _lock = SyncLock::take(folder, LOCK_WAIT, system_now())?;
     let mut copy_name = target.as_os_str().to_owned();
     copy_name.push(".taken-over");
-    let copy = PathBuf::from(copy_name);
-    let _ = std::fs::remove_file(&copy);
+    let copy = Copy(PathBuf::from(copy_name));
+    // What an import that was killed left.
+    copy.remove();
     let only_read = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
-    SqliteStorage::open(source, &only_read)?.0.copy_to(&copy)?;
-    // The copy is a good replica before it takes the place of ours.
-    drop(SqliteStorage::open(&copy, &OpenOptions::default())?);
-    for suffix in ["-wal", "-shm"] {
-        let mut name = target.as_os_str().to_owned();
-        name.push(suffix);
-        let _ = std::fs::remove_file(PathBuf::from(name));
+    SqliteStorage::open(source, &only_read)?.0.copy_to(&copy.0)?;
+    // Opening it brings it to our schema.
+    drop(SqliteStorage::open(&copy.0, &OpenOptions::default())?);
+    if let TakenOver::NotEmpty { tasks } = storage.take_over(&copy.0)? {
+        return Err(AdoptError::NotEmpty { tasks });
     }
-    std::fs::rename(&copy, target).map_err(io(target))?;
-    let (storage, _) = SqliteStorage::open(target, &OpenOptions::default())?;
     let mut ours = Replica::new(storage);
     Ok(Adopted {
         tasks: ours.read(|txn| txn.task_count())?,
         pending: ours.pending_changes()?,
         base: ours.base_version()?,
     })
+}
+
+/// The copy beside the target, removed with all that SQLite puts beside it.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn remove(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = self.0.as_os_str().to_owned();
+            name.push(suffix);
+            // Usually it is not there; if it cannot be removed, the next copy says why.
+            let _ = std::fs::remove_file(PathBuf::from(name));
+        }
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open;
+
+    fn add(replica: &mut Replica, description: &str) {
+        let id = new_task_id().unwrap();
+        let added = replica.edit("add", system_now(), |editor| {
+            editor.create(id)?;
+            editor.set(id, "status", Some("pending"))?;
+            editor.set(id, "description", Some(description))
+        });
+        added.unwrap();
+    }
+
+    #[test]
+    fn a_program_that_has_the_empty_replica_open_goes_on_in_what_was_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, target) = (folder.path().join("source"), folder.path().join("target"));
+        let file = |folder: &Path| folder.join(crate::REPLICA_FILE);
+        let mut theirs = open(&source).unwrap();
+        add(&mut theirs, "one");
+        add(&mut theirs, "two");
+        theirs.undo(system_now()).unwrap();
+
+        let mut ours = open(&target).unwrap();
+        let adopted = adopt_replica(&file(&source), &file(&target)).unwrap();
+        assert_eq!((adopted.tasks, adopted.pending), (1, 3));
+        add(&mut ours, "meanwhile");
+        assert_eq!(ours.numbered_tasks().unwrap().len(), 2);
+        let mut again = open(&target).unwrap();
+        assert_eq!(again.all_tasks().unwrap(), ours.all_tasks().unwrap());
+        assert_eq!(again.steps(9).unwrap().len(), 2);
+        assert!(again.check().unwrap().is_empty());
+        // Numbers of operations that are gone are not given again.
+        let highest = |replica: &mut Replica| replica.read(|txn| txn.last_operation_id()).unwrap();
+        assert!(highest(&mut again) > highest(&mut theirs));
+
+        let refused = adopt_replica(&file(&source), &file(&target));
+        assert!(matches!(refused, Err(AdoptError::NotEmpty { tasks: 2 })), "{refused:?}");
+        let left: Vec<_> = std::fs::read_dir(&target).unwrap().collect();
+        assert!(
+            left.iter().all(|entry| {
+                let name = entry.as_ref().unwrap().file_name();
+                !name.to_string_lossy().contains("taken-over")
+            }),
+            "{left:?}"
+        );
+    }
 }

@@ -7,6 +7,7 @@
 //! * [`schema`]: which schema a file has, and the way to ours.
 //! * [`txn`]: the transaction, row by row, made of [`statements`] and [`rows`].
 //! * [`care`]: copies, checks and space.
+//! * [`take_over`]: what another database holds, into an empty one.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use rusqlite::Connection;
 
 use crate::storage::{Result, Storage, StorageError, Txn};
 use place::Place;
+pub use take_over::TakenOver;
 
 mod care;
 mod cells;
@@ -24,6 +26,7 @@ mod place;
 mod rows;
 mod schema;
 mod statements;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod txn;

@@ -18,7 +18,7 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
             .hint(format!("There is no {REPLICA_FILE} in it. Taskwarrior 2 lists: `task export` to a file, then `ta import FILE`.")));
     }
     let data_dir = app.data_dir()?;
-    // Opening makes it, so that there is one shape of target.
+    // Opening it says what there is to say about the file and its folder.
     drop(app.storage()?);
     let target = data_dir.join(REPLICA_FILE);
     let adopted = adopt_replica(&source, &target).map_err(|error| match error {
@@ -31,6 +31,7 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
         AdoptError::SameFile => Fail::failed("that folder is this replica already")
             .hint("Nothing needs to be imported: `ta list` shows its tasks."),
         AdoptError::Storage(error) => error.into(),
+        AdoptError::Locked(error) => error.into(),
         other => Fail::failed(chain(&other)).hint("Nothing was changed."),
     })?;
     let taskrc = match app.named_taskrc()? {

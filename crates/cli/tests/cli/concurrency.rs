@@ -192,6 +192,35 @@ fn a_file_that_a_real_task_sync_holds_is_waited_for_and_then_named() {
 }
 
 #[test]
+fn what_is_added_while_a_folder_is_taken_over_is_never_lost() {
+    let source = TestHome::new();
+    source.add("one");
+    source.add("two");
+    let folder = source.data_dir().display().to_string();
+    for _ in 0..8 {
+        let home = TestHome::new();
+        home.ta(&["list"]).done();
+        // Both wait for a program that holds the empty list, and then one of them comes first.
+        let holder = rusqlite::Connection::open(home.replica_file()).unwrap();
+        holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let import = home.start(&["import", &folder]);
+        let add = home.start(&["add", "meanwhile"]);
+        holder.execute_batch("COMMIT").unwrap();
+        drop(holder);
+        let number = home.ended(add, "add").done();
+        let import = home.ended(import, "import");
+        if import.code == Some(0) {
+            assert_eq!(number, "Added task 3.\n");
+            assert_eq!(home.descriptions(), ["meanwhile", "one", "two"]);
+        } else {
+            assert_says(&import.failed(1), &["holds 1 tasks already"]);
+            assert_eq!(home.descriptions(), ["meanwhile"]);
+        }
+        home.ta(&["verify"]).done();
+    }
+}
+
+#[test]
 fn a_secret_is_not_on_the_command_line_of_any_process() {
     let server = TestServer::new();
     let home = server.home();
