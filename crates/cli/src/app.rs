@@ -168,8 +168,12 @@ impl App<'_> {
                 copy.display()
             ));
         }
-        // `notes.checked` is not told: two programs that end in the same moment leave the log as a
-        // killed one does, and what was found sound is no news.
+        if notes.checked && !is_quiet {
+            self.output.notice(
+                "The replica had not been closed properly (a program was killed, or the power \
+                 went). It was checked and is sound; nothing is to be done.",
+            );
+        }
         if notes.created {
             self.tell_of_taskwarrior(&folder);
         }

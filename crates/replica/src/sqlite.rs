@@ -7,6 +7,7 @@
 //! * [`schema`]: which schema a file has, and the way to ours.
 //! * [`txn`]: the transaction, row by row, made of [`statements`] and [`rows`].
 //! * [`care`]: copies, checks and space.
+//! * [`turn`]: closing, one at a time, so that a log that is left says something.
 //! * [`take_over`]: what another database holds, into an empty one.
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ mod statements;
 mod take_over;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod txn;
 
 /// How to open a database.
@@ -60,7 +62,8 @@ pub struct OpenNotes {
     pub upgraded_from: Option<String>,
     /// Where it was copied to before it was upgraded.
     pub upgraded_copy: Option<PathBuf>,
-    /// Somebody had left it without closing it; it was checked and is sound.
+    /// Somebody had left it without closing it (killed, or the power went); it was checked and is
+    /// sound.
     pub checked: bool,
     /// It can only be read: asked for, or the file or its folder cannot be written.
     pub read_only: bool,
@@ -102,6 +105,16 @@ pub struct SqliteStorage {
     connection: Connection,
     place: Place,
     read_only: bool,
+    /// After the connection, since it ends when that is closed.
+    closing: turn::Closing,
+}
+
+impl Drop for SqliteStorage {
+    fn drop(&mut self) {
+        if !self.read_only {
+            self.closing.begin(&self.place.path);
+        }
+    }
 }
 
 impl SqliteStorage {
@@ -118,7 +131,7 @@ impl SqliteStorage {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, OpenNotes)> {
         let (connection, place, notes) = open::open(path, options)?;
         let read_only = notes.read_only;
-        Ok((Self { connection, place, read_only }, notes))
+        Ok((Self { connection, place, read_only, closing: turn::Closing::default() }, notes))
     }
 
     /// The database file, absolute.

@@ -261,6 +261,34 @@ fn space_is_given_back() {
     }
 }
 
+/// Goal: a log that nobody uses means that somebody was killed. Method: many open, write and close
+/// the same file at once, and nobody is taken for killed.
+#[test]
+fn those_who_end_together_are_not_taken_for_killed() {
+    let folder = Folder::new();
+    let path = folder.path();
+    drop(open(&path).unwrap());
+    std::thread::scope(|scope| {
+        for user in 0..6 {
+            let path = &path;
+            scope.spawn(move || {
+                for round in 0..60 {
+                    let options = OpenOptions::default();
+                    let (mut storage, notes) = SqliteStorage::open(path, &options).unwrap();
+                    assert!(!notes.checked, "user {user}, round {round}");
+                    if (user + round) % 3 == 0 {
+                        let mut txn = storage.write().unwrap();
+                        txn.set_meta("key", Some(&round.to_string())).unwrap();
+                        txn.commit().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert!(!open(&path).unwrap().1.checked);
+    assert_eq!(folder.beside("-"), [""; 0], "the last one removes the log");
+}
+
 /// Two processes that make the same file at the same moment.
 #[test]
 fn many_can_make_the_same_file() {

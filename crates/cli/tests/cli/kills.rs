@@ -530,3 +530,22 @@ fn a_hundred_random_kills_through_a_server_lose_nothing() {
     });
     assert!(said.sum::<usize>() > 0, "nothing ever came to its end");
 }
+
+#[test]
+fn after_a_kill_the_file_is_checked_and_that_is_told_once() {
+    let server_dir = TempDir::new().unwrap();
+    let home = TestHome::at_directory(server_dir.path());
+    home.add("buy milk");
+    let place = (1..PLACES_MAX).find(|n| {
+        let place = killed_at(&home, &["sync"], *n).expect("a sync passes a commit");
+        place.starts_with("after commit")
+    });
+    place.expect("a sync passes a commit");
+    let quiet = home.copy();
+    let (_, notice) = home.ta(&["list"]).done_with_notices();
+    assert_says(&notice, &["not been closed properly", "sound"]);
+    home.ta(&["list"]).done();
+    quiet.ta(&["sync", "--quiet"]).done();
+    quiet.ta(&["list"]).done();
+    assert_sound(&home, "after a commit");
+}

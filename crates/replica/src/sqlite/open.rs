@@ -12,7 +12,8 @@
 //! SQLite for the whole database (`locking_mode=EXCLUSIVE`), which it refuses while anybody else
 //! has it open. Only if it agrees, and the database is not larger than
 //! [`CHECKED_BYTES_MAX`], `quick_check` runs, on a connection of its own which, closing, removes
-//! the log, so that the check is not repeated. An opening without a log pays one `stat` for this.
+//! the log, so that the check is not repeated. Programs of ours close one after the other
+//! ([`super::turn`]), so that two that end together do not look like one that was killed. An opening without a log pays one `stat` for this.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::place::{Place, quote};
 use super::schema::{self, Standing};
+use super::turn::Turn;
 use super::{OpenNotes, OpenOptions, care, files};
 use crate::storage::{Result, StorageError};
 
@@ -249,6 +251,9 @@ fn check_after_unclean_end(place: &Place) -> Result<bool> {
     // Without our usual settings: they would look at the database, and the whole of it can be had
     // only by asking before the first look.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // Before the probe, so that it ends after it. Nobody of ours closes meanwhile and takes the
+    // probe for somebody who will remove the log.
+    let _turn = Turn::take(&place.path);
     let probe = Connection::open_with_flags(&place.path, flags)
         .map_err(|error| place.error("opening the database", error))?;
     let ask = || -> rusqlite::Result<i64> {
