@@ -28,6 +28,7 @@
 mod connect;
 mod import;
 mod kill_points;
+mod last_sync;
 mod lock;
 mod rebuild;
 mod restore;
@@ -35,6 +36,7 @@ mod sync;
 
 pub use connect::{ConnectError, connect};
 pub use import::{AdoptError, Adopted, Imported, adopt_replica, import_records};
+pub use last_sync::{LAST_SYNC_FILE, LastSync};
 pub use lock::{Holder, LOCK_FILE, LOCK_WAIT, LockError, SyncLock};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use restore::{Restored, restore_conflict};

@@ -1,8 +1,11 @@
 //! `ta status`: where this replica stands, without asking any server.
 
 use serde_json::json;
+use tandem_client::LastSync;
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
 use tandem_settings::RemoteSettings;
+use tandem_words::dates::{age, date_time};
+use tandem_words::text::escape;
 
 use crate::app::{App, REPLICA_FILE};
 use crate::fail::{Exit, Fail};
@@ -27,6 +30,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let current = remotes.iter().find(|row| Some(row.id) == current);
     let file_bytes = std::fs::metadata(&file).map_or(0, |meta| meta.len());
     let remote = app.settings.remote();
+    let last = LastSync::load(&data_dir);
     let directory = match &remote {
         Ok(RemoteSettings::Directory(path)) => {
             let mut directory = DirectoryRemote::new(path, DirectoryOptions::default());
@@ -53,6 +57,12 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             "waiting": pending,
             "in_flight": in_flight,
             "base_version": base.to_string(),
+            "last_sync": last.as_ref().map(|last| json!({
+                "at": last.at.to_string(),
+                "with": last.with,
+                "seconds_ago": app.now.seconds().saturating_sub(last.at.seconds()),
+            })),
+            "never_synced": last.is_none() && base.is_nil(),
             "synced_with": current.map(|row| row.label.clone()),
             "remote": target,
             "remote_error": remote.as_ref().err().map(ToString::to_string),
@@ -80,8 +90,20 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     table.push([
         "Base version".to_owned(),
         match base.is_nil() {
-            true => "none: never synced".into(),
+            true => "none yet".into(),
             false => base.to_string(),
+        },
+    ]);
+    table.push([
+        "Last synced".to_owned(),
+        match &last {
+            Some(last) => {
+                let ago = age(app.now.seconds().saturating_sub(last.at.seconds()).max(0));
+                let at = date_time(last.at.seconds(), &app.context());
+                format!("{at} ({ago} ago), with {}", escape(&last.with))
+            }
+            None if base.is_nil() => "never".into(),
+            None => "not known: not by this program, or not since it keeps the time".into(),
         },
     ]);
     if let Some(row) = current {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tandem_client::{
-    LOCK_WAIT, LockError, Progress, SyncLock, SyncOptions, connect, sync, system_now,
+    LOCK_WAIT, LastSync, LockError, Progress, SyncLock, SyncOptions, connect, sync, system_now,
 };
-use tandem_tasks::session::Consent;
+use tandem_tasks::session::{Consent, End};
 
 use crate::app::{App, REPLICA_FILE};
 use crate::commands::gc::keep;
@@ -41,6 +41,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         tandem_client::SyncError::Storage(error) => error.into(),
         other => Fail::failed(chain(&other)).hint("What was done stays; the rest waits here."),
     })?;
+    if synced.report.end == End::InStep {
+        let last = LastSync { at: system_now(), with: synced.label.clone() };
+        // It is in step, whether that could be noted or not.
+        if let Err(error) = last.store(&app.data_dir()?) {
+            app.output.notice(format!("warning: the time of this sync could not be kept: {error}"));
+        }
+    }
     let words = told::words(&synced);
     if app.output.is_json {
         let document = told::as_json(&synced, &words);

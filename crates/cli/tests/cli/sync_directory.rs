@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tandem_client::{Holder, LOCK_FILE};
+use serde_json::Value;
+use tandem_client::{Holder, LAST_SYNC_FILE, LOCK_FILE};
 use tandem_core::Timestamp;
 use tempfile::TempDir;
 
@@ -52,12 +53,45 @@ fn a_sync_with_nothing_to_do_writes_nothing() {
         let (mut replica, directory) = (look(&home.data_dir()), look(server_dir.path()));
         assert_eq!(home.ta(&["sync"]).done(), "in step\n");
         let mut replica_after = look(&home.data_dir());
-        // It says who holds the lock, and is not flushed.
-        let lock = home.data_dir().join(LOCK_FILE);
-        assert!(replica.remove(&lock).is_some() && replica_after.remove(&lock).is_some());
+        // They say who holds the lock and when it was in step, and are not flushed.
+        for name in [LOCK_FILE, LAST_SYNC_FILE] {
+            let file = home.data_dir().join(name);
+            assert!(replica.remove(&file).is_some() && replica_after.remove(&file).is_some());
+        }
         assert_eq!(replica, replica_after);
         assert_eq!(directory, look(server_dir.path()));
     }
+}
+
+#[test]
+fn status_tells_when_it_was_in_step_last_and_with_whom() {
+    let server_dir = TempDir::new().unwrap();
+    let home = TestHome::at_directory(server_dir.path());
+    home.add("buy milk");
+    assert_says(&home.ta(&["status"]).done(), &["Last synced", "never"]);
+    let status = home.ta(&["status", "--json"]).json();
+    assert_eq!((&status["never_synced"], &status["last_sync"]), (&true.into(), &Value::Null));
+
+    home.ta(&["sync"]).done();
+    let with = server_dir.path().display().to_string();
+    assert_says(&home.ta(&["status"]).done(), &["<time> (", "s ago), with ", &with]);
+    let last = home.ta(&["status", "--json"]).json()["last_sync"].take();
+    assert_eq!(last["with"], with);
+    assert!(last["at"].is_string() && last["seconds_ago"].is_u64());
+
+    // A sync with nothing to do counts, one that failed does not.
+    let file = home.data_dir().join(LAST_SYNC_FILE);
+    let old = r#"{"at":"2020-01-01T00:00:00Z","with":"elsewhere"}"#;
+    fs::write(&file, old).unwrap();
+    assert_says(&home.ta(&["status"]).done(), &["y ago), with elsewhere"]);
+    let nowhere = home.copy().with("TA_SERVER_DIR", "/dev/null/none");
+    assert_ne!(nowhere.ta(&["sync"]).code, Some(0));
+    assert_says(&nowhere.ta(&["status"]).done(), &["with elsewhere"]);
+    assert_eq!(home.ta(&["sync"]).done(), "in step\n");
+    assert_says(&home.ta(&["status"]).done(), &["s ago), with ", &with]);
+    // Without the file nobody knows, but "never" would be wrong.
+    fs::remove_file(&file).unwrap();
+    assert_says(&home.ta(&["status"]).done(), &["not known"]);
 }
 
 #[test]
