@@ -162,11 +162,11 @@ impl Command {
     }
 
     /// The command that a mistyped word was probably meant to be (`dnoe`, `lsit`, `modfy`), for a
-    /// hint when a search finds nothing. Never acted upon.
+    /// hint when a search finds nothing, and for an error. Never acted upon.
     pub fn nearest(word: &str) -> Option<Self> {
         let near = |entry: &&Entry| {
             let name = entry.names[0];
-            name.len() >= 4 && word.len() >= 3 && is_one_slip_away(word.as_bytes(), name.as_bytes())
+            name.len() >= 3 && word.len() >= 3 && is_one_slip_away(word.as_bytes(), name.as_bytes())
         };
         ENTRIES.iter().find(near).map(|entry| entry.command)
     }
@@ -182,6 +182,8 @@ impl Command {
 pub struct Line {
     /// What to do.
     pub command: Command,
+    /// No word named the command: the words are searched for.
+    pub is_bare: bool,
     /// The words that say which tasks, for [`crate::Filter::parse`].
     pub filter: Vec<String>,
     /// The rest, as typed: a modification for [`crate::Modification::parse`], or the command's own
@@ -199,7 +201,7 @@ pub struct Line {
 ///
 /// # Errors
 /// [`WordsError::AmbiguousCommand`], [`WordsError::FilterNeeded`], [`WordsError::IdsAfterCommand`],
-/// [`WordsError::FilterNotAllowed`], [`WordsError::FlagBeforeCommand`].
+/// [`WordsError::FilterNotAllowed`], [`WordsError::FlagBeforeCommand`], [`WordsError::NearlyCommand`].
 pub fn parse(words: &[String]) -> Result<Line, WordsError> {
     let mut found = None;
     for (index, word) in words.iter().enumerate() {
@@ -211,7 +213,10 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
             break;
         }
     }
-    let Some((command, index)) = found else { return Ok(bare(words)) };
+    let Some((command, index)) = found else {
+        refuse_slip(words)?;
+        return Ok(bare(words));
+    };
     let (before, after) = (&words[..index], &words[index + 1..]);
     let name = command.name();
     if let Some(flag) = before.iter().find(|word| is_flag(word)) {
@@ -222,13 +227,15 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
             if let Some(word) = before.first() {
                 return Err(WordsError::FilterNotAllowed { command: name, word: shown(word) });
             }
-            Line { command, filter: vec![], rest: after.to_vec() }
+            Line { command, is_bare: false, filter: vec![], rest: after.to_vec() }
         }
-        Shape::Change => Line { command, filter: before.to_vec(), rest: after.to_vec() },
+        Shape::Change => {
+            Line { command, is_bare: false, filter: before.to_vec(), rest: after.to_vec() }
+        }
         Shape::Chosen | Shape::Report => {
             let (mut filter, rest) = split_flags(after);
             filter.splice(..0, before.iter().cloned());
-            Line { command, filter, rest }
+            Line { command, is_bare: false, filter, rest }
         }
     };
     // An empty word matches everything, and comes of a variable that is not set: `ta "$ID" done`.
@@ -256,7 +263,23 @@ fn bare(words: &[String]) -> Line {
         [word] if is_one_task(word) => Command::Info,
         _ => Command::Next,
     };
-    Line { command, filter, rest }
+    Line { command, is_bare: true, filter, rest }
+}
+
+/// Refuses `3 doen` and `doen 3`: beside an id, a word that is one slip away from a command is no
+/// search. Elsewhere it may well be one (`lost keys`).
+fn refuse_slip(words: &[String]) -> Result<(), WordsError> {
+    let words = words.split(|word| word == "--").next().unwrap_or_default();
+    for (index, word) in words.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| words.get(before));
+        let mut neighbours = before.into_iter().chain(words.get(index + 1));
+        if let Some(command) = Command::nearest(word)
+            && neighbours.any(|word| is_id_word(word))
+        {
+            return Err(WordsError::NearlyCommand { word: shown(word), command: command.name() });
+        }
+    }
+    Ok(())
 }
 
 fn is_range(word: &str) -> bool {

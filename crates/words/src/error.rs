@@ -28,6 +28,14 @@ pub enum WordsError {
         /// The commands.
         candidates: Vec<&'static str>,
     },
+    /// A word beside an id that is one slip away from a command.
+    #[error("`{word}` is no command")]
+    NearlyCommand {
+        /// The word.
+        word: String,
+        /// The command.
+        command: &'static str,
+    },
     /// A command that must be told which tasks it is for.
     #[error("`{command}` needs to know which tasks")]
     FilterNeeded {
@@ -183,6 +191,9 @@ impl WordsError {
         match self {
             Self::AmbiguousCommand { .. } => {
                 "Write the command in full. To search for the word, put `--` before it.".to_owned()
+            }
+            Self::NearlyCommand { command, .. } => {
+                format!("Was `{command}` meant? To search for the word, put `--` before it.")
             }
             Self::FilterNeeded { command, suggestion: Some(line) } => {
                 format!(

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tandem_core::TaskId;
 use tandem_words::command::Command;
 use tandem_words::report;
+use tandem_words::text::escape;
 use tandem_words::urgency::urgency;
 use tandem_words::{Context, Line};
 
@@ -31,15 +32,35 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         _ => report::next(candidates, &context),
     };
     if found.is_empty() {
-        let nearest = line.filter.iter().find_map(|word| Command::nearest(word));
-        if let Some(command) = nearest {
-            app.output.notice(format!("Was the command `{}` meant?", command.name()));
+        if let Some(hint) = no_command(line) {
+            app.output.notice(hint);
         }
         app.output.line("No matching tasks.");
     } else {
         app.output.text(&table.render(width(), style()));
     }
     Ok(Exit::Done)
+}
+
+/// What to say about a search that found nothing, if a word of it may have been meant as a command.
+fn no_command(line: &Line) -> Option<String> {
+    let words = line.filter.split(|word| word == "--").next().unwrap_or_default();
+    let nearest = words.iter().find_map(|word| Some((word, Command::nearest(word)?)));
+    let is_plain = |word: &&String| {
+        word.as_str() != "all" && word.chars().all(|c| c.is_alphabetic() || c == '-' || c == '_')
+    };
+    match (nearest, words.iter().find(|word| is_plain(word) && !word.starts_with('-'))) {
+        (Some((word, command)), _) => Some(format!(
+            "Was the command `{}` meant? `{}` was searched for.",
+            command.name(),
+            escape(word)
+        )),
+        (None, Some(word)) if line.is_bare => Some(format!(
+            "`{}` is no command, so it was searched for. `ta help` lists the commands.",
+            escape(word)
+        )),
+        _ => None,
+    }
 }
 
 pub(crate) fn info(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {

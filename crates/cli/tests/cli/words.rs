@@ -198,6 +198,16 @@ fn what_matches_nothing_is_an_error_for_changes_and_a_word_for_reports() {
     let (out, notice) = home.ta(&["lsit"]).done_with_notices();
     assert_eq!(out, "No matching tasks.\n");
     assert_says(&notice, &["`list`"]);
+    let (out, notice) = home.ta(&["frobnicate"]).done_with_notices();
+    assert_eq!(out, "No matching tasks.\n");
+    assert_says(&notice, &["`frobnicate` is no command", "ta help"]);
+    // Found, there is nothing to remark.
+    assert_says(&home.ta(&["on"]).done(), &["one"]);
+    // Beside an id a slip is no search.
+    for words in [&["1", "doen"][..], &["1", "modfy", "project:x"], &["doen", "1"]] {
+        assert_says(&home.ta(words).failed(2), &["is no command", "meant?", "`--`"]);
+    }
+    assert_eq!(home.ta(&["1", "--", "doen"]).done(), "No matching tasks.\n");
     for id in ["1", "9"] {
         assert_says(&home.ta(&["conflicts", "show", id]).failed(1), &["there is no conflict"]);
         assert_says(&home.ta(&["conflicts", "restore", id]).failed(1), &["there is no conflict"]);
