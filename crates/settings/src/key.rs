@@ -29,6 +29,33 @@ pub enum Kind {
     },
 }
 
+/// As the reference lists it: `1 to 3,600`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path => f.write_str("path"),
+            Self::ServerOrigin => f.write_str("address"),
+            Self::ClientKey => f.write_str("UUID"),
+            Self::Secret => f.write_str("secret"),
+            Self::Bool => f.write_str("`true`, `false`"),
+            Self::Number { min, max } => write!(f, "{} to {}", grouped(*min), grouped(*max)),
+        }
+    }
+}
+
+/// A number with its thousands apart: `1,000`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// What holds where nobody set anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DefaultValue {
@@ -125,6 +152,16 @@ impl Key {
     /// for its owner alone. The client key is one, since the protocol has no other credential.
     pub fn is_hidden(self) -> bool {
         matches!(self.kind(), Kind::Secret | Kind::ClientKey)
+    }
+
+    /// What holds where nobody set anything, for people; `None` where that is nothing.
+    pub fn default_text(self) -> Option<String> {
+        match self.default_value() {
+            Unset => None,
+            DataFolder(name) => Some(format!("`{name}` in the XDG data directory")),
+            Bool(value) => Some(format!("`{value}`")),
+            Number(number) => Some(grouped(number)),
+        }
     }
 
     pub(crate) fn default_value(self) -> DefaultValue {

@@ -95,16 +95,16 @@ const ENTRIES: &[Entry] = entries! {
     Next ["next"], Report, true, "[FILTER] next", "show what is most urgent (what a bare `ta` does)";
     List ["list", "ls"], Report, true, "[FILTER] list", "show tasks by number";
     Info ["info", "information"], Chosen, true, "FILTER info", "show all about tasks";
-    History ["history"], Chosen, true, "FILTER history", "show who changed what, when";
+    History ["history"], Chosen, true, "FILTER history", "show who changed what, when, as far as it is known here";
     Conflicts ["conflicts"], Own, true, "conflicts list|show|restore|dismiss", "show and restore edits that lost";
     Export ["export"], Report, true, "[FILTER] export", "write tasks as Taskwarrior JSON";
-    Import ["import"], Own, false, "import [FILE|FOLDER]", "read Taskwarrior JSON or a TaskChampion replica";
+    Import ["import"], Own, false, "import [FILE|FOLDER]", "read Taskwarrior JSON, or take a replica over";
     Sync ["sync", "synchronize"], Own, false, "sync", "exchange changes with the server or folder";
     Status ["status"], Own, true, "status", "show where this replica stands";
-    Verify ["verify"], Own, true, "verify", "check this replica against the server";
-    Gc ["gc"], Own, false, "gc", "renumber tasks and remove what has expired";
+    Verify ["verify"], Own, true, "verify", "check this replica against itself and the server";
+    Gc ["gc"], Own, false, "gc", "renumber tasks, remove what has expired or is old";
     Config ["config"], Own, true, "config set|get|unset|list|path", "show and change settings";
-    Demo ["demo"], Own, false, "demo", "see two replicas stay in step";
+    Demo ["demo"], Own, false, "demo", "see two replicas stay in step, in a temporary folder";
     Version ["version", "--version", "-V"], Own, true, "version", "show the version";
     Help ["help", "--help", "-h"], Own, true, "help [COMMAND]", "show this, or more about a command";
 };
@@ -118,6 +118,16 @@ impl Command {
     /// The name, as typed in full.
     pub fn name(self) -> &'static str {
         self.entry().names[0]
+    }
+
+    /// The name and other words for it.
+    pub fn names(self) -> &'static [&'static str] {
+        self.entry().names
+    }
+
+    /// Whether three letters are enough.
+    pub fn can_shorten(self) -> bool {
+        self.entry().can_shorten
     }
 
     /// How the line looks, without `ta`.

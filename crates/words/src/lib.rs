@@ -14,6 +14,7 @@ mod context;
 pub mod dates;
 mod error;
 pub mod filter;
+pub mod help;
 pub mod keys;
 pub mod modification;
 pub mod report;

@@ -1,0 +1,104 @@
+//! What `ta help` says. The reference in `docs/reference/cli.md` is made of the same, as a test of
+//! this crate sees to.
+
+use std::fmt::Write as _;
+
+use crate::command::Command;
+
+/// Columns in which the overview shows how a line looks.
+const USAGE_COLUMNS: usize = 40;
+
+/// The words of filters and changes, and the flags of the program as a whole.
+pub const WORDS: &str = "\
+Filter words, joined by and: 3  1,2,5-7  56e0be07  +tag  -tag  status:pending  project:home
+  due:friday  due.before:eom  priority:H  depends:3  all  text
+Changes: +tag  -tag  project:home  due:friday  wait:3d  scheduled:monday  until:eoy  priority:H
+  depends:3,-5  recur:weekly  status:pending, and the user-defined attributes of your .taskrc.
+  An empty value clears (due:). Every other word is the description; after -- all words are.
+Flags everywhere: --config FILE  --json  --quiet  --taskrc FILE (its user-defined attributes)
+  --yes (change many tasks without asking)
+";
+
+/// All commands, and the words around them: `ta help`.
+pub fn overview() -> String {
+    let mut text = "Task lists that stay in step between machines.\n\n\
+         Usage: ta [FILTER] COMMAND [CHANGES]\n\nCommands:\n"
+        .to_owned();
+    for command in Command::all() {
+        let (usage, summary) = (command.usage(), command.summary());
+        let _ = writeln!(text, "  {usage:<USAGE_COLUMNS$} {summary}");
+    }
+    let _ = writeln!(text, "{}\n{WORDS}", shortening());
+    text.push_str("Settings: ta config list. The README has the exit codes and a cron line.\n");
+    text
+}
+
+/// One command: `ta help COMMAND`.
+pub fn about(command: Command) -> String {
+    let mut text = format!("ta {}\n\n{}.\n", command.usage(), command.summary());
+    let others = &command.names()[1..];
+    if !others.is_empty() {
+        let _ = writeln!(text, "Also: {}.", others.join(", "));
+    }
+    let more = details(command);
+    if !more.is_empty() {
+        let _ = write!(text, "\n{more}");
+    }
+    text
+}
+
+/// Which commands may be shortened.
+pub fn shortening() -> String {
+    let whole: Vec<&str> =
+        Command::all().filter(|one| !one.can_shorten()).map(Command::name).collect();
+    format!("Commands may be shortened to three letters, but for {}.\n", whole.join(", "))
+}
+
+/// Flags and forms of one command; empty where its usage says all.
+pub fn details(command: Command) -> &'static str {
+    match command {
+        Command::Add => "Prints the task's number.\n",
+        Command::Undo => {
+            "Before a sync by removing the change, after it by a compensating one. One command is\n\
+             one step, however many tasks it changed.\n"
+        }
+        Command::Info => "`ta 3` does the same.\n",
+        Command::Sync => {
+            "Flags:\n  --join               join this list with the one at the server\n  \
+             --new-history        begin a new history where none was found before\n  \
+             --upload-difference  upload what a server that went back no longer has\n  \
+             --wait SECONDS       wait for another sync of this replica (3)\n"
+        }
+        Command::Status => {
+            "Asks nobody. Says also when the replica was last in step, and with whom.\n"
+        }
+        Command::Verify => "Flags:\n  --repair   take the server's state where ours differs\n",
+        Command::Export => {
+            "Dates and numbers of user-defined attributes are written as such if a .taskrc\n\
+             declares them.\n"
+        }
+        Command::Import => {
+            "From a file or standard input (-): all of it or, if a record cannot be read, nothing.\n\
+             An older record never beats a newer edit.\n\n\
+             From the folder of a TaskChampion 3 replica into an empty one: with unsynced changes\n\
+             and numbers, and the sync settings of its .taskrc (or of --taskrc FILE).\n"
+        }
+        Command::Conflicts => {
+            "conflicts list [--all]   edits that lost, the unresolved ones\n\
+             conflicts show ID        both values and the base\n\
+             conflicts restore ID     set the value that lost again, as a new change; undoing that\n\
+             \u{20}                        opens the conflict again\n\
+             conflicts dismiss ID     put it aside\n"
+        }
+        Command::Config => {
+            "config set KEY VALUE     VALUE may be - (standard input) or file:PATH\n\
+             config get KEY\nconfig unset KEY\nconfig list\nconfig path\n"
+        }
+        Command::Gc => {
+            "Renumbers tasks, purges deleted ones after 180 days, forgets old history, gives\n\
+             space back.\n\n\
+             Flags:\n  --rewrite   also rewrite the whole file to give space back\n"
+        }
+        _ => "",
+    }
+}
