@@ -18,8 +18,12 @@ const ABBREVIATION_CHARS_MIN: usize = 3;
 #[expect(missing_docs, reason = "`Command::summary` says what each one does")]
 pub enum Command {
     Add,
+    Log,
     Modify,
+    Append,
+    Prepend,
     Annotate,
+    Denotate,
     Start,
     Stop,
     Done,
@@ -28,6 +32,13 @@ pub enum Command {
     Info,
     List,
     Next,
+    Completed,
+    Waiting,
+    Count,
+    Ids,
+    Uuids,
+    Projects,
+    Tags,
     History,
     Conflicts,
     Export,
@@ -85,8 +96,12 @@ macro_rules! entries {
 /// In the order in which help lists them.
 const ENTRIES: &[Entry] = entries! {
     Add ["add"], New, true, "add WORDS", "add a task";
+    Log ["log"], New, false, "log WORDS", "add a task that is done already";
     Modify ["modify"], Change, true, "FILTER modify CHANGES", "change tasks";
+    Append ["append"], Change, false, "FILTER append TEXT", "put text behind descriptions";
+    Prepend ["prepend"], Change, false, "FILTER prepend TEXT", "put text before descriptions";
     Annotate ["annotate"], Change, true, "FILTER annotate TEXT", "add a note to tasks";
+    Denotate ["denotate"], Change, false, "FILTER denotate TEXT", "remove a note from tasks";
     Start ["start"], Change, true, "FILTER start [CHANGES]", "mark tasks as being worked on";
     Stop ["stop"], Change, true, "FILTER stop [CHANGES]", "mark them as not being worked on";
     Done ["done"], Change, true, "FILTER done [CHANGES]", "mark tasks as completed";
@@ -94,6 +109,13 @@ const ENTRIES: &[Entry] = entries! {
     Undo ["undo"], Own, false, "undo", "take back the last command";
     Next ["next"], Report, true, "[FILTER] next", "show what is most urgent (what a bare `ta` does)";
     List ["list", "ls"], Report, true, "[FILTER] list", "show tasks by number";
+    Completed ["completed"], Report, false, "[FILTER] completed", "show tasks that are done";
+    Waiting ["waiting"], Report, false, "[FILTER] waiting", "show tasks that are hidden until their wait date";
+    Count ["count"], Report, false, "[FILTER] count", "print how many tasks match, ended ones too";
+    Ids ["ids"], Report, false, "[FILTER] ids", "print their numbers";
+    Uuids ["uuids"], Report, false, "[FILTER] uuids", "print their uuids";
+    Projects ["projects"], Report, false, "[FILTER] projects", "show projects, and how many tasks they have";
+    Tags ["tags"], Report, false, "[FILTER] tags", "show tags, and how many tasks have them";
     Info ["info", "information"], Chosen, true, "FILTER info", "show all about tasks";
     History ["history"], Chosen, true, "FILTER history", "show who changed what, when, as far as it is known here";
     Conflicts ["conflicts"], Own, true, "conflicts list|show|restore|dismiss", "show and restore edits that lost";

@@ -8,6 +8,9 @@ use crate::command::Command;
 /// Columns in which the overview shows how a line looks.
 const USAGE_COLUMNS: usize = 40;
 
+/// Columns of a line of running text.
+const LINE_COLUMNS: usize = 90;
+
 /// The words of filters and changes, and the flags of the program as a whole.
 pub const WORDS: &str = "\
 Filter words, joined by and: 3  1,2,5-7  56e0be07  +tag  -tag  status:pending  project:home
@@ -51,13 +54,32 @@ pub fn about(command: Command) -> String {
 pub fn shortening() -> String {
     let whole: Vec<&str> =
         Command::all().filter(|one| !one.can_shorten()).map(Command::name).collect();
-    format!("Commands may be shortened to three letters, but for {}.\n", whole.join(", "))
+    let text = format!("Commands may be shortened to three letters, but for {}.", whole.join(", "));
+    // One line of a terminal is not enough.
+    let mut lines = String::new();
+    for word in text.split(' ') {
+        let last = lines.rsplit('\n').next().unwrap_or_default().len();
+        let blank = if last + 1 + word.len() > LINE_COLUMNS { "\n" } else { " " };
+        lines.push_str(if lines.is_empty() { "" } else { blank });
+        lines.push_str(word);
+    }
+    lines + "\n"
 }
 
 /// Flags and forms of one command; empty where its usage says all.
 pub fn details(command: Command) -> &'static str {
     match command {
         Command::Add => "Prints the task's number.\n",
+        Command::Log => "As `add`, with the status completed.\n",
+        Command::Append | Command::Prepend => {
+            "Tags and attributes among the words change the task as with `modify`.\n"
+        }
+        Command::Denotate => {
+            "Removes the note that is TEXT; if none is, the oldest one that contains it.\n"
+        }
+        Command::Count | Command::Uuids => {
+            "Of all tasks that the filter means: `status:pending` leaves the ended ones out.\n"
+        }
         Command::Undo => {
             "Before a sync by removing the change, after it by a compensating one. One command is\n\
              one step, however many tasks it changed.\n"

@@ -52,6 +52,12 @@ pub enum Change {
     Stop,
     /// Add a note at now, or the next second that has none (section 1).
     Annotate(Text),
+    /// Remove the note that is this text, else the oldest one that contains it.
+    Denotate(Text),
+    /// Put this text behind the description.
+    Append(Text),
+    /// Put this text before the description.
+    Prepend(Text),
 }
 
 /// What a line changes, ready to be applied to each task.
@@ -142,6 +148,36 @@ impl Modification {
             return Err(WordsError::NoAnnotation);
         }
         Ok(Self::default().with(Change::Annotate(text.into())))
+    }
+
+    /// The removal of the note that `words` name; a `--` at the beginning is left out.
+    ///
+    /// # Errors
+    /// [`WordsError::NoAnnotation`] if there is no text.
+    pub fn denotation(words: &[String]) -> Result<Self, WordsError> {
+        let mut noted = Self::annotation(words)?;
+        for change in &mut noted.changes {
+            if let Change::Annotate(text) = change {
+                *change = Change::Denotate(std::mem::take(text));
+            }
+        }
+        Ok(noted)
+    }
+
+    /// The same, with its text put behind the description instead of in its place: `ta 3 append`.
+    #[must_use]
+    pub fn append(mut self) -> Self {
+        let text = self.description.take();
+        self.changes.extend(text.map(|text| Change::Append(text.into())));
+        self
+    }
+
+    /// The same, with its text put before the description: `ta 3 prepend`.
+    #[must_use]
+    pub fn prepend(mut self) -> Self {
+        let text = self.description.take();
+        self.changes.extend(text.map(|text| Change::Prepend(text.into())));
+        self
     }
 
     /// Adds a change after the others: `Modification::parse(…)?.with(Change::Start)`.

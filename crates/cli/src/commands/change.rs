@@ -21,10 +21,13 @@ pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let context = app.context();
     let vocabulary = app.vocabulary()?;
     let change = Modification::parse(&line.rest, &context, &vocabulary)?;
-    let change = change.with_defaults(&context, &vocabulary)?;
+    let mut change = change.with_defaults(&context, &vocabulary)?;
+    if line.command == Command::Log {
+        change = change.done();
+    }
     let id = new_task_id()?;
     let mut replica = app.replica()?;
-    let edited = replica.edit("add", app.now, |editor| {
+    let edited = replica.edit(line.command.name(), app.now, |editor| {
         let changes = {
             let lookup = Lookup::new(editor.txn());
             let changes = change.add(&context, &|word| lookup.resolve(word));
@@ -43,6 +46,7 @@ pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     } else {
         app.output.line(match number {
             Some(number) => format!("Added task {number}."),
+            None if line.command == Command::Log => format!("Logged task {}", name(id, None)),
             None => format!("Added task {}.", name(id, None)),
         });
     }
@@ -137,6 +141,9 @@ fn wish(line: &Line, context: &Context, vocabulary: &Vocabulary) -> Result<Modif
     if line.command == Command::Annotate {
         return Ok(Modification::annotation(&line.rest)?);
     }
+    if line.command == Command::Denotate {
+        return Ok(Modification::denotation(&line.rest)?);
+    }
     let change = Modification::parse(&line.rest, context, vocabulary)?;
     Ok(match line.command {
         Command::Start => change.start(),
@@ -144,6 +151,8 @@ fn wish(line: &Line, context: &Context, vocabulary: &Vocabulary) -> Result<Modif
         Command::Done => change.done(),
         Command::Delete => change.delete(),
         _ if change.is_empty() => return Err(WordsError::NoChange.into()),
+        Command::Append => change.append(),
+        Command::Prepend => change.prepend(),
         _ => change,
     })
 }

@@ -11,6 +11,7 @@ mod gc;
 mod history;
 mod import;
 mod import_folder;
+mod listing;
 mod report;
 mod status;
 mod sync;
@@ -26,16 +27,23 @@ use crate::fail::{Exit, Fail};
 /// Runs the command of a line.
 pub(crate) fn run(app: &mut App<'_>, line: Line) -> Result<Exit, Fail> {
     match line.command {
-        Command::Add => change::add(app, &line),
+        Command::Add | Command::Log => change::add(app, &line),
         Command::Modify
+        | Command::Append
+        | Command::Prepend
         | Command::Annotate
+        | Command::Denotate
         | Command::Start
         | Command::Stop
         | Command::Done
         | Command::Delete => change::change(app, &line),
         Command::Undo => undo::run(app, &line.rest),
         Command::Info => report::info(app, &line),
-        Command::Next | Command::List => report::table(app, &line),
+        Command::Count | Command::Ids | Command::Uuids => listing::list(app, &line),
+        Command::Projects | Command::Tags => listing::groups(app, &line),
+        Command::Next | Command::List | Command::Completed | Command::Waiting => {
+            report::table(app, &line)
+        }
         Command::History => history::run(app, &line),
         Command::Conflicts => conflicts::run(app, &line.rest),
         Command::Export => export::run(app, &line),

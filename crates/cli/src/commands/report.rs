@@ -19,7 +19,13 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let vocabulary = app.vocabulary()?;
     let mut replica = app.replica()?;
     let mut txn = replica.storage_mut().read()?;
-    let found = Lookup::new(txn.as_mut()).select(&line.filter, &context, &vocabulary, true)?;
+    let mut filter = line.filter.clone();
+    match line.command {
+        Command::Completed => filter.insert(0, "status:completed".to_owned()),
+        Command::Waiting => filter.insert(0, "status:waiting".to_owned()),
+        _ => {}
+    }
+    let found = Lookup::new(txn.as_mut()).select(&filter, &context, &vocabulary, true)?;
     drop(txn);
     if app.output.is_json {
         let tasks: Vec<Value> = found.iter().map(|task| as_json(task, &context)).collect();
@@ -28,7 +34,7 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     }
     let candidates = found.iter().map(Found::candidate);
     let table = match line.command {
-        Command::List => report::list(candidates, &context),
+        Command::List | Command::Completed | Command::Waiting => report::list(candidates, &context),
         _ => report::next(candidates, &context),
     };
     if found.is_empty() {

@@ -63,6 +63,45 @@ fn each_command_says_what_it_did_and_does_it_once() {
 }
 
 #[test]
+fn what_people_know_from_taskwarrior_is_there() {
+    let home = home_with(&[
+        &["milk", "project:home", "+shop"],
+        &["bread", "project:home", "+shop", "+fresh"],
+        &["later", "wait:2099-01-01", "project:far"],
+    ]);
+    let logged = home.ta(&["log", "swept", "project:home"]).done();
+    assert_says(&logged, &["Logged task "]);
+    home.ta(&["1", "append", "and", "honey", "+sweet"]).done();
+    home.ta(&["1", "prepend", "buy"]).done();
+    assert_eq!(home.descriptions(), ["bread", "buy milk and honey", "later", "swept"]);
+    home.ta(&["1", "annotate", "the blue one"]).done();
+    home.ta(&["1", "annotate", "the red one"]).done();
+    home.ta(&["1", "denotate", "blue"]).done();
+    let info = home.ta(&["1", "info"]).done();
+    assert_says(&info, &["the red one"]);
+    assert!(!info.contains("blue"));
+    assert_eq!(
+        home.ta(&["1", "denotate", "green"]).done(),
+        "Nothing to change: it is so already.\n"
+    );
+
+    assert_eq!(home.ta(&["count"]).done(), "4\n");
+    assert_eq!(home.ta(&["status:pending", "count"]).done(), "3\n");
+    assert_eq!(home.ta(&["ids"]).done(), "1-3\n");
+    assert_eq!(home.ta(&["+shop", "uuids"]).done(), "<uuid> <uuid>\n");
+    assert_eq!(home.ta(&["projects"]).done(), "Project Tasks\nhome        2\n");
+    assert_eq!(home.ta(&["tags", "--json"]).json(), json!({ "fresh": 1, "shop": 2, "sweet": 1 }));
+    assert_eq!(home.ta(&["-shop", "tags"]).done(), "No tags.\n");
+    let shown = |words: &[&str]| {
+        let tasks = home.ta(words).json();
+        tasks[0]["properties"]["description"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(shown(&["completed", "--json"]), "swept");
+    assert_eq!(shown(&["waiting", "project:far", "--json"]), "later");
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `denotate`"]);
+}
+
+#[test]
 fn one_command_is_one_step_and_undo_takes_them_back_in_turn() {
     let home = home_with(&[&["one"], &["two"], &["three"]]);
     home.ta(&["1,2", "modify", "project:home", "+tag"]).done();

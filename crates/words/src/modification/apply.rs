@@ -9,7 +9,7 @@ use tandem_tasks::{Status, Task, Text};
 use super::{Change, Modification, PropertyChange};
 use crate::error::Resolve;
 use crate::filter::resolve_ids;
-use crate::keys::{dependencies, stored_tags};
+use crate::keys::{annotations, dependencies, stored_tags};
 use crate::{Context, WordsError};
 
 /// The value of a `tag_` or `dep_` key, which readers ignore. Taskwarrior's, so that an edit there
@@ -117,6 +117,24 @@ fn make(
             let key = |second: i64| format!("annotation_{second}");
             let free = (now..).find(|second| task.get(&key(*second)).is_none());
             task.set(&key(free.unwrap_or(now)), Some(text));
+        }
+        Change::Denotate(text) => {
+            let mut notes: Vec<_> = annotations(task).collect();
+            notes.sort_unstable();
+            let is_it = notes.iter().find(|(_, note)| *note == text.as_str());
+            let found =
+                is_it.or_else(|| notes.iter().find(|(_, note)| note.contains(text.as_str())));
+            if let Some(second) = found.map(|(second, _)| *second) {
+                task.set(&format!("annotation_{second}"), None);
+            }
+        }
+        Change::Append(text) | Change::Prepend(text) => {
+            let before = task.get("description").unwrap_or_default();
+            let joined = match change {
+                Change::Append(_) => format!("{before} {text}"),
+                _ => format!("{text} {before}"),
+            };
+            task.set("description", Some(joined.trim()));
         }
     }
     Ok(())

@@ -97,6 +97,30 @@ fn user_defined_attributes_are_checked_by_their_kind() {
 }
 
 #[test]
+fn text_is_put_before_and_behind_and_notes_are_removed() {
+    let before = task(&[
+        ("description", "buy milk"),
+        ("annotation_10", "call back"),
+        ("annotation_9", "call"),
+        ("annotation_8", "recall the name"),
+    ]);
+    let denote = |text: &str| Modification::denotation(&words(text)).unwrap();
+    for (change, expected) in [
+        (
+            parse("today +x").unwrap().append(),
+            "description=buy milk today tag_x=x tags=x modified=NOW",
+        ),
+        (parse("please").unwrap().prepend(), "description=please buy milk modified=NOW"),
+        (denote("call"), "annotation_9- modified=NOW"),
+        (denote("name"), "annotation_8- modified=NOW"),
+        (denote("all"), "annotation_8- modified=NOW"),
+        (denote("nothing like it"), ""),
+    ] {
+        assert_eq!(changed(&change, Some(&before)), expected);
+    }
+}
+
+#[test]
 fn defaults_fill_what_a_new_task_does_not_say() {
     let with_default = |default: &str| {
         let uda = Uda { default: Some(default.into()), ..Uda::new("estimate", UdaKind::Number) };
