@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
+use tandem_client::{LAST_SYNC_FILE, LOCK_FILE};
 use tempfile::TempDir;
 
 use crate::home::{Ran, TestHome, assert_says};
@@ -66,8 +67,9 @@ impl Seen {
         let (what, rest) = line.split_once(' ').unwrap();
         let (path, text) = rest.split_once(' ').unwrap_or((rest, ""));
         match what {
-            // Shared memory is rebuilt after a crash; the lock's file is for people.
-            "write" if path.ends_with("-shm") || path.ends_with(".lock") => Self::Other,
+            // Shared memory is rebuilt after a crash; the lock's file and the time of the last sync
+            // are for people.
+            "write" if path.ends_with("-shm") || is_for_people(path) => Self::Other,
             "write" if path.starts_with('/') => Self::Wrote(path.to_owned()),
             "write" if path.starts_with("pipe:") => Self::Said(text.to_owned()),
             "write" | "send" if path.starts_with("socket:") => Self::Sent(text.to_owned()),
@@ -76,6 +78,12 @@ impl Seen {
             _ => Self::Other,
         }
     }
+}
+
+/// True for what nothing but a message is made of.
+fn is_for_people(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name == LOCK_FILE || name.trim_end_matches(".part") == LAST_SYNC_FILE
 }
 
 /// The files that have been written and not been flushed since, at the first `moment`; how many
