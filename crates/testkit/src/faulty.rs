@@ -6,7 +6,7 @@ use tandem_replica::storage::Result;
 use tandem_replica::{CommitFault, Storage, StorageError, Txn};
 use tandem_tasks::session::{Added, Child, Failure, Response};
 
-use crate::world::{Line, Process, World};
+use crate::world::{Line, Occasion, Process, World};
 
 /// A replica's storage in a process that may die.
 pub(crate) struct FaultyStorage {
@@ -42,7 +42,7 @@ impl Storage for FaultyStorage {
     fn write<'a>(&'a mut self) -> Result<Box<dyn Txn + 'a>> {
         self.alive()?;
         let memory = self.world.memory_of(self.replica);
-        self.world.moment(self.replica);
+        self.world.moment(self.replica, Occasion::Between);
         if self.world.dies() {
             self.world.tell("dies before a transaction");
             self.process.die();
@@ -62,7 +62,7 @@ impl Storage for FaultyStorage {
 
     fn read<'a>(&'a mut self) -> Result<Box<dyn Txn + 'a>> {
         self.alive()?;
-        self.world.moment(self.replica);
+        self.world.moment(self.replica, Occasion::Between);
         self.inner.read()
     }
 }
@@ -138,7 +138,11 @@ impl Remote for FaultyRemote {
         if matches!(call, Call::CheckProof { .. }) {
             return self.inner.call(call);
         }
-        self.world.moment(self.replica);
+        let occasion = match call {
+            Call::AddVersion { .. } => Occasion::BeforePush,
+            _ => Occasion::Between,
+        };
+        self.world.moment(self.replica, occasion);
         if self.world.dies() {
             self.world.tell("dies before a call");
             self.process.die();
@@ -167,7 +171,7 @@ impl Remote for FaultyRemote {
         if is_snapshot {
             self.world.check_snapshot(self.server);
         }
-        self.world.moment(self.replica);
+        self.world.moment(self.replica, Occasion::Between);
         if self.world.dies() {
             self.world.tell("dies after a call");
             self.process.die();

@@ -1,5 +1,17 @@
 //! The simulator finds what it is there to find: five defects of the reference (protocol page
 //! section 20), planted one at a time, each within a stated number of seeds.
+//!
+//! Measured over seeds 1 to 600: how many of them find it, and the longest run of seeds that do not.
+//! Asked is well above that run, so that a change to the workloads, which gives every seed another
+//! story, does not make a test fail by chance.
+//!
+//! | defect | found by | longest run without | asked |
+//! | --- | --- | --- | --- |
+//! | 1, later batches are never rebased | 160 of 600 | 24 | 100 |
+//! | 2, a conflict throws the rebase away | 48 of 600 | 58 | 100 |
+//! | 3, a snapshot in the middle of an upload | 425 of 600 | 5 | 20 |
+//! | 4, a missing history is not told | 203 of 600 | 12 | 50 |
+//! | 5, a 410 is the end | 243 of 600 | 15 | 20 |
 #![cfg(feature = "planted-defects")]
 
 use tandem_tasks::planted::{Defect, plant};
@@ -37,8 +49,8 @@ fn a_snapshot_made_in_the_middle_of_an_upload_is_found_within_20_seeds() {
 }
 
 #[test]
-fn a_missing_history_that_nobody_tells_of_is_found_within_500_seeds() {
-    found(Defect::MissingHistoryNotTold, Workload::MissingHistory, 500);
+fn a_missing_history_that_nobody_tells_of_is_found_within_50_seeds() {
+    found(Defect::MissingHistoryNotTold, Workload::MissingHistory, 50);
 }
 
 #[test]

@@ -39,6 +39,7 @@ use disk::Disk;
 
 pub(crate) use disk::Process;
 pub(crate) use network::Line;
+pub(crate) use workload::Occasion;
 
 /// How often everybody syncs after the faults have stopped. Where the server's history has lost its
 /// beginning somebody must first push something, so that the server asks for the snapshot that

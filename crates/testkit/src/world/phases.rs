@@ -6,6 +6,7 @@ use tandem_tasks::session::{End, Failure};
 
 use super::checks::differences;
 use super::disk::Opened;
+use super::workload::{Act, Occasion};
 use super::{ACTS_MAX, DEPTH_MAX, LIVENESS_ROUNDS, Run, World};
 use crate::ledger::Remains;
 use crate::plan::Workload;
@@ -17,19 +18,19 @@ impl World {
             if self.has_failed() {
                 return;
             }
-            let act = self.choose(true);
+            let act = self.choose(Occasion::Alone);
             self.perform(act);
         }
     }
 
     /// Between two steps of a sync: others may act.
-    pub(crate) fn moment(&self, replica: usize) {
+    pub(crate) fn moment(&self, replica: usize, occasion: Occasion) {
         if let Some(memory) = self.memory_of(replica) {
             // A fault that was meant for a transaction without anything to commit.
             memory.forget_fault();
         }
         self.check_replica(replica);
-        let act = {
+        {
             let mut inner = self.look();
             let chance = inner.plan.interleave;
             if !inner.has_faults
@@ -40,10 +41,13 @@ impl World {
             {
                 return;
             }
-            drop(inner);
-            self.choose(false)
-        };
-        self.perform(act);
+        }
+        let (act, mut who) = self.choose(occasion);
+        if act == Act::Race && who == replica {
+            // Nobody races with themselves.
+            who = (who + 1) % self.look().plan.replicas;
+        }
+        self.perform((act, who));
     }
 
     pub(super) fn liveness(&self) {

@@ -8,12 +8,25 @@ use crate::foreign;
 use crate::plan::Workload;
 use crate::random::Random;
 
+/// When something may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// Nothing else is under way.
+    Alone,
+    /// Between two steps of a sync.
+    Between,
+    /// Between a sync's last look at the server and its push.
+    BeforePush,
+}
+
 /// One thing that happens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Edit,
     Undo,
     Sync,
+    /// Somebody edits and syncs at once: before another's push that wins the race.
+    Race,
     ForeignEdit,
     ForeignUndo,
     ForeignSync,
@@ -31,11 +44,14 @@ pub(super) enum Act {
 }
 
 impl World {
-    pub(super) fn choose(&self, is_outermost: bool) -> (Act, usize) {
+    pub(super) fn choose(&self, occasion: Occasion) -> (Act, usize) {
         let mut inner = self.look();
         let plan = inner.plan.clone();
         let mut acts = vec![(Act::Edit, 30), (Act::Undo, 4), (Act::Days, 1), (Act::Renumber, 1)];
-        acts.push((Act::Sync, if is_outermost { 30 } else { 10 }));
+        acts.push((Act::Sync, if occasion == Occasion::Alone { 30 } else { 10 }));
+        if occasion == Occasion::BeforePush {
+            acts.push((Act::Race, 60));
+        }
         acts.push((Act::Newcomer, if plan.workload == Workload::MissingHistory { 4 } else { 1 }));
         if plan.delay > 0 {
             acts.push((Act::Deliver, 8));
@@ -92,6 +108,10 @@ impl World {
             Act::Edit => self.edit(replica),
             Act::Undo => self.undo(replica),
             Act::Sync => {
+                self.sync(replica);
+            }
+            Act::Race => {
+                self.edit(replica);
                 self.sync(replica);
             }
             Act::ForeignEdit => {
