@@ -38,6 +38,8 @@ pub struct Entry {
     pub base: VersionId,
     /// It was taken back.
     pub undone: bool,
+    /// The command that made it; numbers count over all replicas.
+    pub command: usize,
 }
 
 /// All operations of all edits, in the order in which they were made.
@@ -45,6 +47,7 @@ pub struct Entry {
 pub struct Ledger {
     /// The entries.
     pub entries: Vec<Entry>,
+    commands: usize,
 }
 
 /// What a replica still knows at the end.
@@ -87,12 +90,15 @@ pub fn merges(property: &str) -> bool {
 impl Ledger {
     /// Writes down what an edit made.
     pub fn made(&mut self, replica: usize, base: VersionId, made: Vec<(OperationId, Operation)>) {
+        self.commands += 1;
+        let command = self.commands;
         self.entries.extend(made.into_iter().map(|(id, operation)| Entry {
             replica,
             id,
             operation,
             base,
             undone: false,
+            command,
         }));
     }
 
@@ -103,6 +109,32 @@ impl Ledger {
                 entry.undone = true;
             }
         }
+    }
+
+    /// Finds an undo that took back more than somebody once did in one command.
+    ///
+    /// What an undo removed from the pending list must all be said by one command, of whichever
+    /// replica (after a list was offered to another remote, tasks of others wait here too). Where no
+    /// single command says it, because what waits was put together from a state, it must at least
+    /// concern one task only.
+    ///
+    /// # Errors
+    /// What went with it.
+    pub fn check_undo(&self, removed: &[Operation]) -> Result<(), String> {
+        let Some(first) = removed.first() else { return Ok(()) };
+        if removed.iter().all(|operation| operation.task() == first.task()) {
+            return Ok(());
+        }
+        let says = |entry: &Entry, operation| says_the_same(&entry.operation, operation);
+        let is_one_command = |command| {
+            let of_it = || self.entries.iter().filter(|entry| entry.command == command);
+            removed.iter().all(|operation| of_it().any(|entry| says(entry, operation)))
+        };
+        let candidates = self.entries.iter().filter(|entry| says(entry, first));
+        if candidates.map(|entry| entry.command).any(is_one_command) {
+            return Ok(());
+        }
+        Err(format!("an undo took back more than one command: {removed:#?}"))
     }
 
     /// Finds the first operation without a fate. `last` is what the chain says in the end;

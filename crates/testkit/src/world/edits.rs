@@ -134,6 +134,33 @@ impl World {
         });
     }
 
+    /// Another program takes its last command back, and no more than that may go.
+    pub(super) fn foreign_undo(&self, replica: usize) {
+        // A program that undoes from a stale memory what we have not seen damages the file beyond
+        // what anybody could tell. So we look first.
+        let now = self.now(replica);
+        self.ledgered(replica, |world| {
+            Replica::new(Opened(world.open(replica))).notice(now).expect("a replica can be read");
+        });
+        let (_, before) = self.pending(replica);
+        self.ledgered(replica, |world| {
+            let mut storage = world.open(replica);
+            let done = foreign::undo(storage.as_mut()).expect("a foreign undo finds its storage");
+            world.tell(&format!("undone: {done}"));
+            world.look().actors[replica].is_foreign = true;
+        });
+        let (_, after) = self.pending(replica);
+        let removed: Vec<_> = before
+            .iter()
+            .filter(|(id, _)| !after.contains_key(*id))
+            .filter_map(|(_, operation)| operation.to_operation())
+            .collect();
+        let checked = self.look().ledger.check_undo(&removed);
+        if let Err(what) = checked {
+            self.fail(format!("replica {replica}: {what}"));
+        }
+    }
+
     /// Acts on a replica's file and writes into the ledger what that made and took back.
     pub(super) fn ledgered(&self, replica: usize, act: impl FnOnce(&Self)) {
         let (base, before) = self.pending(replica);

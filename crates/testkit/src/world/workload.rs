@@ -58,9 +58,8 @@ impl World {
         }
         if plan.foreign {
             acts.push((Act::ForeignEdit, 12));
-            // After whole states were merged, everything that waits is one command to others, and
-            // their undo takes all of it back: known, and told in the report of this crate's docs.
-            if matches!(plan.workload, Workload::Usual | Workload::ForeignSync) {
+            let is_usual = matches!(plan.workload, Workload::Usual | Workload::ForeignSync);
+            if is_usual || inner.has_foreign_undo_everywhere {
                 acts.push((Act::ForeignUndo, 3));
             }
         }
@@ -125,19 +124,7 @@ impl World {
                     world.look().actors[replica].is_foreign = true;
                 });
             }
-            Act::ForeignUndo => self.ledgered(replica, |world| {
-                // A program that undoes from a stale memory what we have not seen damages the file
-                // beyond what anybody could tell.
-                let now = world.now(replica);
-                Replica::new(Opened(world.open(replica)))
-                    .notice(now)
-                    .expect("a replica can be read");
-                let mut storage = world.open(replica);
-                let done =
-                    foreign::undo(storage.as_mut()).expect("a foreign undo finds its storage");
-                world.tell(&format!("undone: {done}"));
-                world.look().actors[replica].is_foreign = true;
-            }),
+            Act::ForeignUndo => self.foreign_undo(replica),
             Act::ForeignSync => self.foreign_sync(replica),
             Act::Deliver => self.deliver(),
             Act::Expire => self.expire(),
