@@ -79,6 +79,7 @@ const OUTSIDE: &[&str] = &[
     "tandem-client",
     "tandem-settings",
     "tandem-cli",
+    "tandem-server",
     "tandem-testkit",
 ];
 

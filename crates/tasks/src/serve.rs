@@ -11,10 +11,13 @@
 //!       kept history    snapshot             "versions since" = 1
 //! ```
 //!
-//! Left to others: retention, identity of clients, limits on bodies.
+//! When versions and snapshots may go is [`retention`]. Left to others: identity of clients, limits
+//! on bodies.
 //!
 //! # Source
 //! `protocols/taskchampion.md` sections 6 and 11.
+
+pub mod retention;
 
 use tandem_core::VersionId;
 

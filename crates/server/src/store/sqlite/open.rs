@@ -1,0 +1,200 @@
+//! Opening: the file, its modes, and the migrations of its schema.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
+
+/// How long a write waits for another process that is writing, in milliseconds.
+const BUSY_MS: u64 = 5_000;
+
+/// Marks the file as ours: "TaSv".
+const APPLICATION_ID: i32 = 0x5461_5376;
+
+/// What the write-ahead log is cut back to once its content is in the database, in bytes.
+const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+
+/// What brings the schema from one version to the next, by `user_version`. Only ever added to.
+const MIGRATIONS: &[&str] = &[include_str!("sql/0001_first.sql")];
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder cannot be made or used.
+    #[error("the folder {} cannot be used", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file is a database of another program.
+    #[error("{} is not a database of this server", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later version of this program has made it.
+    #[error("{} has the schema {found}, this program knows {known}", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest that we know.
+        known: usize,
+    },
+    /// The database cannot be opened, read or brought up to date.
+    #[error("{} cannot be used: {what}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        what: String,
+    },
+    /// No random numbers can be had.
+    #[error("no random numbers can be had: {what}")]
+    NoRandomness {
+        /// The cause.
+        what: String,
+    },
+    /// The system starts no thread for the writer.
+    #[error("no thread can be started")]
+    Thread {
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// The connection of the writer, and the installation's key for logs.
+pub(super) fn open_for_writing(
+    folder: &Path,
+    path: &Path,
+) -> Result<(Connection, [u8; 32]), OpenError> {
+    make_folder(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    make_file(path).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    prepare(&connection).map_err(unusable)?;
+    check_ours(&connection, path)?;
+    // Before the first table there is: later it would take a VACUUM.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(unusable)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(unusable)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(unusable)?;
+    // The writer does it itself, after the answers.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(unusable)?;
+    migrate(&mut connection, path)?;
+    let log_key = log_key(&mut connection, path)?;
+    Ok((connection, log_key))
+}
+
+/// A connection that only reads.
+pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(BUSY_MS))?;
+    // What a bad file could say in its schema is not believed.
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// Client ids are credentials: the folder is for its owner alone.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// SQLite gives its other files the mode of this one.
+fn make_file(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let not_ours = || OpenError::NotOurs { path: path.to_owned() };
+    let look = |pragma: &str| -> rusqlite::Result<i64> {
+        connection.pragma_query_value(None, pragma, |row| row.get(0))
+    };
+    let id = look("application_id").map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => not_ours(),
+        _ => OpenError::Unusable { path: path.to_owned(), what: error.to_string() },
+    })?;
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let is_empty = look("schema_version").map_err(unusable)? == 0;
+    if id == i64::from(APPLICATION_ID) || (id == 0 && is_empty) { Ok(()) } else { Err(not_ours()) }
+}
+
+/// All migrations that are missing, in one transaction: a kill in between leaves the old schema.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let txn =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
+    let found: i64 =
+        txn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+    let known = MIGRATIONS.len();
+    let missing = match usize::try_from(found) {
+        Ok(done) if done <= known => &MIGRATIONS[done..],
+        _ => return Err(OpenError::TooNew { path: path.to_owned(), found, known }),
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for migration in missing {
+        txn.execute_batch(migration).map_err(unusable)?;
+    }
+    txn.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
+        .map_err(unusable)?;
+    txn.pragma_update(None, "application_id", APPLICATION_ID).map_err(unusable)?;
+    txn.commit().map_err(unusable)
+}
+
+/// The key by which client ids are shortened in logs, made at the first start.
+fn log_key(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let txn =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
+    let stored = txn
+        .query_row("SELECT value FROM facts WHERE name = 'log_key'", [], |row| row.get(0))
+        .optional()
+        .map_err(unusable)?;
+    if let Some(key) = stored {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)
+        .map_err(|error| OpenError::NoRandomness { what: error.to_string() })?;
+    txn.execute("INSERT INTO facts (name, value) VALUES ('log_key', ?1)", [&key])
+        .map_err(unusable)?;
+    txn.commit().map_err(unusable)?;
+    Ok(key)
+}

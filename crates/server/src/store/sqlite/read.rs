@@ -1,0 +1,274 @@
+//! Questions. Each is one statement, or one transaction where it takes several, so that it sees one
+//! moment.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tandem_core::{ClientId, Timestamp, VersionId};
+use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
+use tandem_tasks::serve::{self, ChildVersion};
+
+use super::readers::Readers;
+use super::rows::{body, cell, number, version_id};
+use super::write::Note;
+use crate::store::{
+    Child, Children, ClientFacts, Head, ReadChildren, SnapshotFacts, SnapshotFound, StoreError,
+    StoredSnapshot, StoredVersion,
+};
+
+/// Bodies up to this size are read together with the row, in bytes. Larger ones are fetched on a
+/// thread that may wait for the disk.
+const INLINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A client as its row says, as far as reading needs it.
+struct Client {
+    id: i64,
+    latest: VersionId,
+    seen: Day,
+    asked: (Day, u64),
+}
+
+impl Client {
+    const COLUMNS: &str = "clients.id, latest, seen_day, asked_day, asked_number";
+    const WIDTH: usize = 5;
+
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            latest: version_id(row, 1)?,
+            seen: Day(row.get(2)?),
+            asked: (Day(row.get(3)?), number(row, 4)?),
+        })
+    }
+
+    /// What is to be noted of a question at `at`, for the child of the position `asked` if there is
+    /// one. Nothing, for all but the first questions of a day.
+    fn note(&self, at: Timestamp, asked: Option<u64>) -> Option<Note> {
+        let day = Day::of(at);
+        let (asked_day, lowest) = self.asked;
+        let asked = asked.filter(|asked| asked_day != day || *asked < lowest);
+        (self.seen != day || asked.is_some()).then_some(Note { client: self.id, day, asked })
+    }
+}
+
+/// The row of the child, its body perhaps still to be fetched.
+struct ChildRow {
+    id: i64,
+    number: u64,
+    version: VersionId,
+    segment: Option<Bytes>,
+}
+
+pub(super) async fn child_version(
+    readers: &Arc<Readers>,
+    client: ClientId,
+    parent: VersionId,
+    at: Timestamp,
+) -> Result<(Child, Option<Note>), StoreError> {
+    let Some((row, child)) = readers.with(|txn| child_row(txn, client, parent))? else {
+        return Ok((Child::NoSuchClient, None));
+    };
+    match serve::child_version(row.latest, parent, child.as_ref().map(|child| child.version)) {
+        ChildVersion::UpToDate => Ok((Child::UpToDate, row.note(at, None))),
+        ChildVersion::Gone => Ok((Child::Gone, row.note(at, None))),
+        ChildVersion::Found(version) => {
+            let Some(ChildRow { id, number, segment, .. }) = child else {
+                return Err(StoreError::Damaged { what: "a child without a row".to_owned() });
+            };
+            let segment = match segment {
+                Some(segment) => Some(segment),
+                None => readers.with_away(move |txn| large(txn, "versions", "segment", id)).await?,
+            };
+            let child = match segment {
+                Some(segment) => Child::Found(StoredVersion { version, parent, segment }),
+                // It was let go between the two questions.
+                None => Child::Gone,
+            };
+            Ok((child, row.note(at, position(parent, number))))
+        }
+    }
+}
+
+/// The position before a version. A replica at nil is empty and misses nothing.
+fn position(parent: VersionId, number: u64) -> Option<u64> {
+    (!parent.is_nil()).then(|| number.saturating_sub(1))
+}
+
+fn child_row(
+    txn: &Connection,
+    client: ClientId,
+    parent: VersionId,
+) -> rusqlite::Result<Option<(Client, Option<ChildRow>)>> {
+    const SQL: &str = "
+        SELECT clients.id, latest, seen_day, asked_day, asked_number,
+            versions.id, versions.number, versions.version,
+            CASE WHEN length(segment) <= ?3 THEN segment END
+        FROM clients LEFT JOIN versions
+            ON versions.client = clients.id AND versions.parent = ?2
+        WHERE client_id = ?1";
+    txn.prepare_cached(SQL)?
+        .query_row(params![client.to_bytes(), parent.to_bytes(), cell(INLINE_BYTES_MAX)], |row| {
+            let client = Client::of(row)?;
+            let at = Client::WIDTH;
+            let Some(id) = row.get(at)? else { return Ok((client, None)) };
+            let has_body = row.get_ref(at + 3)? != rusqlite::types::ValueRef::Null;
+            let segment = if has_body { Some(body(row, at + 3)?) } else { None };
+            let child = ChildRow {
+                id,
+                number: number(row, at + 1)?,
+                version: version_id(row, at + 2)?,
+                segment,
+            };
+            Ok((client, Some(child)))
+        })
+        .optional()
+}
+
+fn large(txn: &Connection, table: &str, column: &str, id: i64) -> rusqlite::Result<Option<Bytes>> {
+    txn.prepare_cached(&format!("SELECT {column} FROM {table} WHERE id = ?1"))?
+        .query_row([id], |row| body(row, 0))
+        .optional()
+}
+
+pub(super) async fn snapshot(
+    readers: &Arc<Readers>,
+    client: ClientId,
+    at: Timestamp,
+) -> Result<(SnapshotFound, Option<Note>), StoreError> {
+    let Some(row) = readers.with(|txn| load_client(txn, client))? else {
+        return Ok((SnapshotFound::NoSuchClient, None));
+    };
+    let note = row.note(at, None);
+    // Snapshots are large; one that is replaced meanwhile has a newer one in its place.
+    let found = readers
+        .with_away(move |txn| {
+            txn.prepare_cached(
+                "SELECT version, body FROM snapshots WHERE client = ?1
+                 ORDER BY number DESC LIMIT 1",
+            )?
+            .query_row([row.id], |row| {
+                Ok(StoredSnapshot { version: version_id(row, 0)?, body: body(row, 1)? })
+            })
+            .optional()
+        })
+        .await?;
+    Ok((found.map_or(SnapshotFound::None, SnapshotFound::Found), note))
+}
+
+pub(super) fn head(
+    txn: &Connection,
+    client: ClientId,
+    at: Timestamp,
+) -> rusqlite::Result<(Option<Head>, Option<Note>)> {
+    let sql = format!(
+        "SELECT {}, (SELECT version FROM snapshots WHERE client = clients.id
+             ORDER BY number DESC LIMIT 1)
+         FROM clients WHERE client_id = ?1",
+        Client::COLUMNS
+    );
+    let found = txn
+        .prepare_cached(&sql)?
+        .query_row([client.to_bytes()], |row| {
+            let snapshot: Option<[u8; 16]> = row.get(Client::WIDTH)?;
+            Ok((Client::of(row)?, snapshot.map(VersionId::from_bytes)))
+        })
+        .optional()?;
+    let Some((client, snapshot)) = found else { return Ok((None, None)) };
+    Ok((Some(Head { latest: client.latest, snapshot }), client.note(at, None)))
+}
+
+pub(super) fn children(
+    connection: &Connection,
+    request: &ReadChildren,
+) -> rusqlite::Result<(Children, Option<Note>)> {
+    let txn = connection.unchecked_transaction()?;
+    let Some(client) = load_client(&txn, request.client)? else {
+        return Ok((Children::NoSuchClient, None));
+    };
+    let first: Option<u64> = txn
+        .prepare_cached("SELECT number FROM versions WHERE client = ?1 AND parent = ?2")?
+        .query_row(params![client.id, request.parent.to_bytes()], |row| number(row, 0))
+        .optional()?;
+    let Some(first) = first else {
+        let children = match serve::child_version(client.latest, request.parent, None) {
+            ChildVersion::UpToDate => Children::UpToDate,
+            ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
+        };
+        return Ok((children, client.note(request.at, None)));
+    };
+    let mut statement = txn.prepare_cached(
+        "SELECT version, parent, length(segment), segment FROM versions
+         WHERE client = ?1 AND number >= ?2 ORDER BY number LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![client.id, cell(first), request.count_max.max(1)])?;
+    let (mut versions, mut bytes) = (Vec::new(), 0_u64);
+    while let Some(row) = rows.next()? {
+        bytes = bytes.saturating_add(number(row, 2)?);
+        if bytes > request.bytes_max && !versions.is_empty() {
+            break;
+        }
+        versions.push(StoredVersion {
+            version: version_id(row, 0)?,
+            parent: version_id(row, 1)?,
+            segment: body(row, 3)?,
+        });
+    }
+    let note = client.note(request.at, position(request.parent, first));
+    Ok((Children::Found { versions, latest: client.latest }, note))
+}
+
+pub(super) fn client(
+    connection: &Connection,
+    id: ClientId,
+) -> rusqlite::Result<Option<ClientFacts>> {
+    let txn = connection.unchecked_transaction()?;
+    let found = txn
+        .prepare_cached(
+            "SELECT id, latest, latest_number, first_number, version_bytes,
+                 versions_since_snapshot, is_adopted, made_at, changed_at, seen_day
+             FROM clients WHERE client_id = ?1",
+        )?
+        .query_row([id.to_bytes()], |row| {
+            let (ever, first) = (number(row, 2)?, number(row, 3)?);
+            let facts = ClientFacts {
+                latest: version_id(row, 1)?,
+                versions_ever: ever,
+                versions: (ever + 1).saturating_sub(first),
+                version_bytes: number(row, 4)?,
+                snapshots: Vec::new(),
+                versions_since_snapshot: u32::try_from(number(row, 5)?).unwrap_or(u32::MAX),
+                is_adopted: row.get(6)?,
+                made_at: Timestamp::from_seconds(row.get(7)?),
+                changed_at: Timestamp::from_seconds(row.get(8)?),
+                seen: Day(row.get(9)?),
+            };
+            Ok((row.get::<_, i64>(0)?, facts))
+        })
+        .optional()?;
+    let Some((row, mut facts)) = found else { return Ok(None) };
+    facts.snapshots = txn
+        .prepare_cached(
+            "SELECT version, stored_at, length(body) FROM snapshots WHERE client = ?1
+             ORDER BY number DESC LIMIT ?2",
+        )?
+        .query_map(params![row, cell(SNAPSHOT_GENERATIONS as u64)], |row| {
+            Ok(SnapshotFacts {
+                version: version_id(row, 0)?,
+                stored_at: Timestamp::from_seconds(row.get(1)?),
+                bytes: number(row, 2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(facts))
+}
+
+/// Whether anything can be read.
+pub(super) fn health(txn: &Connection) -> rusqlite::Result<()> {
+    txn.prepare_cached("SELECT 1 FROM facts LIMIT 1")?.query_row([], |_| Ok(()))
+}
+
+fn load_client(txn: &Connection, client: ClientId) -> rusqlite::Result<Option<Client>> {
+    let sql = format!("SELECT {} FROM clients WHERE client_id = ?1", Client::COLUMNS);
+    txn.prepare_cached(&sql)?.query_row([client.to_bytes()], Client::of).optional()
+}

@@ -1,0 +1,196 @@
+//! SQLite alone: reopening, foreign files, failed commits, space.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tandem_core::VersionId;
+use tandem_tasks::serve::retention::Rules;
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::StoreError;
+use crate::store::conformance::{self, Customer};
+
+fn open(folder: &TempDir) -> Arc<SqliteStore> {
+    Arc::new(SqliteStore::open(folder.path()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn it_does_what_every_storage_does() {
+    let folder = TempDir::new().unwrap();
+    conformance::all(open(&folder)).await;
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_opening_again() {
+    let folder = TempDir::new().unwrap();
+    let first = open(&folder);
+    let key = first.log_key();
+    let store: Arc<dyn Store> = first.clone();
+    let mut client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 5).await;
+    client.snap(row[4], b"snapshot").await;
+    store.close().await.unwrap();
+    assert!(matches!(store.health().await, Ok(Health::Unavailable { .. })));
+    assert!(matches!(client.offer(row[4], b"x").await, Err(StoreError::Unavailable { .. })));
+    let again = open(&folder);
+    assert_eq!(again.log_key(), key, "one key for an installation");
+    let store: Arc<dyn Store> = again;
+    let id = client.id;
+    client = Customer::new(&store);
+    client.id = id;
+    assert_eq!(client.walk(VersionId::NIL).await, row);
+    assert!(matches!(client.snapshot().await, SnapshotFound::Found(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_servers_on_one_file_keep_one_chain() {
+    let folder = TempDir::new().unwrap();
+    let stores: [Arc<dyn Store>; 2] = [open(&folder), open(&folder)];
+    let client = Customer::new(&stores[0]);
+    let mut latest = client.add(VersionId::NIL, b"first").await.0;
+    let mut chain = vec![latest];
+    for _ in 0..10 {
+        let racers: Vec<_> = (0..8_usize)
+            .map(|number| {
+                let mut racer = Customer::new(&stores[number % 2]);
+                racer.id = client.id;
+                tokio::spawn(async move { racer.offer(latest, b"x").await })
+            })
+            .collect();
+        let mut accepted = Vec::new();
+        for racer in racers {
+            if let Added::Accepted { version, .. } = racer.await.unwrap().unwrap() {
+                accepted.push(version);
+            }
+        }
+        assert_eq!(accepted.len(), 1);
+        latest = accepted[0];
+        chain.push(latest);
+    }
+    assert_eq!(client.walk(VersionId::NIL).await, chain);
+}
+
+#[tokio::test]
+async fn after_a_commit_of_unknown_outcome_nothing_more_is_written() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    let first = client.add(VersionId::NIL, b"first").await.0;
+    plan_failure(&own, rusqlite::ffi::SQLITE_IOERR_FSYNC).await;
+    let refused = client.offer(first, b"second").await;
+    assert!(matches!(refused, Err(StoreError::Stopped { .. })), "{refused:?}");
+    let health = store.health().await.unwrap();
+    assert!(matches!(health, Health::WritesStopped { .. }), "it says so: {health:?}");
+    assert_eq!(client.walk(VersionId::NIL).await, [first], "reading goes on");
+    // Opened anew, what is on the disk counts.
+    let store: Arc<dyn Store> = open(&folder);
+    let mut again = Customer::new(&store);
+    again.id = client.id;
+    let second = again.add(first, b"second").await.0;
+    assert_eq!(again.walk(VersionId::NIL).await, [first, second]);
+}
+
+#[tokio::test]
+async fn a_full_disk_turns_writes_away_and_no_more() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    let first = client.add(VersionId::NIL, b"first").await.0;
+    assert_eq!(plan_failure(&own, rusqlite::ffi::SQLITE_FULL).await, StoreError::Full);
+    assert_eq!(store.health().await, Ok(Health::Ready));
+    let second = client.add(first, b"second").await.0;
+    assert_eq!(client.walk(VersionId::NIL).await, [first, second]);
+}
+
+#[tokio::test]
+async fn a_request_that_fails_takes_only_itself_back() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    let broken = own
+        .writer
+        .ask(0, |txn| {
+            txn.execute("INSERT INTO facts VALUES ('half', x'00')", [])?;
+            txn.execute("INSERT INTO facts VALUES ('half', x'01')", [])
+        })
+        .await;
+    assert!(matches!(broken, Err(StoreError::Damaged { .. })), "{broken:?}");
+    client.add(VersionId::NIL, b"first").await;
+    let half = own.writer.ask(0, |txn| {
+        txn.query_row("SELECT count(*) FROM facts WHERE name = 'half'", [], |row| row.get(0))
+    });
+    assert_eq!(half.await, Ok(0_i64));
+}
+
+#[tokio::test]
+async fn the_space_of_what_went_is_given_back() {
+    let folder = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = open(&folder);
+    let client = Customer::new(&store);
+    let mut row = vec![VersionId::NIL];
+    for _ in 0..40 {
+        row.push(client.add(row[row.len() - 1], &[0x55; 100_000]).await.0);
+    }
+    client.snap(row[36], b"older").await;
+    client.snap(row[40], b"newer").await;
+    let pages = |store: &Path| -> i64 {
+        let connection = Connection::open(store.join(DATABASE_FILE)).unwrap();
+        connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    };
+    let before = pages(folder.path());
+    let rules = Rules { grace_days: 0, versions_min: 0 };
+    assert_eq!(conformance::retain(&store, rules, client.now, 10).await, 35);
+    let after = pages(folder.path());
+    assert!(after * 5 < before, "{before} pages before, {after} after");
+    store.close().await.unwrap();
+    let bytes = std::fs::metadata(folder.path().join(DATABASE_FILE)).unwrap().len();
+    assert!(bytes < 1_000_000, "{bytes} bytes on the disk");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(DATABASE_FILE);
+    let foreign = Connection::open(&path).unwrap();
+    foreign.execute_batch("CREATE TABLE x (y); INSERT INTO x VALUES (1)").unwrap();
+    drop(foreign);
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(matches!(SqliteStore::open(folder.path()), Err(OpenError::NotOurs { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    std::fs::write(&path, b"not a database at all, but long enough to be looked at").unwrap();
+    assert!(matches!(SqliteStore::open(folder.path()), Err(OpenError::NotOurs { .. })));
+    std::fs::remove_file(&path).unwrap();
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let newer = Connection::open(&path).unwrap();
+    newer.pragma_update(None, "user_version", 1000).unwrap();
+    drop(newer);
+    assert!(matches!(SqliteStore::open(folder.path()), Err(OpenError::TooNew { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn others_cannot_read_what_is_stored() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let room = TempDir::new().unwrap();
+    let folder = room.path().join("data");
+    let store = SqliteStore::open(&folder).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(mode(&folder), 0);
+    for file in std::fs::read_dir(&folder).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0);
+    }
+    drop(store);
+}
+
+/// Lets the next commit fail; what the request in it is told.
+async fn plan_failure(store: &SqliteStore, code: i32) -> StoreError {
+    let doomed = store.writer.ask(0, move |_| {
+        writer::plan_failure(code);
+        Ok(())
+    });
+    doomed.await.unwrap_err()
+}
