@@ -1,7 +1,25 @@
-//! The self-hosted server: what it keeps for its clients, behind one trait.
+//! The self-hosted server: TaskChampion's protocol over HTTP, in front of a storage.
+//!
+//! ```text
+//!   server   listeners, and the end              http     routes, headers, bodies, connections
+//!   access   who is served                       keeper   lets old history go, now and then
+//!   limits   what is taken from the network      store    what is kept, behind the trait Store
+//! ```
 //!
 //! What is *decided* (taken or conflict, gone or up to date, how urgently a snapshot is wanted, what
 //! may go) is in `tandem_tasks::serve`, pure. This crate never opens a body: it does not even depend
 //! on the crate that could.
 
+pub mod access;
+mod http;
+mod keeper;
+pub mod limits;
+pub mod log;
+pub mod server;
 pub mod store;
+
+pub use access::Access;
+pub use http::Clock;
+pub use limits::Limits;
+pub use server::{Options, run};
+pub use store::{SqliteStore, Store};

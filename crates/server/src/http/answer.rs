@@ -1,0 +1,160 @@
+//! Answers: the protocol's, and the one JSON document for what it has no answer to.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::{Response, StatusCode};
+use bytes::Bytes;
+use serde_json::json;
+use tandem_core::VersionId;
+
+use super::request::RequestId;
+use crate::store::StoreError;
+
+/// An answer on its way.
+pub(super) type Reply = Response<Body>;
+
+/// A version's body.
+pub(super) const SEGMENT: &str = "application/vnd.taskchampion.history-segment";
+/// A snapshot's body.
+pub(super) const SNAPSHOT: &str = "application/vnd.taskchampion.snapshot";
+
+pub(super) const VERSION_ID: HeaderName = HeaderName::from_static("x-version-id");
+pub(super) const PARENT_VERSION_ID: HeaderName = HeaderName::from_static("x-parent-version-id");
+pub(super) const SNAPSHOT_REQUEST: HeaderName = HeaderName::from_static("x-snapshot-request");
+/// Which calls of ours are offered, beside the protocol's (`docs/protocol/tandem-http.md`).
+pub(super) const TANDEM: HeaderName = HeaderName::from_static("x-tandem");
+/// The value of [`TANDEM`]: names of calls, with a blank between them.
+pub(super) const TANDEM_CALLS: HeaderValue = HeaderValue::from_static("head children");
+
+/// Whatever has no route: nothing, as the reference.
+pub(super) async fn not_found() -> Reply {
+    empty(StatusCode::NOT_FOUND)
+}
+
+pub(super) fn empty(status: StatusCode) -> Reply {
+    let mut reply = Response::new(Body::empty());
+    *reply.status_mut() = status;
+    reply
+}
+
+/// The protocol's words.
+pub(super) fn words(status: StatusCode, words: &'static str) -> Reply {
+    let mut reply = with_type("text/plain; charset=utf-8", Bytes::from_static(words.as_bytes()));
+    *reply.status_mut() = status;
+    reply
+}
+
+pub(super) fn with_type(content_type: &'static str, body: Bytes) -> Reply {
+    let mut reply = Response::new(Body::from(body));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+}
+
+pub(super) fn put_id(reply: &mut Reply, name: HeaderName, id: VersionId) {
+    // A dashed id is plain ASCII.
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        reply.headers_mut().insert(name, value);
+    }
+}
+
+/// What the protocol has no answer of its own to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) status: StatusCode,
+    /// For programs.
+    pub(super) code: &'static str,
+    /// What happened.
+    pub(super) message: &'static str,
+    /// What to do.
+    pub(super) hint: &'static str,
+}
+
+/// Too much is going on.
+pub(super) const BUSY: Trouble = Trouble {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    code: "busy",
+    message: "The server has too much to do.",
+    hint: "Try again in a moment. Nothing was changed.",
+};
+
+/// A body came too slowly.
+pub(super) const TOO_SLOW: Trouble = Trouble {
+    status: StatusCode::REQUEST_TIMEOUT,
+    code: "too_slow",
+    message: "The body of the request came too slowly.",
+    hint: "Look at the line, then try again. Nothing was changed.",
+};
+
+/// A body ended before its end.
+pub(super) const CUT_OFF: Trouble = Trouble {
+    status: StatusCode::BAD_REQUEST,
+    code: "cut_off",
+    message: "The body of the request was cut off.",
+    hint: "Try again. Nothing was changed.",
+};
+
+/// No id can be made.
+pub(super) const NO_RANDOMNESS: Trouble = Trouble {
+    status: StatusCode::INTERNAL_SERVER_ERROR,
+    code: "no_randomness",
+    message: "The server's system gives no random numbers.",
+    hint: "Nothing was changed. Its operator has to look.",
+};
+
+impl Trouble {
+    pub(super) fn reply(self, id: &RequestId) -> Reply {
+        let body = json!({
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "request_id": id.as_str(),
+        });
+        let mut reply = with_type("application/json", body.to_string().into());
+        *reply.status_mut() = self.status;
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        reply
+    }
+}
+
+impl From<&StoreError> for Trouble {
+    /// Never a 409: of a write whose outcome is open nobody is told that it lost.
+    fn from(error: &StoreError) -> Self {
+        let unavailable = |code, message, hint| Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code,
+            message,
+            hint,
+        };
+        match error {
+            StoreError::Unavailable { .. } => unavailable(
+                "storage_unavailable",
+                "The server's storage does not answer.",
+                "Try again later. Nothing was changed.",
+            ),
+            StoreError::Full => unavailable(
+                "disk_full",
+                "The server's disk is full.",
+                "Its operator has to make room. Nothing was changed.",
+            ),
+            StoreError::Stopped { .. } => unavailable(
+                "writes_stopped",
+                "The server writes nothing since its disk failed.",
+                "Its operator has to look. Nothing was changed.",
+            ),
+            StoreError::Unknown { .. } => Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                code: "outcome_unknown",
+                message: "The server cannot tell whether this was stored.",
+                hint: "Ask for the child of the version before to find out.",
+            },
+            StoreError::Damaged { .. } => Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                code: "storage_damaged",
+                message: "What the server has stored cannot be read.",
+                hint: "Its operator has to look. Nothing was changed.",
+            },
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The five calls of the TaskChampion protocol.
+//!
+//! The order of the checks is part of what clients see: path and method, content type, client id,
+//! body.
+//!
+//! # Source
+//! `protocols/taskchampion.md` section 7.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use axum::http::request::Parts;
+use tandem_core::{ClientId, VersionId};
+use tandem_tasks::session::Urgency;
+
+use super::App;
+use super::answer::{
+    self, NO_RANDOMNESS, PARENT_VERSION_ID, Reply, SEGMENT, SNAPSHOT, SNAPSHOT_REQUEST, TANDEM,
+    TANDEM_CALLS, Trouble, VERSION_ID,
+};
+use super::body::{self, NoBody};
+use super::request::RequestId;
+use crate::store::{
+    AddSnapshot, AddVersion, Added, Child, SnapshotAdded, SnapshotFound, StoreError,
+};
+
+/// What every call begins with.
+type Asked = (State<Arc<App>>, Extension<RequestId>);
+
+const BANNER: &str = concat!("TaskChampion sync server v", env!("CARGO_PKG_VERSION"), " (Tandem)");
+
+pub(super) async fn banner() -> Reply {
+    answer::words(StatusCode::OK, BANNER)
+}
+
+pub(super) async fn add_version(
+    (State(app), Extension(id)): Asked,
+    InPath(parent): InPath,
+    request: Request,
+) -> Reply {
+    let (parts, body) = request.into_parts();
+    let client = match check_upload(&app, &parts.headers, SEGMENT) {
+        Ok(client) => client,
+        Err(refusal) => return refusal.reply(),
+    };
+    let received = match body::read(&app, body).await {
+        Ok(received) => received,
+        Err(no_body) => return refuse_body(no_body, &id),
+    };
+    if received.bytes.is_empty() {
+        return answer::words(StatusCode::BAD_REQUEST, "Empty body");
+    }
+    let mut random = [0; 16];
+    if let Err(error) = getrandom::fill(&mut random) {
+        tracing::error!(request = %id, %error, "no random numbers");
+        return NO_RANDOMNESS.reply(&id);
+    }
+    let request = AddVersion {
+        client,
+        parent,
+        version: VersionId::from_random_bytes(random),
+        segment: received.bytes.clone(),
+        at: (app.clock)(),
+        targets: app.targets,
+        may_create: app.access.may_create,
+    };
+    match app.store.add_version(request).await {
+        Ok(Added::Accepted { version, urgency }) => {
+            let mut reply = answer::empty(StatusCode::OK);
+            answer::put_id(&mut reply, VERSION_ID, version);
+            let wish = match urgency {
+                Urgency::None => None,
+                Urgency::Low => Some("urgency=low"),
+                Urgency::High => Some("urgency=high"),
+            };
+            if let Some(wish) = wish {
+                reply.headers_mut().insert(SNAPSHOT_REQUEST, HeaderValue::from_static(wish));
+            }
+            offer(reply)
+        }
+        Ok(Added::Conflict { latest }) => {
+            let mut reply = answer::empty(StatusCode::CONFLICT);
+            answer::put_id(&mut reply, PARENT_VERSION_ID, latest);
+            offer(reply)
+        }
+        Ok(Added::NoSuchClient) => no_such_client(),
+        Err(error) => failed(&error, &id),
+    }
+}
+
+pub(super) async fn get_child_version(
+    (State(app), Extension(id)): Asked,
+    InPath(parent): InPath,
+    headers: HeaderMap,
+) -> Reply {
+    let client = match check_client(&app, &headers) {
+        Ok(client) => client,
+        Err(refusal) => return refusal.reply(),
+    };
+    match app.store.child_version(client, parent, (app.clock)()).await {
+        Ok(Child::Found(stored)) => {
+            let mut reply = answer::with_type(SEGMENT, stored.segment);
+            answer::put_id(&mut reply, VERSION_ID, stored.version);
+            answer::put_id(&mut reply, PARENT_VERSION_ID, stored.parent);
+            offer(reply)
+        }
+        Ok(Child::UpToDate) => offer(up_to_date()),
+        Ok(Child::Gone) => offer(gone()),
+        Ok(Child::NoSuchClient) => offer(no_such_client()),
+        Err(error) => failed(&error, &id),
+    }
+}
+
+pub(super) async fn add_snapshot(
+    (State(app), Extension(id)): Asked,
+    InPath(version): InPath,
+    request: Request,
+) -> Reply {
+    let (parts, body) = request.into_parts();
+    let client = match check_upload(&app, &parts.headers, SNAPSHOT) {
+        Ok(client) => client,
+        Err(refusal) => return refusal.reply(),
+    };
+    let received = match body::read(&app, body).await {
+        Ok(received) => received,
+        Err(no_body) => return refuse_body(no_body, &id),
+    };
+    if received.bytes.is_empty() {
+        return answer::words(StatusCode::BAD_REQUEST, "No snapshot supplied");
+    }
+    let body = received.bytes.clone();
+    let request = AddSnapshot { client, version, body, at: (app.clock)() };
+    match app.store.add_snapshot(request).await {
+        // One that is passed over is a success, too: the client could do nothing about it.
+        Ok(SnapshotAdded::Accepted | SnapshotAdded::PassedOver) => answer::empty(StatusCode::OK),
+        Ok(SnapshotAdded::NoSuchClient) => no_such_client(),
+        Err(error) => failed(&error, &id),
+    }
+}
+
+pub(super) async fn get_snapshot((State(app), Extension(id)): Asked, headers: HeaderMap) -> Reply {
+    let client = match check_client(&app, &headers) {
+        Ok(client) => client,
+        Err(refusal) => return refusal.reply(),
+    };
+    match app.store.snapshot(client, (app.clock)()).await {
+        Ok(SnapshotFound::Found(stored)) => {
+            let mut reply = answer::with_type(SNAPSHOT, stored.body);
+            answer::put_id(&mut reply, VERSION_ID, stored.version);
+            offer(reply)
+        }
+        Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
+        Ok(SnapshotFound::NoSuchClient) => offer(no_such_client()),
+        Err(error) => failed(&error, &id),
+    }
+}
+
+/// Who asks, if the header says so in any spelling of an id.
+pub(super) fn read_client(headers: &HeaderMap) -> Option<ClientId> {
+    headers.get("x-client-id")?.to_str().ok()?.parse().ok()
+}
+
+/// The version that a path names. A path that names none is no path.
+pub(super) struct InPath(pub(super) VersionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Reply;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Reply> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| text.parse().ok());
+        id.map(Self).ok_or_else(|| answer::empty(StatusCode::NOT_FOUND))
+    }
+}
+
+/// Why somebody is not served, in the protocol's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    BadContentType,
+    BadClientId,
+    Forbidden,
+}
+
+impl Refusal {
+    pub(super) fn reply(self) -> Reply {
+        match self {
+            Self::BadContentType => answer::words(StatusCode::BAD_REQUEST, "Bad content-type"),
+            Self::BadClientId => answer::words(StatusCode::BAD_REQUEST, "bad x-client-id"),
+            Self::Forbidden => answer::empty(StatusCode::FORBIDDEN),
+        }
+    }
+}
+
+/// Who asks, or why they are not served.
+pub(super) fn check_client(app: &App, headers: &HeaderMap) -> Result<ClientId, Refusal> {
+    let client = read_client(headers).ok_or(Refusal::BadClientId)?;
+    if app.access.is_allowed(client) { Ok(client) } else { Err(Refusal::Forbidden) }
+}
+
+/// The content type, before the client id. What follows a `;` is let through.
+fn check_upload(app: &App, headers: &HeaderMap, wanted: &str) -> Result<ClientId, Refusal> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.split(';').next()).map(str::trim);
+    if given != Some(wanted) {
+        return Err(Refusal::BadContentType);
+    }
+    check_client(app, headers)
+}
+
+fn refuse_body(no_body: NoBody, id: &RequestId) -> Reply {
+    match no_body {
+        NoBody::Overflow => answer::words(StatusCode::BAD_REQUEST, "overflow"),
+        NoBody::Trouble(trouble) => trouble.reply(id),
+    }
+}
+
+pub(super) fn up_to_date() -> Reply {
+    answer::words(StatusCode::NOT_FOUND, "no such version")
+}
+
+pub(super) fn gone() -> Reply {
+    answer::words(StatusCode::GONE, "version has been deleted")
+}
+
+pub(super) fn no_such_client() -> Reply {
+    answer::words(StatusCode::NOT_FOUND, "no such client")
+}
+
+/// The cause is for the log, the kind for the client.
+pub(super) fn failed(error: &StoreError, id: &RequestId) -> Reply {
+    tracing::error!(request = %id, %error, "the storage has no answer");
+    Trouble::from(error).reply(id)
+}
+
+/// Tells other Tandems what they may ask for beside the protocol.
+fn offer(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(TANDEM, TANDEM_CALLS);
+    reply
+}

@@ -1,0 +1,141 @@
+//! A server: listeners, a storage, and the end of both.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tandem_core::Timestamp;
+use tandem_tasks::serve::SnapshotTargets;
+use tandem_tasks::serve::retention::Rules;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::access::Access;
+use crate::http::{self, App, Clock};
+use crate::keeper;
+use crate::limits::Limits;
+use crate::store::Store;
+
+/// How a server behaves.
+#[derive(Clone)]
+pub struct Options {
+    /// Who is served.
+    pub access: Access,
+    /// When snapshots are asked for.
+    pub targets: SnapshotTargets,
+    /// How long history is kept.
+    pub rules: Rules,
+    /// What is taken from the network.
+    pub limits: Limits,
+    /// Tells the moment.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            access: Access::default(),
+            targets: SnapshotTargets::default(),
+            rules: Rules::default(),
+            limits: Limits::default(),
+            clock: Arc::new(system_now),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("access", &self.access)
+            .field("targets", &self.targets)
+            .field("rules", &self.rules)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The system's clock.
+pub fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::new(seconds, since.subsec_nanos())
+}
+
+/// Serves on these listeners until `stop` turns true (or its sender is gone); then takes no new
+/// connection, lets the requests under way finish within their time, and closes the storage.
+///
+/// # Errors
+/// A listener that cannot be used.
+pub async fn run(
+    listeners: Vec<std::net::TcpListener>,
+    store: Arc<dyn Store>,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let Options { access, targets, rules, limits, clock } = options;
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let app =
+        Arc::new(App::new(Arc::clone(&store), access, targets, limits.clone(), Arc::clone(&clock)));
+    let router = http::router(&app);
+    let mut parts = JoinSet::new();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let (router, places) = (router.clone(), Arc::clone(&places));
+        parts.spawn(http::serve(listener, router, limits.clone(), places, stop.clone()));
+    }
+    parts.spawn(keeper::keep(Arc::clone(&store), rules, clock, stop.clone()));
+    stopped(&mut stop).await;
+    app.is_stopping.store(true, Ordering::Relaxed);
+    while parts.join_next().await.is_some() {}
+    if let Err(error) = store.close().await {
+        tracing::warn!(%error, "the storage could not be closed");
+    }
+    Ok(())
+}
+
+/// Waits until the server is to end.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone can never say it any more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Binds to what a person wrote: an address or name with a port. A name may mean several addresses,
+/// and all of them are listened on, with one port.
+///
+/// # Errors
+/// The address that cannot be had.
+pub fn bind(text: &str) -> io::Result<Vec<std::net::TcpListener>> {
+    use std::net::{TcpListener, ToSocketAddrs as _};
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut failed = None;
+    for mut address in text.to_socket_addrs()? {
+        // Port 0: the system chooses for the first, and the others follow.
+        if let (0, Some(first)) = (address.port(), listeners.first()) {
+            address.set_port(first.local_addr()?.port());
+        }
+        match TcpListener::bind(address) {
+            Ok(listener) => listeners.push(listener),
+            // A machine without IPv6 still knows the name for it.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => failed = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match failed {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ if listeners.is_empty() => Err(io::ErrorKind::AddrNotAvailable.into()),
+        _ => Ok(listeners),
+    }
+}
+
+/// The addresses that a text means, before anything is bound.
+///
+/// # Errors
+/// A name that is not known, or a text that is no address.
+pub fn resolve(text: &str) -> io::Result<Vec<SocketAddr>> {
+    use std::net::ToSocketAddrs as _;
+    Ok(text.to_socket_addrs()?.collect())
+}

@@ -1,0 +1,135 @@
+//! What the server takes from the network, and how it says no.
+
+use std::time::Duration;
+
+use tandem_server::{Limits, Options};
+
+use crate::running::Running;
+use crate::{CLIENT, NIL, SEGMENT};
+
+fn with(limits: Limits) -> Running {
+    Running::start(Options { limits, ..Options::default() })
+}
+
+#[test]
+fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
+    let server = with(Limits { body_bytes_max: 100_000, ..Limits::default() });
+    let path = format!("/v1/client/add-version/{NIL}");
+    let too_large = server.post(&path, SEGMENT, &[1; 100_001]);
+    assert_eq!((too_large.status, too_large.text().as_str()), (400, "overflow"));
+    let one = server.add(NIL, &[1; 100_000]);
+    // The same without an announced length.
+    for (bytes, status) in [(100_001, 400), (100_000, 200)] {
+        let mut line = server.line();
+        let head = format!(
+            "POST /v1/client/add-version/{one} HTTP/1.1\r\nHost: t\r\nX-Client-Id: {CLIENT}\r\n\
+             Content-Type: {SEGMENT}\r\nTransfer-Encoding: chunked\r\n\r\n{bytes:x}\r\n"
+        );
+        line.send(head.as_bytes());
+        line.send(&vec![2; bytes]);
+        line.send(b"\r\n0\r\n\r\n");
+        assert_eq!(line.answer(false).unwrap().status, status, "{bytes}");
+    }
+}
+
+#[test]
+fn a_body_that_finds_no_room_is_turned_away_and_nothing_is_kept_of_it() {
+    let limits = Limits {
+        bodies_bytes_max: 1024 * 1024,
+        queue_time_max: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = with(limits);
+    let answer = server.post(&format!("/v1/client/add-version/{NIL}"), SEGMENT, &[1; 2_000_000]);
+    assert_eq!(answer.status, 503);
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(told["code"], "busy");
+    assert!(told["message"].is_string() && told["hint"].is_string());
+    assert_eq!(told["request_id"].as_str(), answer.header("x-request-id"));
+    assert!(answer.header("retry-after").is_some());
+    server.add(NIL, &[1; 900_000]);
+}
+
+#[test]
+fn a_body_that_stops_coming_is_given_up() {
+    let server = with(Limits { stall_time_max: Duration::from_millis(50), ..Limits::default() });
+    let mut line = server.line();
+    let head = format!(
+        "POST /v1/client/add-version/{NIL} HTTP/1.1\r\nHost: t\r\nX-Client-Id: {CLIENT}\r\n\
+         Content-Type: {SEGMENT}\r\nContent-Length: 100\r\n\r\nhalf"
+    );
+    line.send(head.as_bytes());
+    assert_eq!(line.answer(false).unwrap().status, 408);
+    assert_eq!(server.get(&format!("/v1/client/get-child-version/{NIL}")).text(), "no such client");
+}
+
+#[test]
+fn a_head_that_does_not_come_ends_the_connection() {
+    let server = with(Limits { head_time_max: Duration::from_millis(50), ..Limits::default() });
+    let mut line = server.line();
+    line.send(b"GET / HTTP/1.1\r\nHost: t\r\nX-Slow: ");
+    let answer = line.answer(false);
+    assert!(answer.is_none_or(|answer| answer.status == 408));
+}
+
+#[test]
+fn huge_and_many_headers_are_refused() {
+    let server = with(Limits::default());
+    let huge = "x".repeat(100_000);
+    let mut line = server.line();
+    line.send(format!("GET / HTTP/1.1\r\nHost: t\r\nX-Huge: {huge}\r\n\r\n").as_bytes());
+    assert!(line.answer(false).is_none_or(|answer| answer.status == 431));
+    let many: String = (0..200).map(|number| format!("X-{number}: y\r\n")).collect();
+    let mut line = server.line();
+    line.send(format!("GET / HTTP/1.1\r\nHost: t\r\n{many}\r\n").as_bytes());
+    assert!(line.answer(false).is_none_or(|answer| answer.status == 431));
+    assert_eq!(server.get("/").status, 200, "others are served");
+}
+
+#[test]
+fn requests_beyond_the_limit_wait_for_their_turn_or_are_told_to() {
+    let limits =
+        Limits { requests_max: 1, queue_time_max: Duration::from_millis(50), ..Limits::default() };
+    let server = with(limits);
+    let mut slow = server.line();
+    let head = format!(
+        "POST /v1/client/add-version/{NIL} HTTP/1.1\r\nHost: t\r\nX-Client-Id: {CLIENT}\r\n\
+         Content-Type: {SEGMENT}\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    );
+    slow.send(head.as_bytes());
+    // The server asks for the body once the request has its turn.
+    assert_eq!(slow.answer(true).unwrap().status, 100);
+    let busy = server.get("/v1/client/snapshot");
+    assert_eq!(busy.status, 503);
+    assert_eq!(server.get("/healthz").status, 200, "whether we live is told all the same");
+    slow.send(b"body");
+    assert_eq!(slow.answer(false).unwrap().status, 200);
+    assert_eq!(server.get("/v1/client/snapshot").status, 404);
+}
+
+#[test]
+fn connections_beyond_the_limit_wait_for_a_place() {
+    let server = with(Limits { connections_max: 2, ..Limits::default() });
+    let mut first = server.line();
+    let mut second = server.line();
+    assert_eq!(first.ask("GET", "/", &[], None).status, 200);
+    assert_eq!(second.ask("GET", "/", &[], None).status, 200);
+    let mut third = server.line();
+    third.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    drop(first);
+    assert_eq!(third.answer(false).unwrap().status, 200);
+}
+
+#[test]
+fn request_ids_come_from_the_client_if_they_are_decent() {
+    let server = with(Limits::default());
+    let ask = |id: &str| {
+        let headers = [("X-Request-Id", id), ("X-Client-Id", CLIENT)];
+        let answer = server.line().ask("GET", "/", &headers, None);
+        answer.header("x-request-id").unwrap().to_owned()
+    };
+    assert_eq!(ask("from-the-proxy.7"), "from-the-proxy.7");
+    for odd in ["", "two words", &"x".repeat(65), CLIENT, "a\"b"] {
+        assert_ne!(ask(odd), odd, "{odd}");
+    }
+}
