@@ -44,6 +44,8 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
         Command::Version => return commands::about::version(output),
         Command::Help => return commands::about::help(&line.rest, output),
         Command::Demo => return commands::demo::run(&line.rest, output),
+        // A server has settings of its own.
+        Command::Serve => return commands::serve::run(&line.rest, &environment, output),
         Command::Config => {
             return commands::config::run(
                 &line.rest,

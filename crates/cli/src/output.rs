@@ -76,7 +76,8 @@ impl Output {
         }
     }
 
-    fn flush(&mut self) {
+    /// Lets what was written be read now, by whoever waits for it.
+    pub(crate) fn flush(&mut self) {
         if self.broken.is_none() {
             self.broken = self.out.flush().err();
         }

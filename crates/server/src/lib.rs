@@ -4,6 +4,7 @@
 //!   server   listeners, and the end              http     routes, headers, bodies, connections
 //!   access   who is served                       keeper   lets old history go, now and then
 //!   limits   what is taken from the network      store    what is kept, behind the trait Store
+//!   config   what a person asked for             program  from there to the end
 //! ```
 //!
 //! What is *decided* (taken or conflict, gone or up to date, how urgently a snapshot is wanted, what
@@ -11,14 +12,17 @@
 //! on the crate that could.
 
 pub mod access;
+pub mod config;
 mod http;
 mod keeper;
 pub mod limits;
 pub mod log;
+pub mod program;
 pub mod server;
 pub mod store;
 
 pub use access::Access;
+pub use config::Config;
 pub use http::Clock;
 pub use limits::Limits;
 pub use server::{Options, run};

@@ -50,6 +50,7 @@ pub enum Command {
     Config,
     Version,
     Help,
+    Serve,
     Demo,
 }
 
@@ -126,6 +127,7 @@ const ENTRIES: &[Entry] = entries! {
     Verify ["verify"], Own, true, "verify", "check this replica against itself and the server";
     Gc ["gc"], Own, false, "gc", "renumber tasks, remove what has expired or is old";
     Config ["config"], Own, true, "config set|get|unset|list|path", "show and change settings";
+    Serve ["serve"], Own, false, "serve", "run a sync server";
     Demo ["demo"], Own, false, "demo", "see two replicas stay in step, in a temporary folder";
     Version ["version", "--version", "-V"], Own, true, "version", "show the version";
     Help ["help", "--help", "-h"], Own, true, "help [COMMAND]", "show this, or more about a command";

@@ -69,6 +69,23 @@ pub fn shortening() -> String {
 /// Flags and forms of one command; empty where its usage says all.
 pub fn details(command: Command) -> &'static str {
     match command {
+        Command::Serve => {
+            "\
+Flags:
+  -l, --listen ADDRESS:PORT    where to listen (127.0.0.1:8080); may be repeated
+  -d, --data-dir FOLDER        where the database is (tandem-server in the XDG data directory)
+  -C, --allow-client-id UUID   serve only these clients; may be repeated
+      --no-create-clients      serve only clients that are there already
+      --allow-open-registration
+                               let anybody who reaches the server keep lists there
+      --snapshot-versions N    ask for a snapshot after so many versions (100)
+      --snapshot-days N        ask for a snapshot after so many days (14)
+      --grace-days N           keep versions at least so long after a snapshot of them (180)
+      --versions-kept N        always keep the newest N versions (5)
+
+RUST_LOG=info writes a line for each request to standard error.
+"
+        }
         Command::Add => "Prints the task's number.\n",
         Command::Log => "As `add`, with the status completed.\n",
         Command::Append | Command::Prepend => {

@@ -13,6 +13,7 @@ mod import;
 mod import_folder;
 mod listing;
 mod report;
+pub(crate) mod serve;
 mod status;
 mod sync;
 mod undo;
@@ -52,7 +53,7 @@ pub(crate) fn run(app: &mut App<'_>, line: Line) -> Result<Exit, Fail> {
         Command::Sync => sync::run(app, &line.rest),
         Command::Status => status::run(app, &line.rest),
         Command::Verify => verify::run(app, &line.rest),
-        Command::Config | Command::Demo | Command::Help | Command::Version => {
+        Command::Config | Command::Demo | Command::Help | Command::Serve | Command::Version => {
             Err(Fail::failed("a command that needs no replica came here"))
         }
     }

@@ -23,6 +23,8 @@ mod confirm;
 mod durability;
 mod kills;
 mod output;
+#[cfg(all(unix, feature = "server"))]
+mod serve;
 mod sync_directory;
 mod sync_history;
 mod sync_http;

@@ -17,6 +17,7 @@ mod large;
 mod line;
 mod moving;
 mod one_file;
+mod our_server;
 mod ours;
 mod proxy;
 mod random;
