@@ -47,6 +47,11 @@ pub(crate) fn on_full_disk(home: &TestHome, words: &[&str], room: u64) -> Ran {
     home.run(command, b"")
 }
 
+/// The library, for a `ta` that a test starts itself.
+pub(crate) fn shim() -> &'static std::path::Path {
+    &SHIM.1
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
     /// A file was written.

@@ -1,5 +1,7 @@
 /* Loaded into `ta` before the system's library. Writes down, in order, what is written and flushed
-   where (to the file that SHIM_LOG names), and lets the disk be full after SHIM_ROOM bytes. */
+   where (to the file that SHIM_LOG names), and lets the disk be full after SHIM_ROOM bytes. While
+   the file that SHIM_FULL names is there the disk is full, too; while that of SHIM_BROKEN is there,
+   flushes fail. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,11 +18,18 @@
 
 static int log_fd = -1;
 static long room = -1;
+static const char *full, *broken;
+
+static int is_there(const char *name) {
+    return name && syscall(SYS_faccessat, AT_FDCWD, name, F_OK) == 0;
+}
 
 __attribute__((constructor)) static void begin(void) {
     const char *name = getenv("SHIM_LOG"), *text = getenv("SHIM_ROOM");
     if (name) log_fd = syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (text) room = atol(text);
+    full = getenv("SHIM_FULL");
+    broken = getenv("SHIM_BROKEN");
 }
 
 static void note(const char *what, const char *path, const char *text, size_t length) {
@@ -51,6 +60,7 @@ static int is_regular(int fd) {
 
 /* Bytes that still fit; takes them. */
 static long take(int fd, size_t length) {
+    if (is_there(full) && is_regular(fd)) return 0;
     if (room < 0 || !is_regular(fd)) return length;
     long fits = (long)length < room ? (long)length : room;
     room -= fits;
@@ -111,6 +121,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
 /* Noted when they have returned. */
 int fsync(int fd) {
     REAL(fsync);
+    if (is_there(broken) && is_regular(fd)) { errno = EIO; return -1; }
     int result = real(fd);
     if (result == 0) noted("flushed", fd, "", 0);
     return result;
@@ -118,6 +129,7 @@ int fsync(int fd) {
 
 int fdatasync(int fd) {
     REAL(fdatasync);
+    if (is_there(broken) && is_regular(fd)) { errno = EIO; return -1; }
     int result = real(fd);
     if (result == 0) noted("flushed", fd, "", 0);
     return result;

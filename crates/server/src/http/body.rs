@@ -41,7 +41,10 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Received, NoBody> 
     let announced = body.size_hint().exact();
     let announced = match announced.map(usize::try_from) {
         Some(Ok(bytes)) if bytes <= bytes_max => Some(bytes),
-        Some(_) => return Err(NoBody::Overflow),
+        Some(_) => {
+            pass_over(app, body).await;
+            return Err(NoBody::Overflow);
+        }
         None => None,
     };
     let mut room = None;
@@ -61,6 +64,8 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Received, NoBody> 
         let Ok(piece) = frame.into_data() else { continue };
         let bytes = kept.len().saturating_add(piece.len());
         if bytes > bytes_max {
+            drop(kept);
+            pass_over(app, body).await;
             return Err(NoBody::Overflow);
         }
         if bytes > bytes_allowed {
@@ -82,6 +87,19 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Received, NoBody> 
         }
     }
     Ok(Received { bytes: kept.freeze(), _room: room })
+}
+
+/// Reads the rest of a body that is too large and keeps nothing of it: a client that is still sending
+/// would not see the answer otherwise. Only as much again as a body may be; then it is cut off.
+async fn pass_over(app: &App, mut body: Body) {
+    let mut bytes_left = app.limits.body_bytes_max;
+    while let Ok(Some(Ok(frame))) = timeout(app.limits.stall_time_max, body.frame()).await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        bytes_left = match bytes_left.checked_sub(bytes) {
+            Some(left) => left,
+            None => return,
+        };
+    }
 }
 
 /// Waits for room in memory, but not for long: two large bodies that grow could wait for each other.

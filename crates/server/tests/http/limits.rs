@@ -15,8 +15,10 @@ fn with(limits: Limits) -> Running {
 fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
     let server = with(Limits { body_bytes_max: 100_000, ..Limits::default() });
     let path = format!("/v1/client/add-version/{NIL}");
-    let too_large = server.post(&path, SEGMENT, &[1; 100_001]);
-    assert_eq!((too_large.status, too_large.text().as_str()), (400, "overflow"));
+    for bytes in [100_001, 190_000] {
+        let too_large = server.post(&path, SEGMENT, &vec![1; bytes]);
+        assert_eq!((too_large.status, too_large.text().as_str()), (400, "overflow"));
+    }
     let one = server.add(NIL, &[1; 100_000]);
     // The same without an announced length.
     for (bytes, status) in [(100_001, 400), (100_000, 200)] {
@@ -132,4 +134,27 @@ fn request_ids_come_from_the_client_if_they_are_decent() {
     for odd in ["", "two words", &"x".repeat(65), CLIENT, "a\"b"] {
         assert_ne!(ask(odd), odd, "{odd}");
     }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_of_its_answer_is_given_up() {
+    let limits = Limits {
+        requests_max: 1,
+        stall_time_max: Duration::from_millis(200),
+        queue_time_max: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let server = with(limits);
+    // More than the buffers on the way take.
+    server.add(NIL, &vec![1; 32 * 1024 * 1024]);
+    let mut lazy = server.line();
+    let path = format!("/v1/client/get-child-version/{NIL}");
+    lazy.send(
+        format!("GET {path} HTTP/1.1\r\nHost: t\r\nX-Client-Id: {CLIENT}\r\n\r\n").as_bytes(),
+    );
+    // Its head has come, so it has the only turn; that comes back although nobody reads on.
+    let head = lazy.answer(true).unwrap();
+    assert_eq!((head.status, head.header("content-length")), (200, Some("33554432")));
+    assert_eq!(server.get("/v1/client/snapshot").status, 404);
+    assert!(lazy.bytes_to_the_end() < 32 * 1024 * 1024, "the rest was not waited for");
 }

@@ -91,6 +91,13 @@ impl Line {
         Some(answer)
     }
 
+    /// How many bytes come before the connection ends, however it does.
+    pub(crate) fn bytes_to_the_end(&mut self) -> usize {
+        let mut bytes = Vec::new();
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes.len()
+    }
+
     fn chunks(&mut self, body: &mut Vec<u8>) -> Option<()> {
         loop {
             let mut text = String::new();
