@@ -1,9 +1,13 @@
 //! Answers: the protocol's, and the one JSON document for what it has no answer to.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use serde_json::json;
 use tandem_core::VersionId;
 
@@ -45,9 +49,41 @@ pub(super) fn words(status: StatusCode, words: &'static str) -> Reply {
 }
 
 pub(super) fn with_type(content_type: &'static str, body: Bytes) -> Reply {
-    let mut reply = Response::new(Body::from(body));
+    let body = if body.len() > PIECE_BYTES { Body::new(Pieces(body)) } else { Body::from(body) };
+    let mut reply = Response::new(body);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
+}
+
+/// What is handed over at once of a large body, in bytes: few calls to the system, and a request
+/// counts as under way until its last piece can be sent.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A large body in pieces, none of them copied.
+struct Pieces(Bytes);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.0.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.0.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
 }
 
 pub(super) fn put_id(reply: &mut Reply, name: HeaderName, id: VersionId) {
