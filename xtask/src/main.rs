@@ -30,8 +30,7 @@ cargo xtask COMMAND
   interop               builds the reference programs and runs the tests against them
   sim --seed N          replays one run of the simulator, told step by step
   sim --seeds N         runs N seeds, from --first N on
-                        both: --workload NAME, --disk memory|sqlite, --foreign-undo everywhere,
-                        as a failure says
+                        both: --workload NAME, --disk memory|sqlite, as a failure says
   fuzz [CASES]          the properties of the pure crates with many cases (20,000 each)
   long                  what takes longer: many cases, many kills, thousands of seeds
   bench [ARGUMENTS]     the measurements against the reference programs";

@@ -82,7 +82,6 @@ const SIMULATION_FLAGS: &[(&str, &str)] = &[
     ("--first", "TANDEM_FIRST"),
     ("--workload", "TANDEM_WORKLOAD"),
     ("--disk", "TANDEM_DISK"),
-    ("--foreign-undo", "TANDEM_FOREIGN_UNDO"),
 ];
 
 /// Replays one seed with everything that happens in it, or runs many.

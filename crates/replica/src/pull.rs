@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tandem_core::{TaskId, VersionId};
 use tandem_tasks::session::{Lost, PulledVersion};
 use tandem_tasks::snapshot::{self, ReadSnapshotError};
-use tandem_tasks::{LocalOperation, Operation, OperationId};
+use tandem_tasks::{LocalOperation, Operation, OperationId, Task};
 
 use crate::absorb::{current_remote, log_mark};
 use crate::commit::{Commit, CommitError, Outcome};
@@ -41,6 +41,7 @@ impl Commit<'_> {
         let has_pending = self.txn.pending_mark()?.last.is_some();
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
+        let mut arrived: Vec<(i64, TaskId)> = Vec::new();
         for (id, operations) in touched {
             let pending = match has_pending {
                 true => self.txn.pending_of(id)?,
@@ -65,14 +66,18 @@ impl Commit<'_> {
             }
             if has_pending {
                 let state = settle(self.txn, id, base, &pending)?;
-                self.renumber(id, state.as_ref())?;
+                self.take_in_order(id, state.as_ref(), &mut arrived)?;
                 if was_open {
                     losers.extend(self.edited_and_deleted(id, state.as_ref(), &pending));
                 }
             } else {
                 self.txn.put_task(id, base.as_ref())?;
-                self.renumber(id, base.as_ref())?;
+                self.take_in_order(id, base.as_ref(), &mut arrived)?;
             }
+        }
+        arrived.sort_unstable();
+        for (_, id) in arrived {
+            self.txn.give_number(id)?;
         }
         self.drop_pending(dropped)?;
         if is_bulk {
@@ -86,6 +91,23 @@ impl Commit<'_> {
         retire(self.txn)?;
         self.record_lost(losers)?;
         Ok(())
+    }
+
+    /// Takes away the number of a task that needs none, and puts one that needs one among those that
+    /// `arrived`, to be numbered together.
+    fn take_in_order(
+        &mut self,
+        id: TaskId,
+        state: Option<&Task>,
+        arrived: &mut Vec<(i64, TaskId)>,
+    ) -> Result<()> {
+        match state {
+            Some(task) if task.status().is_numbered() => {
+                arrived.push((age_of(task), id));
+                Ok(())
+            }
+            _ => self.txn.take_number(id),
+        }
     }
 
     /// Logs what pulled versions did, one step for each version, in their order. Returns for each
@@ -176,12 +198,11 @@ impl Commit<'_> {
         self.txn.clear_base_images()?;
         let mut numbers = self.txn.working_set()?;
         let numbered: BTreeSet<TaskId> = numbers.iter().map(|(_, id)| *id).collect();
-        let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
+        let mut arrived: Vec<(i64, TaskId)> = Vec::new();
         let txn = &mut *self.txn;
         let read = snapshot::read(body, |id, task| {
             if task.status().is_numbered() && !numbered.contains(&id) {
-                numbers.push((next, id));
-                next = next.saturating_add(1);
+                arrived.push((age_of(&task), id));
             }
             txn.put_task(id, Some(&task))
         });
@@ -196,6 +217,9 @@ impl Commit<'_> {
                 return Err(CommitError::Snapshot { version, what });
             }
         }
+        arrived.sort_unstable();
+        let next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
+        numbers.extend((next..).zip(arrived).map(|(number, (_, id))| (number, id)));
         self.txn.set_working_set(&numbers)?;
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         for id in with_pending {
@@ -212,6 +236,12 @@ impl Commit<'_> {
         self.record_lost(losers)?;
         Ok(())
     }
+}
+
+/// When a task was made, in seconds since the epoch: new tasks are numbered in that order, as a
+/// person would have met them. Those that do not say come last.
+fn age_of(task: &Task) -> i64 {
+    task.seconds("entry").unwrap_or(i64::MAX)
 }
 
 /// True if a pending operation still stands over what `operation` says: then it changed nothing

@@ -15,4 +15,4 @@ pub mod random;
 pub mod world;
 
 pub use plan::{DiskKind, Plan, Workload};
-pub use world::{FOREIGN_UNDO_EVERYWHERE, LIVENESS_ROUNDS, Options, Run, run};
+pub use world::{LIVENESS_ROUNDS, Options, Run, run};

@@ -15,20 +15,15 @@
 #![cfg(feature = "planted-defects")]
 
 use tandem_tasks::planted::{Defect, plant};
-use tandem_testkit::{DiskKind, FOREIGN_UNDO_EVERYWHERE, Options, Workload, run};
+use tandem_testkit::{DiskKind, Options, Workload, run};
 
 /// The first seed whose run fails, and how.
 #[expect(clippy::print_stdout, reason = "how soon, for whoever asks with --nocapture")]
 fn found(defect: Defect, workload: Workload, seeds: u64) -> (u64, String) {
     plant(Some(defect));
     let found = (1..=seeds).find_map(|seed| {
-        let options = Options {
-            seed,
-            workload: Some(workload),
-            disk: DiskKind::Memory,
-            keeps_trace: false,
-            has_foreign_undo_everywhere: FOREIGN_UNDO_EVERYWHERE,
-        };
+        let options =
+            Options { seed, workload: Some(workload), disk: DiskKind::Memory, keeps_trace: false };
         Some((seed, run(&options).failure?))
     });
     plant(None);

@@ -1,25 +1,17 @@
 //! Whole runs from seeds. `TANDEM_SEEDS=10000` asks for more; `TANDEM_SEED=N` with the test
 //! `replay` shows one run (with `TANDEM_WORKLOAD=retention`, `TANDEM_DISK=sqlite` as the failure
-//! said). `TANDEM_FOREIGN_UNDO=everywhere` lets other programs take commands back in every story.
+//! said).
 
 use std::collections::BTreeMap;
 
-use tandem_testkit::{DiskKind, FOREIGN_UNDO_EVERYWHERE, Options, Workload, run};
+use tandem_testkit::{DiskKind, Options, Workload, run};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 fn options(seed: u64, workload: Option<Workload>, disk: DiskKind) -> Options {
-    let has_foreign_undo_everywhere = has_foreign_undo_everywhere();
-    Options { seed, workload, disk, keeps_trace: false, has_foreign_undo_everywhere }
-}
-
-fn has_foreign_undo_everywhere() -> bool {
-    match std::env::var("TANDEM_FOREIGN_UNDO").as_deref() {
-        Ok("everywhere") => true,
-        _ => FOREIGN_UNDO_EVERYWHERE,
-    }
+    Options { seed, workload, disk, keeps_trace: false }
 }
 
 fn named_workload() -> Option<Workload> {
@@ -46,13 +38,8 @@ fn many(disk: DiskKind, seeds: u64) {
             } else {
                 String::new()
             };
-            let undo = if has_foreign_undo_everywhere() != FOREIGN_UNDO_EVERYWHERE {
-                " TANDEM_FOREIGN_UNDO=everywhere"
-            } else {
-                ""
-            };
             failures.push(format!(
-                "{story}: {failure}\nreplay: TANDEM_SEED={seed}{given}{on}{undo} cargo test -p tandem-testkit --test simulation replay -- --nocapture\n"
+                "{story}: {failure}\nreplay: TANDEM_SEED={seed}{given}{on} cargo test -p tandem-testkit --test simulation replay -- --nocapture\n"
             ));
             if failures.len() >= 10 {
                 break;

@@ -435,3 +435,29 @@ fn history_says_who_changed_what_before_and_after_a_sync() {
     desktop.ta(&["sync"]).done();
     assert_says(&desktop.ta(&["1", "history"]).done(), &["project set to", "from version"]);
 }
+
+/// A new replica numbers the tasks that it gets as a person would have met them, not by their uuids.
+#[test]
+fn a_new_replica_numbers_tasks_by_their_age() {
+    let shared = tempfile::tempdir().unwrap();
+    let first = TestHome::at_directory(shared.path());
+    let records: Vec<String> = [(3, "third"), (1, "first"), (2, "second"), (4, "fourth")]
+        .iter()
+        .map(|(day, text)| {
+            // The uuids fall as the days rise.
+            let uuid = format!("{}0000000-0000-4000-8000-000000000000", 9 - day);
+            format!(
+                r#"{{"uuid":"{uuid}","description":"{text}","status":"pending","entry":"2026010{day}T000000Z"}}"#
+            )
+        })
+        .collect();
+    let input = format!("[{}]", records.join(","));
+    first.ta_with_input(&["import"], input.as_bytes()).done();
+    first.ta(&["sync"]).done();
+    let second = TestHome::at_directory(shared.path());
+    second.ta(&["sync"]).done();
+    for (number, text) in [(1, "first"), (2, "second"), (3, "third"), (4, "fourth")] {
+        let told = second.ta(&[&number.to_string(), "export"]).done();
+        assert_says(&told, &[text]);
+    }
+}

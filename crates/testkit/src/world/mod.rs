@@ -55,16 +55,6 @@ const CALLS_MAX: u64 = 50_000;
 /// Acts in a run after which nobody slips in between any more: a moment begets moments.
 const ACTS_MAX: u64 = 600;
 
-/// Whether other programs take commands back also in the stories in which whole states are merged:
-/// a history that is gone or missing, a server that went back, another remote, orphans.
-///
-/// Off: what becomes pending again there is one command to another program, and its undo takes all
-/// of it back (`docs/compatibility.md`, where care is needed).
-/// `cargo xtask sim --seeds 200 --workload directory --foreign-undo everywhere` turns it on for one
-/// call, and the checker of undos then finds it with 7 of the 200 seeds (`switching`: 3,
-/// `retention`: 1).
-pub const FOREIGN_UNDO_EVERYWHERE: bool = false;
-
 const NANOS: i128 = 1_000_000_000;
 
 /// Which run to make.
@@ -78,9 +68,6 @@ pub struct Options {
     pub disk: DiskKind,
     /// Keep the whole trace, not only its hash.
     pub keeps_trace: bool,
-    /// Other programs take commands back in every story: [`FOREIGN_UNDO_EVERYWHERE`], unless
-    /// somebody asks for more.
-    pub has_foreign_undo_everywhere: bool,
 }
 
 /// What a run was.
@@ -130,7 +117,6 @@ struct Inner {
     ledger: Ledger,
     depth: u32,
     has_faults: bool,
-    has_foreign_undo_everywhere: bool,
     values: u64,
     calls: u64,
     acts: u64,
@@ -192,7 +178,6 @@ impl World {
             ledger: Ledger::default(),
             depth: 0,
             has_faults: true,
-            has_foreign_undo_everywhere: options.has_foreign_undo_everywhere,
             values: 0,
             calls: 0,
             acts: 0,

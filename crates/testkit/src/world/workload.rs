@@ -58,10 +58,7 @@ impl World {
         }
         if plan.foreign {
             acts.push((Act::ForeignEdit, 12));
-            let is_usual = matches!(plan.workload, Workload::Usual | Workload::ForeignSync);
-            if is_usual || inner.has_foreign_undo_everywhere {
-                acts.push((Act::ForeignUndo, 3));
-            }
+            acts.push((Act::ForeignUndo, 3));
         }
         if plan.prunes {
             acts.push((Act::Prune, 2));
