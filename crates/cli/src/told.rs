@@ -133,6 +133,12 @@ pub(crate) fn words(synced: &Synced) -> Words {
             synced.label
         ));
     }
+    if report.address_changed {
+        lines.push(format!(
+            "{} holds the history that this list belongs to: its address has changed, and no more.",
+            synced.label
+        ));
+    }
     if report.client_was_forgotten {
         is_worth_telling = true;
         lines.push("The server no longer knew this list. It was given what is new; ask the operator whether the server was reset.".into());
@@ -343,6 +349,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "snapshot_made": report.snapshot_made.map(|version| version.to_string()),
         "reinitialised": report.reinitialised,
         "forked_at": report.reinitialised.then_some(report.forked_at).flatten().map(|version| version.to_string()),
+        "address_changed": report.address_changed,
         "restarted": report.restarted,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),

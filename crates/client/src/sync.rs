@@ -305,6 +305,7 @@ impl Driver<'_> {
 /// What a commit does, for naming a place in a sync.
 fn name_of(change: &Change) -> &'static str {
     match change {
+        Change::Adopt => "adopt",
         Change::Restart => "restart",
         Change::LoadSnapshot { .. } => "snapshot",
         Change::Pull { .. } => "pull",

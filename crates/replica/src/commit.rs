@@ -157,6 +157,7 @@ impl Commit<'_> {
                     self.txn.set_meta(ORPHANS, None)?;
                 }
             }
+            Change::Adopt => self.adopt()?,
             Change::Restart => {
                 self.restart()?;
                 return Ok(Answer::Moved);

@@ -1,4 +1,5 @@
-//! The three ways in which a replica comes to stand on another history than before: a remote never
+//! The ways in which a replica comes to stand on another history than before, or on the same one
+//! under another address: a remote never
 //! met (everything becomes pending), a history that is gone (the server's present is taken), and a
 //! directory whose chain went another way (orphaned versions become pending again).
 
@@ -14,7 +15,7 @@ use crate::commit::{Answer, Commit, CommitError, ORPHANS};
 use crate::guard;
 use crate::image::distrust_log;
 use crate::replica::read_tail;
-use crate::storage::{Result, Txn};
+use crate::storage::{InFlightRow, Result, Txn};
 
 /// The operations that lead from one state of a task to another, as of `now`.
 pub(crate) fn towards(
@@ -34,6 +35,19 @@ pub(crate) fn towards(
 }
 
 impl Commit<'_> {
+    /// The base belongs to this remote as well: the same history under another address. What is in
+    /// flight may have reached it under the old one.
+    pub(crate) fn adopt(&mut self) -> Result<()> {
+        let base = self.txn.base_version()?;
+        let in_flight = self.txn.in_flight()?;
+        self.stand_on(base)?;
+        if let Some(in_flight) = in_flight {
+            let remote = self.remote()?;
+            self.txn.set_in_flight(Some(&InFlightRow { remote, ..in_flight }))?;
+        }
+        Ok(())
+    }
+
     /// The whole state becomes pending over an empty base.
     pub(crate) fn restart(&mut self) -> Result<()> {
         let mut tasks = Vec::new();

@@ -37,6 +37,31 @@ fn a_list_travels_through_a_server_and_an_idle_sync_is_one_request() {
     assert!(stored.iter().all(|version| !contains(&version.bytes, b"milk")), "sealed");
 }
 
+/// A server that moves to another name is the same server: nothing is asked and nothing sent again.
+#[test]
+fn the_same_server_under_another_name_is_recognised() {
+    let server = TestServer::new();
+    let (laptop, desktop) = (server.home(), server.home());
+    laptop.add("buy milk");
+    laptop.ta(&["sync"]).done();
+    desktop.ta(&["sync"]).done();
+    let name = server.url().replace("127.0.0.1", "localhost");
+    let laptop = laptop.with("TA_SERVER_ORIGIN", &name);
+    let told = laptop.ta(&["sync"]).done();
+    assert_says(&told, &["in step", "its address has changed"]);
+    assert_eq!(laptop.ta(&["sync"]).done(), "in step\n");
+
+    let desktop = desktop.with("TA_SERVER_ORIGIN", &name);
+    laptop.add("buy bread");
+    laptop.ta(&["sync"]).done();
+    desktop.add("buy tea");
+    let told = desktop.ta(&["sync"]).done();
+    assert_says(&told, &["up 4 changes", "down 4 changes in 1 task", "its address has changed"]);
+    laptop.ta(&["sync"]).done();
+    assert_eq!(laptop.state(), desktop.state());
+    assert_eq!(laptop.descriptions(), ["buy bread", "buy milk", "buy tea"]);
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }

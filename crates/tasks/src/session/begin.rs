@@ -3,7 +3,7 @@
 use tandem_core::VersionId;
 
 use crate::session::machine::{Session, State};
-use crate::session::messages::{Action, Change, End, Question, Relation, Request};
+use crate::session::messages::{Action, Change, Child, End, Question, Relation, Request};
 
 /// A replica that never synced joins a history without asking if it holds at most this many tasks:
 /// a few tasks noted before the first sync, not a second list.
@@ -26,10 +26,39 @@ impl Session {
                 self.ask(State::FreshSnapshot, Request::GetSnapshot)
             }
             Relation::Ours => self.walk(),
+            Relation::Other { .. } if !self.base.is_nil() => {
+                let parent = self.base;
+                self.ask(State::CheckSame { is_parent: false }, Request::GetChildVersion { parent })
+            }
+            Relation::Other { .. } => self.come_as_another(),
+        }
+    }
+
+    /// The remote may be the one that we know, under another address: then its chain holds our base.
+    ///
+    /// A child of the base says so. "None" may also come from an empty server, so the base itself is
+    /// asked for then, where its parent is known.
+    pub(super) fn same_or_not(&mut self, is_parent: bool, child: Child) -> Action {
+        match child {
+            Child::Version { version, .. } if !is_parent || version == self.base => {
+                self.is_proved = true;
+                self.report.address_changed = true;
+                self.commit(State::Adopting, Change::Adopt)
+            }
+            Child::UpToDate if !is_parent && let Some(parent) = self.base_parent => {
+                self.ask(State::CheckSame { is_parent: true }, Request::GetChildVersion { parent })
+            }
+            _ => self.come_as_another(),
+        }
+    }
+
+    /// The base belongs to another remote than this one.
+    fn come_as_another(&mut self) -> Action {
+        match self.facts.relation {
             Relation::Other { last_base: Some(parent) } if !parent.is_nil() => {
                 self.ask(State::CheckKnown, Request::GetChildVersion { parent })
             }
-            Relation::Other { .. } => self.ask(State::StrangeSnapshot, Request::GetSnapshot),
+            _ => self.ask(State::StrangeSnapshot, Request::GetSnapshot),
         }
     }
 

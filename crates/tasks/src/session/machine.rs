@@ -76,6 +76,12 @@ pub(super) enum State {
     FreshSnapshot,
     /// Base nil, no snapshot: is there a first version?
     FreshChild,
+    /// The base belongs elsewhere: or is this the same remote under another address?
+    CheckSame {
+        /// The base itself is asked for, not its child.
+        is_parent: bool,
+    },
+    Adopting,
     /// The base belongs elsewhere: is our last base here still on the chain?
     CheckKnown,
     /// The base belongs elsewhere: does this remote hold anything?
@@ -270,6 +276,10 @@ impl Session {
                 Ok(_) => self.nothing_there(),
                 Err(failure) => self.fail(failure),
             },
+            (State::CheckSame { is_parent }, Response::Child(child)) => match self.plain(child) {
+                Ok(child) => self.same_or_not(is_parent, child),
+                Err(failure) => self.fail(failure),
+            },
             (State::CheckKnown, Response::Child(child)) => match self.plain(child) {
                 Ok(Child::Version { .. } | Child::UpToDate) => {
                     self.facts.joining = true;
@@ -378,6 +388,10 @@ impl Session {
                 self.walk()
             }
             State::Preparing => self.send(),
+            State::Adopting => {
+                self.facts.relation = Relation::Ours;
+                self.walk()
+            }
             State::Accepting { accepted, next, then_walk } => {
                 self.accepted(accepted, next, then_walk)
             }
@@ -411,7 +425,7 @@ impl Session {
                 self.begin()
             }
             State::Noting(end) => self.end(*end),
-            State::NotingOrphans => self.begin(),
+            State::NotingOrphans | State::Adopting => self.begin(),
             State::Accepting { accepted, .. } => {
                 // It was accepted all the same, and may have been the last word for now.
                 if accepted.wants_snapshot {
@@ -466,6 +480,7 @@ impl Session {
             | State::Ended
             | State::Pulling(_)
             | State::Preparing
+            | State::Adopting
             | State::Accepting { .. }
             | State::Restarting
             | State::LoadingSnapshot { .. }

@@ -414,6 +414,8 @@ pub enum Change {
     /// The base becomes nil and belongs to this remote; the whole state becomes pending. Answered
     /// with `Moved`.
     Restart,
+    /// The remote turned out to be the one that the base belongs to, under another address.
+    Adopt,
     /// All tasks come from a snapshot; pending operations stay on top.
     LoadSnapshot {
         /// The version that it shows.
@@ -559,6 +561,8 @@ pub struct SyncReport {
     pub forked_at: Option<VersionId>,
     /// The whole state was made pending for a remote never met, or met long ago.
     pub restarted: bool,
+    /// The remote is the one that the base belongs to, under another address than before.
+    pub address_changed: bool,
     /// The server did not know this client although we have synced with it before.
     pub client_was_forgotten: bool,
     /// Requests made.

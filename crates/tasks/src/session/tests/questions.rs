@@ -48,6 +48,7 @@ fn a_remote_never_met_gets_the_whole_state() {
         || Start { relation: Relation::Other { last_base: None }, ..start(tail(3, &[])) };
     let whole = [create(1), edit(1, "a", 5)];
     let report = Talk::begin(elsewhere())
+        .hears(&child(3), Response::Child(Child::NoSuchClient))
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), UP_TO_DATE)
         .asks_restart()
@@ -62,11 +63,13 @@ fn a_remote_never_met_gets_the_whole_state() {
     assert!(report.restarted);
     // It holds a list of its own: a person is asked.
     Talk::begin(elsewhere())
+        .hears(&child(3), GONE)
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), version(1, &[create(9)]))
         .ends(&End::Question(Question::TwoLists { tasks_here: 1 }));
     let consent = Consent { join: true, ..Consent::default() };
     Talk::begin(Start { consent, ..elsewhere() })
+        .hears(&child(3), GONE)
         .hears(&Request::GetSnapshot, Response::Snapshot(Some((v(7), Vec::new()))))
         .asks_restart();
 }
@@ -76,6 +79,8 @@ fn a_remote_met_before_is_merged_with_without_asking() {
     let known =
         Start { relation: Relation::Other { last_base: Some(v(2)) }, ..start(tail(3, &[])) };
     Talk::begin(known)
+        .hears(&child(3), UP_TO_DATE)
+        .hears(&child(2), UP_TO_DATE)
         .hears(&child(2), UP_TO_DATE)
         .asks_restart()
         .tell(Event::Moved(tail(0, &[create(1)])))
@@ -84,6 +89,34 @@ fn a_remote_met_before_is_merged_with_without_asking() {
         .hears(&child(2), UP_TO_DATE)
         .pulls(&[2], &[2])
         .ends(&End::InStep);
+}
+
+#[test]
+fn the_same_history_under_another_address_is_recognised() {
+    let moved = || Start { relation: Relation::Other { last_base: None }, ..start(tail(3, &[])) };
+    let adopts = |talk: Talk| {
+        assert_eq!(talk.batch().change, Change::Adopt);
+        talk.tell(Event::Committed { first: None, last: None })
+    };
+    // A child of our base: no other history has one.
+    let talk = Talk::begin(moved()).hears(&child(3), version(4, &[create(1)]));
+    let report = adopts(talk)
+        .hears(&child(3), version(4, &[create(1)]))
+        .hears(&child(4), UP_TO_DATE)
+        .pulls(&[4], &[])
+        .ends(&End::InStep);
+    assert!(report.address_changed && !report.restarted);
+    // Up to date, which an empty server says as well: the base itself is asked for.
+    let talk = Talk::begin(moved())
+        .hears(&child(3), UP_TO_DATE)
+        .hears(&child(2), version(3, &[create(1)]));
+    adopts(talk).hears(&child(3), UP_TO_DATE).ends(&End::InStep);
+    for other in [UP_TO_DATE, GONE, version(4, &[])] {
+        Talk::begin(moved())
+            .hears(&child(3), UP_TO_DATE)
+            .hears(&child(2), other)
+            .asks(&Request::GetSnapshot);
+    }
 }
 
 impl Talk {
