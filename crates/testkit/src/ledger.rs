@@ -113,28 +113,32 @@ impl Ledger {
 
     /// Finds an undo that took back more than somebody once did in one command.
     ///
-    /// What an undo removed from the pending list must all be said by one command, of whichever
-    /// replica (after a list was offered to another remote, tasks of others wait here too). Where no
-    /// single command says it, because what waits was put together from a state, it must at least
-    /// concern one task only.
+    /// What an undo removed from the pending list, as far as edits made exactly that, must all come
+    /// from one command, of whichever replica (after a list was offered to another remote, tasks of
+    /// others wait here too). Where it does not, because what waits was put together from a state,
+    /// it must at least concern one task only. Operations that no edit made are a sync's own: it
+    /// takes back what was undone while it was in flight, several commands together, and whoever
+    /// undoes that has lost no word of theirs.
     ///
     /// # Errors
     /// What went with it.
     pub fn check_undo(&self, removed: &[Operation]) -> Result<(), String> {
-        let Some(first) = removed.first() else { return Ok(()) };
-        if removed.iter().all(|operation| operation.task() == first.task()) {
+        let is_made =
+            |operation: &&Operation| self.entries.iter().any(|e| e.operation == **operation);
+        let made: Vec<&Operation> = removed.iter().filter(is_made).collect();
+        let Some(first) = made.first() else { return Ok(()) };
+        if made.iter().all(|operation| operation.task() == first.task()) {
             return Ok(());
         }
-        let says = |entry: &Entry, operation| says_the_same(&entry.operation, operation);
         let is_one_command = |command| {
             let of_it = || self.entries.iter().filter(|entry| entry.command == command);
-            removed.iter().all(|operation| of_it().any(|entry| says(entry, operation)))
+            made.iter().all(|operation| of_it().any(|entry| entry.operation == **operation))
         };
-        let candidates = self.entries.iter().filter(|entry| says(entry, first));
+        let candidates = self.entries.iter().filter(|entry| entry.operation == **first);
         if candidates.map(|entry| entry.command).any(is_one_command) {
             return Ok(());
         }
-        Err(format!("an undo took back more than one command: {removed:#?}"))
+        Err(format!("an undo took back more than one command: {made:#?}"))
     }
 
     /// Finds the first operation without a fate. `last` is what the chain says in the end;
