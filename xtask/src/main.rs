@@ -5,6 +5,7 @@
 //! and a C compiler; nothing here depends on a crate.
 
 mod deny;
+mod fuzz;
 mod json;
 mod links;
 mod needs;
@@ -32,6 +33,8 @@ cargo xtask COMMAND
   sim --seeds N         runs N seeds, from --first N on
                         both: --workload NAME, --disk memory|sqlite, as a failure says
   fuzz [CASES]          the properties of the pure crates with many cases (20,000 each)
+  fuzz --seconds N [DECODER]
+                        fuzzing led by coverage, N seconds for each decoder (see fuzz/README.md)
   long                  what takes longer: many cases, many kills, thousands of seeds
   bench [ARGUMENTS]     the measurements against the reference programs";
 
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
         ["interop"] => stages::interop_alone(),
         ["sim", ..] => stages::simulate(&arguments[1..]),
         ["fuzz"] => stages::fuzz(stages::FUZZ_CASES),
+        ["fuzz", "--seconds", seconds] => stages::fuzz_programs(seconds, None),
+        ["fuzz", "--seconds", seconds, name] => stages::fuzz_programs(seconds, Some(name)),
         ["fuzz", cases] => stages::fuzz(cases),
         ["long"] => stages::long(),
         ["bench", ..] => stages::bench(&arguments[1..]),

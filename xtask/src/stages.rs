@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::run::{self, Outcome, Run, say};
 use crate::tally::Tally;
 use crate::workspace::{Metadata, cargo, files, root};
-use crate::{needs, pure, tidy};
+use crate::{fuzz, needs, pure, tidy};
 
 /// Features that the tests build with, in whichever of our packages declares them: conformance
 /// suites, planted defects, named places at which the program can be killed.
@@ -31,8 +31,8 @@ pub(crate) const FUZZ_CASES: &str = "20000";
 
 /// Everything that a landing must pass, cheapest first.
 ///
-/// Bounded fuzzing needs no stage of its own: on stable Rust it is the properties over every
-/// decoder, which are part of the test suites; and so are a fixed set of simulation seeds.
+/// Bounded fuzzing needs no stage of its own: it is the properties over every decoder and the inputs
+/// in `fuzz/`, which are part of the test suites; and so are a fixed set of simulation seeds.
 pub(crate) fn test(keeps_going: bool) -> u8 {
     let mut run = Run::new(keeps_going);
     run.stage("format", || run::command(&mut cargo(["fmt", "--all", "--check"])));
@@ -156,6 +156,13 @@ pub(crate) fn fuzz(cases: &str) -> u8 {
         "tandem-settings",
     ];
     run.stage("fuzz", || long_tests(cases, PURE));
+    run.end()
+}
+
+/// The fuzzing programs, each for so many seconds.
+pub(crate) fn fuzz_programs(seconds: &str, name: Option<&str>) -> u8 {
+    let mut run = Run::new(true);
+    run.stage("fuzz", || fuzz::run(&metadata()?.target, seconds, name));
     run.end()
 }
 

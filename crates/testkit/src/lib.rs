@@ -1,4 +1,5 @@
-//! The simulated world: replicas, a server and faults from one seed, with checkers apart.
+//! The simulated world: replicas, a server and faults from one seed, with checkers apart; and every
+//! decoder, for bytes from anywhere ([`decoders`]).
 //!
 //! [`run`] makes one run; the fault model stands at the top of [`world`].
 //! Development only: nothing that ships depends on this crate.
@@ -7,6 +8,7 @@
 //! `TANDEM_SEED=17 cargo test -p tandem-testkit --test simulation replay -- --nocapture`.
 
 pub mod archive;
+pub mod decoders;
 mod faulty;
 mod foreign;
 pub mod ledger;

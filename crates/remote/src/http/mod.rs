@@ -28,6 +28,8 @@ mod exchange;
 mod failure;
 mod origin;
 mod proxy;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::fmt;
 use std::path::PathBuf;
