@@ -1,6 +1,6 @@
 //! What a server keeps for its clients, as one trait over whole operations of the protocol.
 //!
-//! [`Store`] says what every storage promises; [`conformance`] (feature `testing`) shows that one
+//! [`Store`] says what every storage promises; `conformance` (feature `testing`) shows that one
 //! keeps it; [`SqliteStore`] is the embedded default. The decisions are not here: a storage asks
 //! `tandem_tasks::serve` inside its transaction and writes what that says.
 
