@@ -142,9 +142,8 @@ fn programs_of_both_kinds_sync_through_the_directory_at_the_same_time() {
                     let project = format!("project:{}{round}", ours.name());
                     ours.run(&["all", shared, "modify", &project]);
                     edit_ours(&mut random, ours);
-                    // A race that turns twice within one sync may end that one; never the next.
                     let said = ours.run(&["sync", "--json"]);
-                    if said.code != 0 && ours.run(&["sync"]).code != 0 {
+                    if said.code != 0 {
                         failures.lock().unwrap().push(said);
                     }
                 }
