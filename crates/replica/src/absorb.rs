@@ -4,15 +4,15 @@
 //! replica. They know nothing of our tables, so each of our transactions begins by comparing where
 //! the log stands with where we left it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tandem_core::{TaskId, Timestamp, VersionId};
-use tandem_tasks::{LocalOperation, OperationId, Task};
+use tandem_tasks::{LocalOperation, OperationId, Task, Text};
 
 use crate::edit::{retiring, set_retiring};
 use crate::guard;
-use crate::image::{base_of, distrust_log, settle};
+use crate::image::{base_of, log_trusted_after, settle};
 use crate::storage::{AppliedRow, Origin, PendingMark, Result, StepRow, StorageError, Txn};
 
 const SEEN: &str = "seen";
@@ -87,12 +87,15 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
     if stored == Some(present) {
         return Ok(Absorbed { seen: present, had_moved: false });
     }
+    if let Some(seen) = stored
+        && let (Some(last), Some(logged)) = (seen.last, seen.logged)
+        && txn.operations_between(last, last)?.is_empty()
+    {
+        // The last one that waited is gone: a foreign undo, whatever else came after it.
+        mend_log(txn, logged)?;
+    }
     match stored {
         Some(seen) if seen.base == present.base => {
-            if present.last < seen.last {
-                // A foreign undo: what was pulled under its operations was not logged.
-                distrust_log(txn)?;
-            }
             // A foreign undo removed pending operations: what had an image is settled from it.
             for (id, image) in txn.base_images()? {
                 let pending = txn.pending_of(id)?;
@@ -114,6 +117,38 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
     record_foreign_steps(txn, stored.and_then(|seen| seen.logged), now)?;
     guard::tend(txn)?;
     Ok(Absorbed { seen: Seen::remember(txn)?, had_moved: true })
+}
+
+/// Makes the log's last word agree with the base images of tasks that had something pending.
+///
+/// What was pulled under a pending operation was not logged while that stood over it. Once the
+/// operation has been undone, the log would end with an older value, and a base that is derived
+/// later would go back to it. What others have logged after `seen` is younger than the images.
+fn mend_log(txn: &mut dyn Txn, seen: OperationId) -> Result<()> {
+    let trusted = log_trusted_after(txn)?;
+    for (uuid, image) in txn.base_images()? {
+        let Some(image) = image else { continue };
+        let mut last: BTreeMap<Text, (OperationId, Option<Text>)> = BTreeMap::new();
+        for row in txn.operations_of(uuid)? {
+            match row.operation {
+                _ if !row.synced || trusted.is_some_and(|last| row.id <= last) => {}
+                LocalOperation::Update { property, value, .. } => {
+                    last.insert(property, (row.id, value));
+                }
+                // Beyond a deletion the log tells nothing.
+                _ => last.clear(),
+            }
+        }
+        let timestamp = Timestamp::from_seconds(image.seconds("modified").unwrap_or(0));
+        for (property, (id, old_value)) in last {
+            let value = image.properties.get(&property).cloned();
+            if id <= seen && value != old_value {
+                let update = LocalOperation::Update { uuid, property, old_value, value, timestamp };
+                txn.append(&update, true)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Gives base images to the tasks of operations logged after `after`.

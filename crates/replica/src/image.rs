@@ -66,7 +66,7 @@ const LOG_TRUSTED_AFTER: &str = "log_from";
 
 /// The last operation before which the log does not tell what the chain said: the tasks came from
 /// a snapshot since, or from a first load that logged nothing.
-fn log_trusted_after(txn: &mut dyn Txn) -> Result<Option<OperationId>> {
+pub(crate) fn log_trusted_after(txn: &mut dyn Txn) -> Result<Option<OperationId>> {
     Ok(txn.meta(LOG_TRUSTED_AFTER)?.and_then(|text| text.parse().ok()).map(OperationId))
 }
 

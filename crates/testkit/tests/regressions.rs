@@ -335,3 +335,42 @@ fn moving_to_another_server_survives_edits_in_between() {
     sync(&mut fresh, &mut line, &options, &|| at(2_000), &mut |_| {}).unwrap();
     assert_eq!(fresh.all_tasks().unwrap(), moved.replica().all_tasks().unwrap());
 }
+
+/// Found by seed 450 (foreign sync): a pulled change that met a pending one and gave way leaves no
+/// row in the log; after the pending one was undone, the log's last word is older than the base.
+#[test]
+fn what_a_foreign_undo_uncovered_stays_the_base_after_a_foreign_sync() {
+    let bench = Bench::new();
+    bench.set(1, "first", 1);
+    bench.sync();
+    let edited = bench
+        .replica()
+        .edit("modify", at(50), |editor| editor.set(id(1), "description", Some("mine")));
+    edited.unwrap();
+    let newest = bench.server.push(tandem_tasks::segment::write(&[update(1, Some("theirs"), 20)]));
+    // The pull is committed, and the process dies before its push.
+    let mut remote = MemoryRemote::new(&bench.server, "server");
+    remote.choose_faults(|call| match call {
+        Call::AddVersion { .. } => tandem_remote::memory::Fault::LoseRequest,
+        _ => tandem_remote::memory::Fault::None,
+    });
+    bench.sync_with(&mut remote);
+    assert_eq!(bench.base(), newest);
+    bench.replica().notice(at(100)).unwrap();
+    foreign_undo(&bench.storage);
+    assert_eq!(bench.description(1).as_deref(), Some("theirs"));
+    // A foreign sync pulls a version about another task.
+    let newer = bench.server.push(tandem_tasks::segment::write(&[update(2, Some("x"), 30)]));
+    {
+        let mut storage = bench.storage.clone();
+        let mut txn = storage.write().unwrap();
+        txn.append(&update(2, Some("x"), 30).into_local(None), true).unwrap();
+        txn.set_base_version(newer).unwrap();
+        txn.commit().unwrap();
+    }
+    bench.replica().notice(at(110)).unwrap();
+    foreign_set(&bench.storage, 1, Some("theirs"), "third");
+    bench.replica().notice(at(600)).unwrap();
+    let base = bench.replica().base_tasks().unwrap();
+    assert_eq!(base[&id(1)].get("description"), Some("theirs"));
+}
