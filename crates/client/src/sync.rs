@@ -13,7 +13,8 @@ use tandem_replica::{
     CommitError, Committed, ConflictRow, Keep, Replica, StorageError, SyncFacts, Target,
 };
 use tandem_tasks::session::{
-    Action, Change, Consent, End, Event, Failure, Relation, Request, Session, Start, SyncReport,
+    Action, Change, Consent, End, Event, Failure, Proof, Relation, Request, Response, Session,
+    Start, SyncReport,
 };
 
 use crate::kill_points;
@@ -148,7 +149,7 @@ fn start(
 ) -> Result<(Start, Option<Vec<u8>>), StartError> {
     target.key = remote.identity().map_err(StartError::Failure)?.map(|identity| identity.key);
     let facts = replica.sync_facts(target, now).map_err(StartError::Storage)?;
-    let SyncFacts { tail, tasks, remote: row, current, is_ours, ancestors } = facts;
+    let SyncFacts { tail, tasks, remote: row, current, is_ours } = facts;
     let is_fresh = tail.base.is_nil();
     if target.key.is_none() && remote.is_directory() && held_a_history(replica, &target.label)? {
         return Err(StartError::Failure(Failure::DirectoryMissing {
@@ -175,7 +176,6 @@ fn start(
         is_directory: remote.is_directory(),
         wanted_snapshot: row.as_ref().and_then(|row| row.wanted_snapshot),
         avoid_snapshots: options.avoid_snapshots,
-        ancestors,
         consent: options.consent,
         segment_bytes_max: options.segment_bytes_max,
         group_bytes_max: options.group_bytes_max,
@@ -253,6 +253,11 @@ impl Driver<'_> {
                 Call::AddVersion { parent, segment: Arc::unwrap_or_clone(segment) }
             }
             Request::RemoveOrphans { versions } => Call::RemoveOrphans { versions },
+            Request::ListApplied => {
+                let rows = self.replica.applied_versions()?;
+                let versions = rows.iter().rev().map(|row| row.version).collect();
+                return Ok(Event::Answer(Response::Applied(versions)));
+            }
             Request::CheckProof => Call::CheckProof { token: self.proof.clone() },
             #[cfg(feature = "planted-defects")]
             Request::AddSnapshot { version }
@@ -278,7 +283,6 @@ impl Driver<'_> {
         kill_points::reached("after receive", what);
         Ok(match outcome {
             Outcome::Answer(response) => {
-                use tandem_tasks::session::{Proof, Response};
                 if response == Response::Proof(Proof::Unproved) {
                     self.is_proved = false;
                 }

@@ -227,6 +227,8 @@ impl Commit<'_> {
         mark: OperationId,
     ) -> Result<()> {
         let remote = current_remote(self.txn)?.unwrap_or(0);
+        // One that is met again says no more of the log than it did.
+        let mark = self.txn.applied(version)?.map_or(mark, |known| known.mark.min(mark));
         self.txn.put_applied(&AppliedRow { version, parent, remote, hole, mark })
     }
 

@@ -24,9 +24,7 @@ impl Commit<'_> {
         is_bulk: bool,
     ) -> Outcome<()> {
         for version in versions {
-            // The same history may have another name (a new address): that is no repetition.
-            let here = current_remote(self.txn)?.unwrap_or(0);
-            if self.txn.applied(version.version)?.is_some_and(|row| row.remote == here) {
+            if self.is_behind_us(version.version)? {
                 return Err(CommitError::Repeated { version: version.version });
             }
         }
@@ -91,6 +89,24 @@ impl Commit<'_> {
         retire(self.txn)?;
         self.record_lost(losers)?;
         Ok(())
+    }
+
+    /// True if the base descends from `version`. One that was applied and is off the way now (the
+    /// server went back and came forward again, the same history under another name) may come again.
+    fn is_behind_us(&mut self, version: VersionId) -> Result<bool> {
+        let here = current_remote(self.txn)?.unwrap_or(0);
+        if self.txn.applied(version)?.is_none_or(|row| row.remote != here) {
+            return Ok(false);
+        }
+        let mut seen = BTreeSet::new();
+        let mut at = self.txn.base_version()?;
+        while at != version {
+            match self.txn.applied(at)? {
+                Some(row) if !row.hole && seen.insert(at) => at = row.parent,
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Takes away the number of a task that needs none, and puts one that needs one among those that
@@ -218,8 +234,11 @@ impl Commit<'_> {
             }
         }
         arrived.sort_unstable();
-        let next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
-        numbers.extend((next..).zip(arrived).map(|(number, (_, id))| (number, id)));
+        let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
+        for (_, id) in arrived {
+            numbers.push((next, id));
+            next = next.saturating_add(1);
+        }
         self.txn.set_working_set(&numbers)?;
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         for id in with_pending {

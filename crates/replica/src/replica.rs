@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_tasks::segment::SegmentDigest;
-use tandem_tasks::session::{FORK_LOOK_BACK_MAX, InFlight, Tail};
+use tandem_tasks::session::{InFlight, Tail};
 use tandem_tasks::snapshot::SnapshotWriter;
 use tandem_tasks::{LocalOperation, OperationId, Pending, Task};
 
@@ -42,9 +42,6 @@ pub struct SyncFacts {
     pub current: Option<RemoteRow>,
     /// The base belongs to this remote, or to none.
     pub is_ours: bool,
-    /// Newest versions applied on this remote, newest first, at most
-    /// [`FORK_LOOK_BACK_MAX`](tandem_tasks::session::FORK_LOOK_BACK_MAX).
-    pub ancestors: Vec<VersionId>,
 }
 
 pub(crate) fn new_remote(key: &str, label: &str) -> RemoteRow {
@@ -267,10 +264,7 @@ impl Replica {
                 true => 0,
                 false => txn.task_count()?,
             };
-            let mut newest = txn.newest_applied(FORK_LOOK_BACK_MAX)?;
-            newest.retain(|row| remote.as_ref().is_some_and(|remote| remote.id == row.remote));
-            let ancestors = newest.into_iter().map(|row| row.version).collect();
-            Ok(SyncFacts { tail, tasks, remote, current, is_ours, ancestors })
+            Ok(SyncFacts { tail, tasks, remote, current, is_ours })
         })
     }
 

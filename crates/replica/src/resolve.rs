@@ -5,6 +5,8 @@
 //! own table of odds and ends, as pairs of conflict and step; pruning lets go of a pair together
 //! with its step, and then the conflict is settled for good.
 
+use tandem_tasks::LocalOperation;
+
 use crate::replica::Replica;
 use crate::storage::{ConflictRow, Result, StorageError, Txn};
 
@@ -55,8 +57,16 @@ pub(crate) fn forget_steps(txn: &mut dyn Txn, steps: &[i64]) -> Result<()> {
 fn reopened(txn: &mut dyn Txn) -> Result<Vec<i64>> {
     let mut found = Vec::new();
     for (conflict, step) in pairs(txn)? {
-        let newest = txn.steps(step.checked_add(1), 1)?.pop();
-        if newest.is_none_or(|row| row.id != step || row.undone) {
+        let newest = txn.steps(step.checked_add(1), 1)?.pop().filter(|row| row.id == step);
+        let is_done = match newest {
+            Some(row) if !row.undone => {
+                // Another program takes back the operations and knows nothing of our step.
+                let rows = txn.operations_between(row.first, row.last)?;
+                rows.iter().any(|row| row.operation != LocalOperation::UndoPoint)
+            }
+            _ => false,
+        };
+        if !is_done {
             found.push(conflict);
         }
     }

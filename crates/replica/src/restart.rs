@@ -13,7 +13,7 @@ use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSe
 use crate::absorb::set_current_remote;
 use crate::commit::{Answer, Commit, CommitError, ORPHANS};
 use crate::guard;
-use crate::image::distrust_log;
+use crate::image::{distrust_log, log_trusted_after};
 use crate::replica::read_tail;
 use crate::storage::{InFlightRow, Result, Txn};
 
@@ -33,6 +33,9 @@ pub(crate) fn towards(
             .collect(),
     }
 }
+
+/// What the log last said, by task and property.
+type LastWords = BTreeMap<(TaskId, Text), Logged>;
 
 impl Commit<'_> {
     /// The base belongs to this remote as well: the same history under another address. What is in
@@ -128,16 +131,23 @@ impl Commit<'_> {
         })?;
         let tail = read_tail(self.txn)?;
         let base_images = self.all_images(&tail.pending)?;
-        let logged = match branch {
-            Some(branch) => self.logged_since(branch.fork, &state, theirs)?,
-            None => BTreeMap::new(),
+        let fork = branch.map(|branch| branch.fork);
+        let mark = match fork {
+            Some(fork) => self.txn.applied(fork)?.map(|row| row.mark),
+            None => None,
         };
+        let mark = mark.unwrap_or(OperationId(0));
+        let (logged, purged) = self.logged_since(mark, &state, theirs)?;
+        // A first load logs nothing, and leaves the marks of all its versions at one place.
+        let is_log_complete =
+            log_trusted_after(self.txn)?.is_none_or(|last| last.0.saturating_add(1) < mark.0);
         let ours = Ours {
             state: &state,
             base_images: &base_images,
             pending: &tail.pending,
             had_passed_end: self.txn.applied(end)?.is_some(),
-            fork: branch.map(|branch| Fork { branch, logged: &logged }),
+            fork: branch.map(|branch| Fork { branch, purged: &purged, is_log_complete }),
+            logged: &logged,
         };
         let plan = match reinitialise::plan(&ours, theirs, end, consent) {
             Ok(plan) => plan,
@@ -181,14 +191,14 @@ impl Commit<'_> {
     }
 
     /// What the log last said of the properties of tasks that differ, pending operations left out,
-    /// and whether it may have said so after `fork`.
+    /// and whether it may have said so from `mark` on; and which of their tasks it says were purged
+    /// from there on.
     fn logged_since(
         &mut self,
-        fork: VersionId,
+        mark: OperationId,
         state: &TaskSet,
         theirs: &TaskSet,
-    ) -> Result<BTreeMap<(TaskId, Text), Logged>> {
-        let mark = self.txn.applied(fork)?.map_or(OperationId(0), |row| row.mark);
+    ) -> Result<(LastWords, BTreeSet<TaskId>)> {
         let mut logged = BTreeMap::new();
         for (id, _) in state.iter().filter(|(id, task)| theirs.get(id) != Some(task)) {
             for row in self.txn.operations_of(*id)?.into_iter().filter(|row| row.synced) {
@@ -198,7 +208,17 @@ impl Commit<'_> {
                 }
             }
         }
-        Ok(logged)
+        let mut purged = BTreeSet::new();
+        for id in theirs.keys().filter(|id| !state.contains_key(*id)) {
+            let last = self.txn.operations_of(*id)?.into_iter().rfind(|row| row.synced);
+            let is_purged = last.is_some_and(|row| {
+                row.id >= mark && matches!(row.operation, LocalOperation::Delete { .. })
+            });
+            if is_purged {
+                purged.insert(*id);
+            }
+        }
+        Ok((logged, purged))
     }
 
     /// Base images of all tasks with pending operations, those of created tasks included.

@@ -355,8 +355,6 @@ pub trait Txn {
     fn put_applied(&mut self, row: &AppliedRow) -> Result<()>;
     /// What is known of an applied version.
     fn applied(&mut self, version: VersionId) -> Result<Option<AppliedRow>>;
-    /// The newest applied versions, newest first, at most `max`.
-    fn newest_applied(&mut self, max: usize) -> Result<Vec<AppliedRow>>;
     /// All applied versions that are remembered, oldest first.
     fn all_applied(&mut self) -> Result<Vec<AppliedRow>>;
     /// Forgets an applied version (it was orphaned).

@@ -29,6 +29,8 @@ pub struct Ours<'a> {
     /// The server went back to a version that we know and then another way, as far as that could be
     /// found out.
     pub fork: Option<Fork<'a>>,
+    /// What our log last said of properties, for tasks that differ.
+    pub logged: &'a BTreeMap<(TaskId, Text), Logged>,
 }
 
 /// Where two histories part, seen from here.
@@ -36,8 +38,10 @@ pub struct Ours<'a> {
 pub struct Fork<'a> {
     /// What the server's history did since.
     pub branch: &'a Branch,
-    /// What our log last said of properties, for tasks that differ.
-    pub logged: &'a BTreeMap<(TaskId, Text), Logged>,
+    /// Tasks of theirs that were purged here after the fork, as our log says.
+    pub purged: &'a BTreeSet<TaskId>,
+    /// The log holds everything that was changed here after the fork.
+    pub is_log_complete: bool,
 }
 
 /// The last synchronised change of one property in our log.
@@ -124,7 +128,8 @@ pub fn plan(
         return Err(Question::ServerWentBack { version: end, tasks_differing: differing });
     }
     let has_common = ours.state.keys().any(|id| theirs.contains_key(id));
-    if !has_common && !ours.state.is_empty() && !theirs.is_empty() && !consent.join {
+    let is_foreign = !has_common && ours.fork.is_none();
+    if is_foreign && !ours.state.is_empty() && !theirs.is_empty() && !consent.join {
         return Err(Question::ForeignHistory {
             tasks_here: ours.state.len() as u64,
             tasks_there: theirs.len() as u64,
@@ -187,14 +192,24 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
     }
     for (id, task) in ours.state {
         if let Some(their_task) = theirs.get(id) {
-            if let Some(fork) = &ours.fork
-                && !deleted.contains(id)
-                && !remade.contains(id)
-            {
+            if !deleted.contains(id) && !remade.contains(id) {
                 // What waits has been looked at above; this is about what had been synced.
                 let synced = ours.base_images.get(id).and_then(Option::as_ref).unwrap_or(task);
-                keep_synced_edits(&mut plan, *id, synced, their_task, fork, ours.pending);
+                keep_synced_edits(&mut plan, *id, synced, their_task, ours);
             }
+            continue;
+        }
+        let changed_since = || {
+            let of_task = (*id, Text::default())..;
+            let mut logged = ours.logged.range(of_task).take_while(|((task, _), _)| task == id);
+            logged.any(|(_, logged)| logged.is_after_fork)
+        };
+        if let Some(fork) = &ours.fork
+            && fork.branch.is_remade(*id)
+            && !ours.base_images.contains_key(id)
+            && !changed_since()
+        {
+            // Purged there, and untouched here since: nobody misses it.
             continue;
         }
         let is_ours_alone = matches!(ours.base_images.get(id), Some(None));
@@ -206,7 +221,7 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
         let is_ours_since = match &ours.fork {
             // Nobody there removed it: it was made after the fork, and only here.
             Some(fork) if !fork.branch.is_remade(*id) => {
-                plan.pending.extend(creation_as_logged(*id, task, fork));
+                plan.pending.extend(creation_as_logged(*id, task, ours.logged));
                 true
             }
             _ => {
@@ -218,23 +233,23 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
             plan.kept.push(*id);
         }
     }
+    if let Some(fork) = &ours.fork {
+        let untouched = fork.purged.iter().filter(|id| !fork.branch.tasks.contains_key(*id));
+        let still_there = untouched.filter(|id| theirs.contains_key(*id));
+        plan.pending.extend(still_there.map(|id| Operation::Delete { uuid: *id }));
+    }
     plan
 }
 
-/// What we had synced and the server, which went back and then another way, does not say.
+/// What we had synced and the server does not say.
 ///
-/// What its branch did not touch is ours, and goes there again. What both changed since the fork is
-/// decided as the transform would have: the later change stays, and the loser is told.
-fn keep_synced_edits(
-    plan: &mut Plan,
-    id: TaskId,
-    task: &Task,
-    their_task: &Task,
-    fork: &Fork<'_>,
-    pending: &[Pending],
-) {
+/// Where the server is known to have gone another way, what its branch did not touch is ours, and
+/// goes there again; what both changed since the fork is decided as the transform would have: the
+/// later change stays, and the loser is told. Where no fork is known the history was most likely
+/// trimmed, and theirs is the younger state; only what our log says to be younger still is ours.
+fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task, ours: &Ours<'_>) {
     let is_pending = |property: &Text| {
-        pending.iter().any(|item| match &item.operation {
+        ours.pending.iter().any(|item| match &item.operation {
             Operation::Update { uuid, property: p, .. } => *uuid == id && p == property,
             _ => false,
         })
@@ -244,28 +259,36 @@ fn keep_synced_edits(
         if is_pending(property) {
             continue;
         }
-        let logged = fork.logged.get(&(id, property.clone()));
+        let logged = ours.logged.get(&(id, property.clone()));
         // The log's last word need not be the chain's; where it is not, the task's own time counts.
         let agrees = logged.is_some_and(|logged| logged.value.as_ref() == value.as_ref());
         if agrees && let Some(logged) = logged {
             *timestamp = logged.timestamp;
         }
-        let their_time = match fork.branch.is_remade(id) {
-            true => Some(changed_at(their_task)),
-            false => fork.branch.changed_at(id, property),
+        let (wins, is_told) = match &ours.fork {
+            None => {
+                let is_younger = agrees && *timestamp > changed_at(their_task);
+                (is_younger, is_younger)
+            }
+            Some(fork) => {
+                let their_time = match fork.branch.is_remade(id) {
+                    true => Some(changed_at(their_task)),
+                    false => fork.branch.changed_at(id, property),
+                };
+                match (their_time, logged) {
+                    (None, _) => (true, false),
+                    // Theirs alone: nobody changed it here since the fork.
+                    (_, None) if fork.is_log_complete => (false, false),
+                    (_, Some(logged)) if agrees && !logged.is_after_fork => (false, false),
+                    // Perhaps nobody did; what they changed is certain.
+                    (_, None) => (false, true),
+                    (Some(their_time), Some(_)) => (*timestamp > their_time, true),
+                }
+            }
         };
-        let Some(their_time) = their_time else {
-            plan.pending.push(operation);
-            continue;
-        };
-        if logged.is_none_or(|logged| agrees && !logged.is_after_fork) {
-            // Theirs alone: nobody changed it here since the fork, as far back as the log goes.
-            continue;
-        }
-        let wins = *timestamp > their_time;
-        if is_worth_a_conflict(property) {
-            let lost =
-                if wins { their_task.properties.get(property).cloned() } else { value.clone() };
+        if is_told && is_worth_a_conflict(property) {
+            let theirs = their_task.properties.get(property).cloned();
+            let lost = if wins { theirs } else { value.clone() };
             let property = Some(property.clone());
             plan.lost.push(Lost { task: id, property, value: lost, here: !wins });
         }
@@ -276,11 +299,15 @@ fn keep_synced_edits(
 }
 
 /// [`creation`], with each change's own time where our log knows it.
-fn creation_as_logged(id: TaskId, task: &Task, fork: &Fork<'_>) -> Vec<Operation> {
+fn creation_as_logged(
+    id: TaskId,
+    task: &Task,
+    logged: &BTreeMap<(TaskId, Text), Logged>,
+) -> Vec<Operation> {
     let mut operations = creation(id, task, &Task::default());
     for operation in &mut operations {
         if let Operation::Update { property, value, timestamp, .. } = operation
-            && let Some(logged) = fork.logged.get(&(id, property.clone()))
+            && let Some(logged) = logged.get(&(id, property.clone()))
             && logged.value == *value
         {
             *timestamp = logged.timestamp;
@@ -376,8 +403,14 @@ mod tests {
         consent: Consent,
     ) -> Result<Plan, Question> {
         let base_images = bases.iter().cloned().collect();
-        let ours =
-            Ours { state, base_images: &base_images, pending, had_passed_end: passed, fork: None };
+        let ours = Ours {
+            state,
+            base_images: &base_images,
+            pending,
+            had_passed_end: passed,
+            fork: None,
+            logged: &BTreeMap::new(),
+        };
         plan(&ours, theirs, VersionId::NIL, consent)
     }
 
@@ -455,7 +488,12 @@ mod tests {
                 base_images: &BTreeMap::new(),
                 pending: &[],
                 had_passed_end: false,
-                fork: Some(Fork { branch: &since, logged: &log }),
+                fork: Some(Fork {
+                    branch: &since,
+                    purged: &BTreeSet::new(),
+                    is_log_complete: true,
+                }),
+                logged: &log,
             };
             let plan = plan(&ours, &theirs, VersionId::NIL, Consent::default()).unwrap();
             let mut result = theirs.clone();
@@ -489,7 +527,8 @@ mod tests {
             base_images: &bases,
             pending: &pending,
             had_passed_end: false,
-            fork: Some(Fork { branch: &since, logged: &BTreeMap::new() }),
+            fork: Some(Fork { branch: &since, purged: &BTreeSet::new(), is_log_complete: true }),
+            logged: &BTreeMap::new(),
         };
         let plan = plan(&ours, &theirs, VersionId::NIL, Consent::default()).unwrap();
         assert_eq!(plan.pending, [pending[0].operation.clone()]);

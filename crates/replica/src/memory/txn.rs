@@ -396,10 +396,6 @@ impl Txn for MemoryTxn<'_> {
         Ok(self.look(|state| state.applied.get(state.applied_places.get(&version)?).copied()))
     }
 
-    fn newest_applied(&mut self, max: usize) -> Result<Vec<AppliedRow>> {
-        Ok(self.look(|state| state.applied.values().rev().take(max).copied().collect()))
-    }
-
     fn all_applied(&mut self) -> Result<Vec<AppliedRow>> {
         Ok(self.look(|state| state.applied.values().copied().collect()))
     }

@@ -129,7 +129,12 @@ pub(super) fn look_closely(connection: &Connection, place: &Place) -> Result<Sta
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
             })
             .optional()
-            .map_err(|error| place.error("reading the schema version", error))?
+            .map_err(|error| match error {
+                rusqlite::Error::InvalidColumnType(..) => {
+                    place.corrupt("table version: its numbers are none".to_owned())
+                }
+                error => place.error("reading the schema version", error),
+            })?
     } else {
         None
     };

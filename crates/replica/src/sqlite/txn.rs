@@ -142,15 +142,9 @@ impl Txn for SqliteTxn<'_> {
         self.run(undo_points, [first.0, last.0])?;
         // In several statements: to be able to take one back SQLite keeps in memory every page that
         // it touches.
-        let sql = "UPDATE operations SET synced = 1 WHERE synced = 0 AND id BETWEEN ?1 AND ?2";
-        let mark = self.pending_mark()?;
-        let (Some(lowest), Some(highest)) = (mark.first, mark.last) else { return Ok(()) };
-        let (mut from, last) = (first.max(lowest).0, last.min(highest).0);
-        while from <= last {
-            let to = last.min(from.saturating_add(MARKED_PER_STATEMENT - 1));
-            self.run(sql, [from, to])?;
-            from = to.saturating_add(1);
-        }
+        let sql = "UPDATE operations SET synced = 1 WHERE id IN (SELECT id FROM operations \
+                   WHERE synced = 0 AND id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3)";
+        while self.run(sql, [first.0, last.0, MARKED_PER_STATEMENT])? > 0 {}
         Ok(())
     }
 
@@ -349,13 +343,6 @@ impl Txn for SqliteTxn<'_> {
         let sql =
             "SELECT id, version, parent, remote, hole, mark FROM tandem_applied WHERE version = ?1";
         self.one("tandem_applied", sql, [version.to_bytes()], rows::applied)
-    }
-
-    fn newest_applied(&mut self, max: usize) -> Result<Vec<AppliedRow>> {
-        let sql = "SELECT id, version, parent, remote, hole, mark FROM tandem_applied \
-                   ORDER BY id DESC LIMIT ?1";
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        self.many("tandem_applied", sql, [max], rows::applied)
     }
 
     fn all_applied(&mut self) -> Result<Vec<AppliedRow>> {

@@ -26,7 +26,8 @@ impl Session {
                 self.ask(State::FreshSnapshot, Request::GetSnapshot)
             }
             Relation::Ours => self.walk(),
-            Relation::Other { .. } if !self.base.is_nil() => {
+            // A directory is known by its first version, whatever its path.
+            Relation::Other { .. } if !self.base.is_nil() && !self.facts.is_directory => {
                 let parent = self.base;
                 self.ask(State::CheckSame { is_parent: false }, Request::GetChildVersion { parent })
             }

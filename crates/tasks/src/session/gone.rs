@@ -24,9 +24,75 @@ use crate::session::machine::{CONFLICTS_MAX, Session, State};
 use crate::session::messages::{Action, Change, Child, Failure, Orphaned, PulledVersion, Request};
 use crate::snapshot;
 
-/// How many of the newest applied versions are asked about to find where the server turned off our
-/// way: one request each, in an event that happens when a server was restored.
-pub const FORK_LOOK_BACK_MAX: usize = 50;
+/// How many of the newest applied versions are asked about one by one; a reset server on which
+/// another replica went on has a child for one of them only.
+const NEWEST_ASKED: usize = 16;
+
+/// The versions that this replica has applied, on whichever remote.
+#[derive(Debug, Default)]
+pub(super) struct Ancestors {
+    newest_first: Vec<VersionId>,
+    all: BTreeSet<VersionId>,
+}
+
+impl Ancestors {
+    pub(super) fn new(newest_first: Vec<VersionId>) -> Self {
+        let all = newest_first.iter().copied().collect();
+        Self { newest_first, all }
+    }
+
+    fn contains(&self, version: VersionId) -> bool {
+        self.all.contains(&version)
+    }
+}
+
+/// Where the newest applied version with a child is looked for: one by one at first, then in
+/// strides that double, then between the last stride's ends (on a server restored from a backup every
+/// version up to the fork has a child, and none after it).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ForkSearch {
+    /// This one is asked about.
+    place: usize,
+    /// Newer ones, up to here, have none.
+    without_child_until: usize,
+    /// One that has a child of ours: the fork is newer.
+    with_child_of_ours: Option<usize>,
+}
+
+impl ForkSearch {
+    const FIRST: Self = Self { place: 0, without_child_until: 0, with_child_of_ours: None };
+
+    /// After an answer that says that there is no child.
+    fn older(self) -> Option<Self> {
+        let without_child_until = self.place + 1;
+        let place = match self.with_child_of_ours {
+            Some(end) if without_child_until >= end => return None,
+            Some(end) => without_child_until.midpoint(end),
+            None if self.place < NEWEST_ASKED => self.place + 1,
+            None => self.place * 2,
+        };
+        Some(Self { place, without_child_until, ..self })
+    }
+
+    /// The same among `count` versions: a stride beyond the oldest falls between it and the last one.
+    fn within(self, count: usize) -> Option<Self> {
+        if self.place < count {
+            return Some(self);
+        }
+        let place = self.without_child_until.midpoint(count);
+        (place < count).then_some(Self { place, with_child_of_ours: Some(count), ..self })
+    }
+
+    /// After an answer that names a child of ours.
+    fn newer(self) -> Option<Self> {
+        let end = self.place;
+        if self.without_child_until >= end {
+            return None;
+        }
+        let place = self.without_child_until.midpoint(end);
+        Some(Self { place, with_child_of_ours: Some(end), ..self })
+    }
+}
 
 /// The server's present, built beside our own state.
 #[derive(Debug)]
@@ -38,6 +104,8 @@ pub(super) struct Lookout {
     seen: BTreeSet<VersionId>,
     /// What happened since the walk passed a version of ours.
     branch: Option<Branch>,
+    /// What happened since the beginning, where the walk began there.
+    whole: Option<Branch>,
     /// Versions on the branch, walked a second time.
     seen_on_branch: BTreeSet<VersionId>,
 }
@@ -53,6 +121,7 @@ impl Session {
             walked: Vec::new(),
             seen: BTreeSet::new(),
             branch: None,
+            whole: Some(Branch::after(VersionId::NIL)),
             seen_on_branch: BTreeSet::new(),
         };
         if let Some((version, body)) = snapshot {
@@ -63,6 +132,7 @@ impl Session {
                 }
             }
             lookout.position = version;
+            lookout.whole = None;
             self.report.snapshot_loaded = Some(version);
         }
         self.look_on(Box::new(lookout))
@@ -84,11 +154,12 @@ impl Session {
                     Ok(operations) => operations,
                     Err(failure) => return self.fail(failure),
                 };
-                if self.facts.ancestors.contains(&parent) {
+                if self.ancestors.contains(parent) {
                     lookout.branch = Some(Branch::after(parent));
+                    lookout.whole = None;
                 }
                 for operation in operations {
-                    if let Some(branch) = &mut lookout.branch {
+                    for branch in [&mut lookout.branch, &mut lookout.whole].into_iter().flatten() {
                         branch.take_in(&operation);
                     }
                     operation.apply_to_set(&mut lookout.tasks);
@@ -99,11 +170,11 @@ impl Session {
             }
             Child::UpToDate | Child::NoSuchClient if !lookout.position.is_nil() => {
                 self.is_proved = true;
-                let is_ours = self.facts.ancestors.contains(&lookout.position);
+                let is_ours = self.ancestors.contains(lookout.position);
                 if is_ours || lookout.branch.is_some() {
                     return self.reinitialise(*lookout);
                 }
-                self.find_fork(lookout, 0)
+                self.find_fork(lookout, Some(ForkSearch::FIRST))
             }
             // What we had walked has been trimmed or left off the chain meanwhile: once more.
             Child::Orphaned(_) | Child::Gone
@@ -116,36 +187,44 @@ impl Session {
         }
     }
 
-    /// Asks about the ancestor at `place`, newest first.
-    fn find_fork(&mut self, lookout: Box<Lookout>, place: usize) -> Action {
-        match self.facts.ancestors.get(place).copied() {
+    /// Asks about the next ancestor, if there is one.
+    fn find_fork(&mut self, mut lookout: Box<Lookout>, search: Option<ForkSearch>) -> Action {
+        let versions = &self.ancestors.newest_first;
+        let next = search
+            .and_then(|search| search.within(versions.len()))
+            .map(|search| (search, versions[search.place]));
+        match next {
             // That of the base is known: it is gone.
-            Some(parent) if parent == self.base || parent.is_nil() => {
-                self.find_fork(lookout, place + 1)
+            Some((search, parent)) if parent == self.base || parent.is_nil() => {
+                self.find_fork(lookout, search.older())
             }
-            Some(parent) => {
-                self.ask(State::FindingFork(lookout, place), Request::GetChildVersion { parent })
+            Some((search, parent)) => {
+                self.ask(State::FindingFork(lookout, search), Request::GetChildVersion { parent })
             }
-            None => self.reinitialise(*lookout),
+            None => {
+                // Walked from its beginning to its end without meeting any version of ours: nothing
+                // was trimmed, and all of it is another way.
+                lookout.branch = lookout.whole.take();
+                self.reinitialise(*lookout)
+            }
         }
     }
 
     pub(super) fn fork_found(
         &mut self,
         mut lookout: Box<Lookout>,
-        place: usize,
+        search: ForkSearch,
         child: Child,
     ) -> Action {
         match child {
-            Child::Version { version, parent, segment }
-                if !self.facts.ancestors.contains(&version) =>
-            {
+            Child::Version { version, parent, segment } if !self.ancestors.contains(version) => {
                 lookout.branch = Some(Branch::after(parent));
                 self.follow(lookout, version, &segment)
             }
-            Child::Gone | Child::Orphaned(_) => self.find_fork(lookout, place + 1),
-            // A version of ours goes on to another of ours, or is the latest: no fork then.
-            _ => self.reinitialise(*lookout),
+            Child::Version { .. } => self.find_fork(lookout, search.newer()),
+            Child::Gone | Child::Orphaned(_) => self.find_fork(lookout, search.older()),
+            // A version of ours is the latest: no fork then.
+            _ => self.find_fork(lookout, None),
         }
     }
 

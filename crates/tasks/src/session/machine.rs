@@ -10,7 +10,7 @@ use crate::planted::{Defect, is_planted};
 #[cfg(feature = "planted-defects")]
 use crate::rebase::Pending;
 use crate::rebase::{OperationId, PendingList};
-use crate::session::gone::Lookout;
+use crate::session::gone::{Ancestors, ForkSearch, Lookout};
 use crate::session::group::Group;
 use crate::session::messages::{
     AcceptedVersion, Action, Batch, Change, Child, Consent, End, Event, Failure, InFlight,
@@ -38,6 +38,8 @@ pub struct Session {
     pub(super) group: Group,
     /// Versions seen in this session: a server that goes in circles is found out.
     pub(super) seen: BTreeSet<VersionId>,
+    /// Versions that the replica has applied, once the history behind the base is gone.
+    pub(super) ancestors: Ancestors,
     pub(super) orphans: Vec<VersionId>,
     pub(super) wanted_snapshot: Option<VersionId>,
     pub(super) state: State,
@@ -61,7 +63,6 @@ pub(super) struct Facts {
     pub(super) joining: bool,
     pub(super) is_directory: bool,
     pub(super) avoid_snapshots: bool,
-    pub(super) ancestors: Vec<VersionId>,
     pub(super) consent: Consent,
     pub(super) segment_bytes_max: usize,
     pub(super) group_bytes_max: usize,
@@ -111,10 +112,11 @@ pub(super) enum State {
         next: Option<(InFlight, Arc<Vec<u8>>)>,
         then_walk: bool,
     },
+    ListingApplied,
     GoneSnapshot,
     GoneWalk(Box<Lookout>),
     /// Where did the server's way turn off ours? The ancestor at this place is asked about.
-    FindingFork(Box<Lookout>, usize),
+    FindingFork(Box<Lookout>, ForkSearch),
     FollowingBranch(Box<Lookout>, VersionId),
     Reinitialising {
         end: VersionId,
@@ -157,7 +159,6 @@ impl Session {
                 joining: start.joining,
                 is_directory: start.is_directory,
                 avoid_snapshots: start.avoid_snapshots,
-                ancestors: start.ancestors,
                 consent: start.consent,
                 segment_bytes_max: start.segment_bytes_max,
                 group_bytes_max: start.group_bytes_max,
@@ -171,6 +172,7 @@ impl Session {
             segment: None,
             group: Group::default(),
             seen: BTreeSet::new(),
+            ancestors: Ancestors::default(),
             orphans: Vec::new(),
             wanted_snapshot: start.wanted_snapshot,
             state: State::Begin,
@@ -204,7 +206,7 @@ impl Session {
     pub fn next(&mut self, event: Event) -> Action {
         let action = self.step(event);
         if let Action::Ask(request) = &action
-            && *request != Request::CheckProof
+            && !matches!(request, Request::CheckProof | Request::ListApplied)
         {
             self.report.requests += 1;
         }
@@ -313,14 +315,18 @@ impl Session {
                 Ok(child) => self.walked(child),
                 Err(failure) => self.fail(failure),
             },
+            (State::ListingApplied, Response::Applied(versions)) => {
+                self.ancestors = Ancestors::new(versions);
+                self.ask(State::GoneSnapshot, Request::GetSnapshot)
+            }
             (State::GoneSnapshot, Response::Snapshot(snapshot)) => self.look_out(snapshot),
             (State::GoneWalk(lookout), Response::Child(child)) => match self.plain(child) {
                 Ok(child) => self.looked_out(lookout, child),
                 Err(failure) => self.fail(failure),
             },
-            (State::FindingFork(lookout, place), Response::Child(child)) => {
+            (State::FindingFork(lookout, search), Response::Child(child)) => {
                 match self.plain(child) {
-                    Ok(child) => self.fork_found(lookout, place, child),
+                    Ok(child) => self.fork_found(lookout, search, child),
                     Err(failure) => self.fail(failure),
                 }
             }
@@ -425,7 +431,7 @@ impl Session {
                 self.begin()
             }
             State::Noting(end) => self.end(*end),
-            State::NotingOrphans | State::Adopting => self.begin(),
+            State::NotingOrphans | State::Adopting if self.may_look_again() => self.begin(),
             State::Accepting { accepted, .. } => {
                 // It was accepted all the same, and may have been the last word for now.
                 if accepted.wants_snapshot {
@@ -447,8 +453,7 @@ impl Session {
             _ => {
                 // Somebody has moved the base, or edited or undone what we were about to send:
                 // nothing of the batch was done, and we look again.
-                self.conflicts += 1;
-                if self.conflicts > CONFLICTS_MAX {
+                if !self.may_look_again() {
                     let what = "the replica changes faster than it can be synchronised".into();
                     return self.fail(Failure::NotTheProtocol { what });
                 }
@@ -457,6 +462,12 @@ impl Session {
                 if self.base.is_nil() { self.begin() } else { self.walk() }
             }
         }
+    }
+
+    /// Counts another look after something moved under us; false when it has been too many.
+    fn may_look_again(&mut self) -> bool {
+        self.conflicts += 1;
+        self.conflicts <= CONFLICTS_MAX
     }
 
     // Failing and ending.

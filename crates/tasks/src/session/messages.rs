@@ -41,6 +41,8 @@ pub enum Request {
     /// Say whether the stored proof shows that our key has opened something of this remote.
     /// Answered without the network.
     CheckProof,
+    /// Tell the versions that the replica has applied. Answered without the network.
+    ListApplied,
 }
 
 /// How much the server wants a snapshot (section 11).
@@ -70,6 +72,8 @@ pub enum Response {
     OrphansRemoved,
     /// To CheckProof.
     Proof(Proof),
+    /// To ListApplied: all that are remembered, of every remote, newest first.
+    Applied(Vec<VersionId>),
 }
 
 /// Answers to GetChildVersion.
@@ -338,9 +342,6 @@ pub struct Start {
     pub wanted_snapshot: Option<VersionId>,
     /// Make snapshots only when the urgency is high.
     pub avoid_snapshots: bool,
-    /// Newest versions that this replica has applied on this remote, the base first; as many as are
-    /// asked about where the history behind the base is gone.
-    pub ancestors: Vec<VersionId>,
     /// What a person has agreed to.
     pub consent: Consent,
     /// Bytes of operations in one version; [`SEGMENT_OPERATIONS_BYTES_MAX`] but for tests.

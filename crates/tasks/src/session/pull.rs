@@ -161,7 +161,7 @@ impl Session {
             AfterPull::AtGone if is_planted(Defect::GoneIsTheEnd) => {
                 self.fail(Failure::HistoryMissing)
             }
-            AfterPull::AtGone => self.ask(State::GoneSnapshot, Request::GetSnapshot),
+            AfterPull::AtGone => self.ask(State::ListingApplied, Request::ListApplied),
             AfterPull::Fail(failure) => self.fail(failure),
         }
     }

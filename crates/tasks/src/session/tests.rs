@@ -69,7 +69,6 @@ fn start(tail: Tail) -> Start {
         is_directory: false,
         wanted_snapshot: None,
         avoid_snapshots: false,
-        ancestors: Vec::new(),
         consent: Consent::default(),
         segment_bytes_max: 1_000_000,
         group_bytes_max: 1_000_000,

@@ -2,6 +2,14 @@
 
 use super::*;
 
+impl Talk {
+    #[track_caller]
+    fn lists(self, applied: &[u8]) -> Self {
+        let versions = applied.iter().map(|n| v(*n)).collect();
+        self.hears(&Request::ListApplied, Response::Applied(versions))
+    }
+}
+
 fn gone(theirs: &[(u8, &str)]) -> Talk {
     let tasks: TaskSet = theirs
         .iter()
@@ -9,6 +17,7 @@ fn gone(theirs: &[(u8, &str)]) -> Talk {
         .collect();
     Talk::begin(start(tail(3, &[edit(1, "a", 5)])))
         .hears(&child(3), GONE)
+        .lists(&[])
         .hears(&Request::GetSnapshot, Response::Snapshot(Some((v(8), snapshot::write(&tasks)))))
         .hears(&child(8), version(9, &[edit(1, "theirs", 9)]))
         .hears(&child(9), UP_TO_DATE)
@@ -51,6 +60,7 @@ fn a_reinitialisation_that_was_not_done_is_begun_again() {
     let report = gone(&[(1, "old")])
         .tell(Event::Moved(tail(3, &[edit(1, "a", 5), edit(1, "b", 6)])))
         .hears(&child(3), GONE)
+        .lists(&[])
         .hears(
             &Request::GetSnapshot,
             Response::Snapshot(Some((v(9), snapshot::write(&TaskSet::new())))),
@@ -69,6 +79,7 @@ fn a_look_out_may_pass_versions_that_were_pulled_before() {
         .hears(&child(3), version(4, &[create(1)]))
         .hears(&child(4), GONE)
         .pulls(&[4], &[])
+        .lists(&[])
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), raw_version(3, 0, segment::write([])))
         .hears(&child(3), version(4, &[create(1)]))
@@ -80,6 +91,7 @@ fn a_look_out_may_pass_versions_that_were_pulled_before() {
 fn a_history_trimmed_while_we_look_is_looked_at_again() {
     Talk::begin(start(tail(3, &[])))
         .hears(&child(3), GONE)
+        .lists(&[])
         .hears(
             &Request::GetSnapshot,
             Response::Snapshot(Some((v(5), snapshot::write(&TaskSet::new())))),
@@ -99,6 +111,7 @@ fn a_history_trimmed_while_we_look_is_looked_at_again() {
 fn gone_without_a_way_to_the_present_is_told() {
     Talk::begin(start(tail(3, &[])))
         .hears(&child(3), GONE)
+        .lists(&[])
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), GONE)
         .fails(Failure::HistoryMissing);
@@ -109,6 +122,7 @@ fn one_sync_reinitialises_once() {
     gone(&[(1, "old")])
         .tell(Event::Moved(tail(9, &[])))
         .hears(&child(9), GONE)
+        .lists(&[])
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .fails(Failure::GoneAgain);
 }
@@ -125,13 +139,14 @@ fn an_empty_replica_is_told_that_history_is_missing() {
 /// v3 is our base; the server went back to v1, and another went on with v8 and v9.
 #[test]
 fn the_fork_is_found_and_what_the_branch_changed_is_known() {
-    let known = Start { ancestors: vec![v(3), v(2), v(1)], ..start(tail(3, &[])) };
+    let known = start(tail(3, &[]));
     let [first, second] = [edit(1, "theirs", 8), edit(2, "theirs", 9)];
     let mut branch = crate::reinitialise::Branch::after(v(1));
     branch.take_in(&first);
     branch.take_in(&second);
     let talk = Talk::begin(known)
         .hears(&child(3), GONE)
+        .lists(&[3, 2, 1])
         .hears(
             &Request::GetSnapshot,
             Response::Snapshot(Some((v(9), snapshot::write(&TaskSet::new())))),
@@ -153,12 +168,13 @@ fn the_fork_is_found_and_what_the_branch_changed_is_known() {
 
 #[test]
 fn a_walk_past_a_version_of_ours_has_seen_the_branch() {
-    let known = Start { ancestors: vec![v(3), v(2), v(1)], ..start(tail(3, &[])) };
+    let known = start(tail(3, &[]));
     let theirs = edit(1, "theirs", 8);
     let mut branch = crate::reinitialise::Branch::after(v(1));
     branch.take_in(&theirs);
     Talk::begin(known)
         .hears(&child(3), GONE)
+        .lists(&[3, 2, 1])
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), version(1, &[create(1)]))
         .hears(&child(1), raw_version(8, 1, segment::write([&theirs])))
@@ -176,13 +192,15 @@ fn a_trimmed_history_has_no_fork_and_a_branch_that_leads_elsewhere_is_none() {
     for (answers, is_found) in [
         (vec![(child(2), GONE), (child(1), GONE)], false),
         (vec![(child(2), elsewhere), (child(7), UP_TO_DATE)], false),
+        // It goes on to a version of ours, and that one has no child: no chain is like this.
         (vec![(child(2), GONE), (child(1), version(2, &[]))], false),
         (vec![(child(2), UP_TO_DATE)], false),
         (vec![(child(2), raw_version(9, 2, segment::write([&theirs])))], true),
     ] {
-        let known = Start { ancestors: vec![v(3), v(2), v(1)], ..start(tail(3, &[])) };
+        let known = start(tail(3, &[]));
         let mut talk = Talk::begin(known)
             .hears(&child(3), GONE)
+            .lists(&[3, 2, 1])
             .hears(
                 &Request::GetSnapshot,
                 Response::Snapshot(Some((v(9), snapshot::write(&TaskSet::new())))),
@@ -195,5 +213,44 @@ fn a_trimmed_history_has_no_fork_and_a_branch_that_leads_elsewhere_is_none() {
             Change::Reinitialise { branch, .. } => assert_eq!(branch.is_some(), is_found),
             other => panic!("{other:?}"),
         });
+    }
+}
+
+/// Sixty versions are gone from a server that a backup was restored to: the fork is found in strides.
+#[test]
+fn a_fork_far_back_is_found_in_few_requests() {
+    for lost in [1usize, 5, 16, 17, 18, 33, 60, 90] {
+        // Version n is the child of n - 1; ours is the hundredth.
+        let fork = u8::try_from(100 - lost).unwrap();
+        let ours: Vec<u8> = (1..=100).rev().collect();
+        let mut talk = Talk::begin(start(tail(100, &[])))
+            .hears(&child(100), GONE)
+            .lists(&ours)
+            .hears(
+                &Request::GetSnapshot,
+                Response::Snapshot(Some((v(200), snapshot::write(&TaskSet::new())))),
+            )
+            .hears(&child(200), UP_TO_DATE);
+        let mut requests = 0;
+        let branch = loop {
+            let parent = match talk.action.clone() {
+                Action::Ask(Request::GetChildVersion { parent }) => parent,
+                Action::Commit(batch) => match batch.change {
+                    Change::Reinitialise { branch, .. } => break branch,
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other:?}"),
+            };
+            requests += 1;
+            let n = (0..=100).find(|n| v(*n) == parent).unwrap();
+            let answer = match n {
+                n if n > fork => GONE,
+                n if n == fork => raw_version(200, n, segment::write([&edit(1, "theirs", 8)])),
+                n => version(n + 1, &[]),
+            };
+            talk = talk.tell(Event::Answer(answer));
+        };
+        assert_eq!(branch.map(|branch| branch.fork), Some(v(fork)), "{lost}");
+        assert!(requests <= 16 + 8, "{lost}: {requests}");
     }
 }
