@@ -88,11 +88,11 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
         return Ok(Absorbed { seen: present, had_moved: false });
     }
     if let Some(seen) = stored
-        && let (Some(last), Some(logged)) = (seen.last, seen.logged)
+        && let (Some(first), Some(last)) = (seen.first, seen.last)
         && txn.operations_between(last, last)?.is_empty()
     {
         // The last one that waited is gone: a foreign undo, whatever else came after it.
-        mend_log(txn, logged)?;
+        mend_log(txn, first)?;
     }
     match stored {
         Some(seen) if seen.base == present.base => {
@@ -123,8 +123,9 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
 ///
 /// What was pulled under a pending operation was not logged while that stood over it. Once the
 /// operation has been undone, the log would end with an older value, and a base that is derived
-/// later would go back to it. What others have logged after `seen` is younger than the images.
-fn mend_log(txn: &mut dyn Txn, seen: OperationId) -> Result<()> {
+/// later would go back to it. From `first` on, the first operation that waited, the log may hold what
+/// has been synced since, which is younger than the images.
+fn mend_log(txn: &mut dyn Txn, first: OperationId) -> Result<()> {
     let trusted = log_trusted_after(txn)?;
     for (uuid, image) in txn.base_images()? {
         let Some(image) = image else { continue };
@@ -142,7 +143,7 @@ fn mend_log(txn: &mut dyn Txn, seen: OperationId) -> Result<()> {
         let timestamp = Timestamp::from_seconds(image.seconds("modified").unwrap_or(0));
         for (property, (id, old_value)) in last {
             let value = image.properties.get(&property).cloned();
-            if id <= seen && value != old_value {
+            if id < first && value != old_value {
                 let update = LocalOperation::Update { uuid, property, old_value, value, timestamp };
                 txn.append(&update, true)?;
             }
