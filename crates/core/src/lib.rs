@@ -5,8 +5,10 @@
 mod id;
 pub mod limits;
 mod retry;
+mod spelling;
 mod timestamp;
 
 pub use id::{ClientId, ParseIdError, TaskId, VersionId};
 pub use retry::Backoff;
+pub use spelling::edit_distance;
 pub use timestamp::{ParseTimestampError, Timestamp};

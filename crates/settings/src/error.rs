@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use tandem_core::edit_distance;
 use tandem_seal::SecretError;
 
 use crate::file::NamedBy;
-use crate::key::{Key, Kind, edit_distance};
+use crate::key::{Key, Kind};
 use crate::origin::Origin;
 use crate::server_origin::ServerOriginError;
 use crate::source::SOURCE_BYTES_MAX;

@@ -171,7 +171,7 @@ impl Key {
     /// The key whose name is nearest to `name`, however far that is.
     pub(crate) fn nearest(name: &str) -> Self {
         let name = name.to_ascii_lowercase().replace('-', "_");
-        let distance = |key: &&Self| edit_distance(&name, key.name());
+        let distance = |key: &&Self| tandem_core::edit_distance(&name, key.name());
         *Self::ALL.iter().min_by_key(distance).expect("the table has rows")
     }
 }
@@ -200,28 +200,6 @@ impl FromStr for Key {
     }
 }
 
-/// The number of single characters to insert, remove, replace, or swap with their neighbour, to
-/// turn one word into the other (optimal string alignment). Words are cut at 60 characters.
-pub(crate) fn edit_distance(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().take(60).collect();
-    let to: Vec<char> = to.chars().take(60).collect();
-    let mut before_previous: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=to.len()).collect();
-    for (row, a) in from.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, b) in to.iter().enumerate() {
-            let replaced = previous[column] + usize::from(a != b);
-            let mut best = replaced.min(previous[column + 1] + 1).min(current[column] + 1);
-            if row > 0 && column > 0 && *a == to[column - 1] && from[row - 1] == *b {
-                best = best.min(before_previous[column - 1] + 1);
-            }
-            current.push(best);
-        }
-        before_previous = std::mem::replace(&mut previous, current);
-    }
-    previous[to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,16 +225,6 @@ mod tests {
             ("SERVER_DIR", Key::ServerDir),
         ] {
             assert_eq!(Key::nearest(typed), meant, "{typed}");
-        }
-    }
-
-    #[test]
-    fn distance_counts_a_swap_as_one() {
-        for (from, to, distance) in
-            [("", "abc", 3), ("abc", "abc", 0), ("abc", "acb", 1), ("kitten", "sitting", 3)]
-        {
-            assert_eq!(edit_distance(from, to), distance, "{from} {to}");
-            assert_eq!(edit_distance(to, from), distance, "{to} {from}");
         }
     }
 }

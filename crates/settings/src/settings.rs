@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tandem_core::edit_distance;
+
 use crate::environment::Environment;
 use crate::error::SettingsError;
 use crate::file::{ConfigFile, NamedBy, parse, read_text};
-use crate::key::{DefaultValue, Key, edit_distance};
+use crate::key::{DefaultValue, Key};
 use crate::notice::Warning;
 use crate::origin::{Origin, Setting};
 use crate::remote::RemoteSettings;
