@@ -164,6 +164,7 @@ pub async fn all(store: Arc<dyn Store>) {
     history_goes_only_when_every_rule_allows_it(&store).await;
     what_was_asked_for_lately_stays(&store).await;
     after_every_step_of_retention_both_ways_in_are_whole(&store).await;
+    super::conformance_admin::all(&store).await;
     assert_eq!(store.health().await, Ok(Health::Ready));
 }
 
@@ -462,7 +463,7 @@ async fn after_every_step_of_retention_both_ways_in_are_whole(store: &Arc<dyn St
 }
 
 /// An id that no other check uses.
-fn fresh_id() -> [u8; 16] {
+pub(super) fn fresh_id() -> [u8; 16] {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut bytes = [0xc0; 16];
     bytes[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());

@@ -4,9 +4,13 @@
 //! keeps it; [`SqliteStore`] is the embedded default. The decisions are not here: a storage asks
 //! `tandem_tasks::serve` inside its transaction and writes what that says.
 
+pub mod admin;
 mod answer;
+pub mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance_admin;
 mod error;
 pub mod sqlite;
 
@@ -18,6 +22,7 @@ use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::SnapshotTargets;
 use tandem_tasks::serve::retention::Rules;
 
+pub use admin::Admin;
 pub use answer::{
     Added, Child, Children, ClientFacts, Head, Health, Retained, SnapshotAdded, SnapshotFacts,
     SnapshotFound, StoredSnapshot, StoredVersion,
@@ -99,6 +104,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// 32 random bytes that this installation made once and keeps: with them client ids are
     /// shortened for logs, alike on every node and after every start. Free.
     fn log_key(&self) -> [u8; 32];
+
+    /// What an operator asks, where the storage knows it already.
+    fn admin(&self) -> Option<&dyn Admin> {
+        None
+    }
 
     /// Finishes what was asked and closes. Later calls answer [`StoreError::Unavailable`].
     fn close(&self) -> Answer<'_, ()>;

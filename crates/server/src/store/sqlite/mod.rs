@@ -16,6 +16,10 @@
 //! Other processes may open the same file (a second server, an admin command): the locks of SQLite
 //! keep the promises of [`Store`] between them, too.
 
+mod accounts;
+mod admin;
+pub mod backup;
+mod check;
 mod open;
 mod read;
 mod readers;
@@ -30,7 +34,7 @@ use std::sync::Arc;
 use tandem_core::{ClientId, Timestamp, VersionId};
 
 use super::{
-    AddSnapshot, AddVersion, Added, Answer, Child, Children, ClientFacts, Head, Health,
+    AddSnapshot, AddVersion, Added, Admin, Answer, Child, Children, ClientFacts, Head, Health,
     ReadChildren, Retain, Retained, SnapshotAdded, SnapshotFound, Store,
 };
 use readers::Readers;
@@ -48,6 +52,8 @@ pub struct SqliteStore {
     log_key: [u8; 32],
     writer: Writer,
     readers: Arc<Readers>,
+    /// Says that the database is used, as long as this is there.
+    _lock: std::fs::File,
 }
 
 impl SqliteStore {
@@ -58,14 +64,23 @@ impl SqliteStore {
     /// What stands in the way: see [`OpenError`].
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(DATABASE_FILE);
-        let (connection, log_key) = open::open_for_writing(data_dir, &path)?;
+        let open::Opened { connection, log_key, lock } = open::open_for_writing(data_dir, &path)?;
         let readers = Arc::new(Readers::new(path.clone()));
         // Whether it can be read is better known now than at the first request.
         readers
             .with(|_| Ok(()))
             .map_err(|error| OpenError::Unusable { path: path.clone(), what: error.to_string() })?;
         let writer = Writer::start(connection).map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { path, log_key, writer, readers })
+        Ok(Self { path, log_key, writer, readers, _lock: lock })
+    }
+
+    /// Opens a database that must be there already.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`], and what [`SqliteStore::open`] says.
+    pub fn open_existing(data_dir: &Path) -> Result<Self, OpenError> {
+        let path = data_dir.join(DATABASE_FILE);
+        if path.is_file() { Self::open(data_dir) } else { Err(OpenError::Missing { path }) }
     }
 
     /// The database's file.
@@ -78,6 +93,14 @@ impl SqliteStore {
         if let Some(note) = note {
             self.writer.note(note);
         }
+    }
+}
+
+impl Drop for SqliteStore {
+    /// The writer's connection is the last: its end moves the log into the database.
+    fn drop(&mut self) {
+        self.readers.close();
+        self.writer.end();
     }
 }
 
@@ -146,9 +169,12 @@ impl Store for SqliteStore {
 
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async move {
-            Ok(match self.readers.with(read::health) {
+            Ok(match self.readers.with(open::schema) {
                 Err(error) => Health::Unavailable { reason: error.to_string() },
-                Ok(()) => match self.writer.stopped() {
+                Ok(schema) if schema != open::MIGRATIONS.len() as i64 => Health::Unavailable {
+                    reason: format!("the schema is {schema} now, made by another program"),
+                },
+                Ok(_) => match self.writer.stopped() {
                     Some(reason) => Health::WritesStopped { reason },
                     None => Health::Ready,
                 },
@@ -160,6 +186,10 @@ impl Store for SqliteStore {
         self.log_key
     }
 
+    fn admin(&self) -> Option<&dyn Admin> {
+        Some(self)
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.readers.close();
@@ -167,6 +197,14 @@ impl Store for SqliteStore {
             Ok(())
         })
     }
+}
+
+/// A moment as names of files have it, so that they sort by time: `20260805T101500Z`.
+pub fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    let digits = text.split('.').next().unwrap_or_default().trim_end_matches('Z');
+    let plain: String = digits.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    plain + "Z"
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ const APPLICATION_ID: i32 = 0x5461_5376;
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// What brings the schema from one version to the next, by `user_version`. Only ever added to.
-const MIGRATIONS: &[&str] = &[include_str!("sql/0001_first.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("sql/0001_first.sql"), include_str!("sql/0002_accounts.sql")];
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,24 @@ pub enum OpenError {
         /// What SQLite says.
         what: String,
     },
+    /// A backup is being brought back into it.
+    #[error("{} is being replaced by a backup", path.display())]
+    BeingRestored {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is none yet.
+    #[error("there is no database {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The copy that is made before the schema changes could not be made.
+    #[error("the copy before the change of schema could not be made: {what}")]
+    NoCopy {
+        /// What stood in the way.
+        what: String,
+    },
     /// No random numbers can be had.
     #[error("no random numbers can be had: {what}")]
     NoRandomness {
@@ -69,12 +88,25 @@ pub enum OpenError {
     },
 }
 
-/// The connection of the writer, and the installation's key for logs.
-pub(super) fn open_for_writing(
-    folder: &Path,
-    path: &Path,
-) -> Result<(Connection, [u8; 32]), OpenError> {
-    make_folder(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+/// A database that is open.
+pub(super) struct Opened {
+    /// The connection of the writer.
+    pub(super) connection: Connection,
+    /// The installation's key for logs.
+    pub(super) log_key: [u8; 32],
+    /// Held as long as the database is used: see [`lock_file`].
+    pub(super) lock: fs::File,
+}
+
+/// Opens the database.
+pub(super) fn open_for_writing(folder: &Path, path: &Path) -> Result<Opened, OpenError> {
+    let no_folder = |source| OpenError::Folder { path: folder.to_owned(), source };
+    make_folder(folder).map_err(no_folder)?;
+    let lock = lock_file(folder).map_err(no_folder)?;
+    lock.try_lock_shared().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => OpenError::BeingRestored { path: path.to_owned() },
+        fs::TryLockError::Error(source) => no_folder(source),
+    })?;
     let unusable = |error: rusqlite::Error| OpenError::Unusable {
         path: path.to_owned(),
         what: error.to_string(),
@@ -93,9 +125,57 @@ pub(super) fn open_for_writing(
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(unusable)?;
     // The writer does it itself, after the answers.
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(unusable)?;
+    copy_before_migration(&connection, folder, path)?;
     migrate(&mut connection, path)?;
     let log_key = log_key(&mut connection, path)?;
-    Ok((connection, log_key))
+    Ok(Opened { connection, log_key, lock })
+}
+
+/// The file whose lock says that the database is used: shared by everybody who uses it, held alone
+/// by whoever replaces it. It is never removed.
+pub(super) fn lock_file(folder: &Path) -> io::Result<fs::File> {
+    let path = folder.join("tandem-server.lock");
+    make_file(&path)?;
+    fs::OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// A connection to a database that must be there; its schema is left as it is.
+pub(super) fn existing(path: &Path) -> Result<Connection, OpenError> {
+    if !path.is_file() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    prepare(&connection).map_err(unusable)?;
+    check_ours(&connection, path)?;
+    Ok(connection)
+}
+
+/// Before an older schema is changed, a copy of everything is made in the folder `backups`.
+fn copy_before_migration(
+    connection: &Connection,
+    folder: &Path,
+    path: &Path,
+) -> Result<(), OpenError> {
+    let found = schema(connection)
+        .map_err(|error| OpenError::Unusable { path: path.to_owned(), what: error.to_string() })?;
+    if !(1..MIGRATIONS.len()).contains(&usize::try_from(found).unwrap_or(0)) {
+        return Ok(());
+    }
+    let moment = super::moment(crate::server::system_now());
+    let copied = super::backup::copy(connection, &folder.join("backups"), &moment)
+        .map_err(|error| OpenError::NoCopy { what: error.to_string() })?;
+    tracing::info!(copy = %copied.path.display(), schema = found, "copied before the schema changes");
+    Ok(())
+}
+
+/// The version of the schema that a database has.
+pub(super) fn schema(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// A connection that only reads.
@@ -114,7 +194,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Client ids are credentials: the folder is for its owner alone.
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -123,7 +203,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// SQLite gives its other files the mode of this one.
-fn make_file(path: &Path) -> io::Result<()> {
+pub(super) fn make_file(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -131,7 +211,7 @@ fn make_file(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let not_ours = || OpenError::NotOurs { path: path.to_owned() };
     let look = |pragma: &str| -> rusqlite::Result<i64> {
         connection.pragma_query_value(None, pragma, |row| row.get(0))
@@ -156,8 +236,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     };
     let txn =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
-    let found: i64 =
-        txn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+    let found = schema(&txn).map_err(unusable)?;
     let known = MIGRATIONS.len();
     let missing = match usize::try_from(found) {
         Ok(done) if done <= known => &MIGRATIONS[done..],

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tandem_core::{ClientId, Timestamp, VersionId};
-use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
+use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::{self, ChildVersion};
 
 use super::readers::Readers;
 use super::rows::{body, cell, number, version_id};
 use super::write::Note;
 use crate::store::{
-    Child, Children, ClientFacts, Head, ReadChildren, SnapshotFacts, SnapshotFound, StoreError,
-    StoredSnapshot, StoredVersion,
+    Child, Children, ClientFacts, Head, ReadChildren, SnapshotFound, StoreError, StoredSnapshot,
+    StoredVersion,
 };
 
 /// Bodies up to this size are read together with the row, in bytes. Larger ones are fetched on a
@@ -247,25 +247,8 @@ pub(super) fn client(
         })
         .optional()?;
     let Some((row, mut facts)) = found else { return Ok(None) };
-    facts.snapshots = txn
-        .prepare_cached(
-            "SELECT version, stored_at, length(body) FROM snapshots WHERE client = ?1
-             ORDER BY number DESC LIMIT ?2",
-        )?
-        .query_map(params![row, cell(SNAPSHOT_GENERATIONS as u64)], |row| {
-            Ok(SnapshotFacts {
-                version: version_id(row, 0)?,
-                stored_at: Timestamp::from_seconds(row.get(1)?),
-                bytes: number(row, 2)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    facts.snapshots = super::admin::snapshot_facts(&txn, row)?;
     Ok(Some(facts))
-}
-
-/// Whether anything can be read.
-pub(super) fn health(txn: &Connection) -> rusqlite::Result<()> {
-    txn.prepare_cached("SELECT 1 FROM facts LIMIT 1")?.query_row([], |_| Ok(()))
 }
 
 fn load_client(txn: &Connection, client: ClientId) -> rusqlite::Result<Option<Client>> {

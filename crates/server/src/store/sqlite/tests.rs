@@ -186,6 +186,95 @@ fn others_cannot_read_what_is_stored() {
     drop(store);
 }
 
+#[tokio::test]
+async fn damage_is_found_and_named() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    client.add_row(VersionId::NIL, 5).await;
+    let other = Connection::open(own.path()).unwrap();
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM versions WHERE number = 3")
+        .unwrap();
+    other
+        .execute_batch("INSERT INTO asked_days (client, day, number) VALUES (4711, 1, 1)")
+        .unwrap();
+    let checked = own.check_client(None).await.unwrap().unwrap();
+    assert!(checked.findings.iter().any(|finding| finding.contains("a hole")), "{checked:?}");
+    let findings = own.check_storage().await.unwrap();
+    assert!(findings.iter().any(|finding| finding.contains("asked_days")), "{findings:?}");
+    let copied =
+        backup::backup(folder.path(), &folder.path().join("copies"), None, "20260101T000000Z");
+    assert!(matches!(copied, Err(backup::BackupError::Unsound { .. })), "{copied:?}");
+    let left = std::fs::read_dir(folder.path().join("copies")).unwrap().count();
+    assert_eq!(left, 0, "a copy that is not sound is none");
+}
+
+#[tokio::test]
+async fn a_copy_made_in_use_brings_back_the_same_chains() {
+    let folder = TempDir::new().unwrap();
+    let copies = folder.path().join("copies");
+    let data = folder.path().join("data");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data).unwrap());
+    let client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 5).await;
+    client.snap(row[4], b"snapshot").await;
+    for (number, moment) in
+        ["20260101T000000Z", "20260102T000000Z", "20260102T000000Z"].iter().enumerate()
+    {
+        let copied = backup::backup(&data, &copies, Some(2), moment).unwrap();
+        assert_eq!((copied.clients, copied.versions), (1, 5));
+        assert_eq!(copied.others.len(), usize::from(number == 2), "the oldest goes");
+    }
+    std::fs::write(copies.join("tandem-server-mine.sqlite3"), b"").unwrap();
+    let copy = copies.join("tandem-server-20260102T000000Z.sqlite3");
+    client.add_row(row[4], 2).await;
+    let busy = backup::restore(&copy, &data, backup::Existing::PutAside, "x");
+    assert!(matches!(busy, Err(backup::BackupError::InUse { .. })), "{busy:?}");
+    store.close().await.unwrap();
+    let (id, now) = (client.id, client.now);
+    drop((client, store));
+    let there = backup::restore(&copy, &data, backup::Existing::Refuse, "x");
+    assert!(matches!(there, Err(backup::BackupError::Exists { .. })), "{there:?}");
+    let back = backup::restore(&copy, &data, backup::Existing::PutAside, "x").unwrap();
+    assert_eq!((back.versions, back.others.len()), (5, 1));
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data).unwrap());
+    let mut client = Customer::new(&store);
+    (client.id, client.now) = (id, now);
+    assert_eq!(client.walk(VersionId::NIL).await, row);
+    assert!(matches!(client.snapshot().await, SnapshotFound::Found(_)));
+    drop((client, store));
+    std::fs::write(folder.path().join("junk"), b"no database").unwrap();
+    let junk = folder.path().join("junk");
+    assert!(backup::restore(&junk, &data, backup::Existing::PutAside, "y").is_err());
+    SqliteStore::open_existing(&data).unwrap();
+}
+
+#[tokio::test]
+async fn before_an_older_schema_is_changed_everything_is_copied() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(DATABASE_FILE);
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(open::MIGRATIONS[0]).unwrap();
+    old.execute_batch(
+        "PRAGMA user_version = 1; PRAGMA application_id = 1415664502;
+         INSERT INTO clients VALUES (1, randomblob(16), zeroblob(16), 0, 1, 0, 0, NULL, NULL, 0,
+             1, 1, 1, 0, 0)",
+    )
+    .unwrap();
+    drop(old);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(store.totals().await.unwrap().clients, 1);
+    assert_eq!(store.totals().await.unwrap().accounts, 0);
+    drop(store);
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let copies: Vec<_> = std::fs::read_dir(folder.path().join("backups")).unwrap().collect();
+    assert_eq!(copies.len(), 1, "once");
+    let copy = Connection::open(copies[0].as_ref().unwrap().path()).unwrap();
+    assert_eq!(open::schema(&copy).unwrap(), 1);
+}
+
 /// Lets the next commit fail; what the request in it is told.
 async fn plan_failure(store: &SqliteStore, code: i32) -> StoreError {
     let doomed = store.writer.ask(0, move |_| {

@@ -106,6 +106,14 @@ impl Writer {
         }
     }
 
+    /// The same here and now, for whoever has no runtime any more.
+    pub(super) fn end(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It ends as soon as what is queued is written, whatever became of those who asked.
+        let _ = thread.map(JoinHandle::join);
+    }
+
     fn queue(&self) -> Option<mpsc::Sender<Box<dyn Job>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,0 +1,161 @@
+//! What every storage that knows [`Admin`] must do, as checks that run over any of them.
+
+use std::sync::Arc;
+
+use tandem_core::{ClientId, VersionId};
+
+use super::admin::{
+    Admin, ClientEntry, Extent, NewAccount, Removed, Scope, Standing, State, TokenFacts,
+};
+use super::conformance::{Customer, fresh_id};
+use super::{Added, Child, Head, SnapshotFound, Store};
+
+/// Runs all checks; none on a storage that does not know these calls yet.
+///
+/// # Panics
+/// With what the storage did wrong.
+pub async fn all(store: &Arc<dyn Store>) {
+    let Some(admin) = store.admin() else { return };
+    clients_are_listed_in_pages_with_what_is_known_of_them(store, admin).await;
+    who_is_shut_out_is_let_in_again(store, admin).await;
+    a_history_that_is_removed_begins_anew(store, admin).await;
+    accounts_own_client_ids_and_tokens(store, admin).await;
+    nothing_is_wrong_with_what_was_stored(store, admin).await;
+}
+
+async fn entries(admin: &dyn Admin) -> Vec<ClientEntry> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = admin.clients(after, 3).await.expect("they can be read");
+        assert!(page.clients.len() <= 3);
+        all.extend(page.clients);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+async fn clients_are_listed_in_pages_with_what_is_known_of_them(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let before = admin.totals().await.expect("it can be read");
+    let customers: Vec<Customer> = (0..4).map(|_| Customer::new(store)).collect();
+    for customer in &customers {
+        let row = customer.add_row(VersionId::NIL, 2).await;
+        customer.snap(row[1], b"snapshot").await;
+    }
+    let all = entries(admin).await;
+    for customer in &customers {
+        let found: Vec<_> = all.iter().filter(|entry| entry.id == customer.id).collect();
+        assert_eq!(found.len(), 1, "each once");
+        assert_eq!(found[0].facts, customer.facts().await);
+        assert_eq!((found[0].account.as_ref(), found[0].is_disabled), (None, false));
+    }
+    let after = admin.totals().await.expect("it can be read");
+    assert_eq!(after.clients - before.clients, 4);
+    assert_eq!(after.versions - before.versions, 8);
+    assert_eq!(after.version_bytes - before.version_bytes, 8 * 4);
+    assert_eq!(after.snapshots - before.snapshots, 4);
+    assert_eq!(after.snapshot_bytes - before.snapshot_bytes, 4 * 8);
+}
+
+async fn who_is_shut_out_is_let_in_again(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let customer = Customer::new(store);
+    let (id, now) = (customer.id, customer.now);
+    assert_eq!(admin.set_client_state(id, State::Disabled, now).await, Ok(false), "unknown");
+    assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
+    customer.add_row(VersionId::NIL, 1).await;
+    for (state, standing) in
+        [(State::Disabled, Standing::Disabled), (State::Enabled, Standing::Plain)]
+    {
+        assert_eq!(admin.set_client_state(id, state, now).await, Ok(true));
+        assert_eq!(admin.standing(id).await, Ok(standing));
+        let listed = entries(admin).await.into_iter().find(|entry| entry.id == id);
+        assert_eq!(listed.expect("it is listed").is_disabled, state == State::Disabled);
+    }
+}
+
+async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let (customer, other) = (Customer::new(store), Customer::new(store));
+    let row = customer.add_row(VersionId::NIL, 3).await;
+    customer.snap(row[2], b"snapshot").await;
+    let kept = other.add_row(VersionId::NIL, 2).await;
+    let removed = Removed { versions: 3, snapshots: 1, bytes: 3 * 4 + 8 };
+    let extent = Extent::History;
+    assert_eq!(admin.remove_history(customer.id, extent).await, Ok(Some(removed)));
+    assert_eq!(customer.head().await, Some(Head { latest: VersionId::NIL, snapshot: None }));
+    assert_eq!(customer.snapshot().await, SnapshotFound::None);
+    let again = customer.add_row(VersionId::NIL, 2).await;
+    assert_eq!(customer.walk(VersionId::NIL).await, again);
+    let extent = Extent::Client;
+    assert!(matches!(admin.remove_history(customer.id, extent).await, Ok(Some(_))));
+    assert_eq!(admin.remove_history(customer.id, extent).await, Ok(None));
+    assert_eq!(customer.child(VersionId::NIL).await, Child::NoSuchClient);
+    assert_eq!(other.walk(VersionId::NIL).await, kept, "nobody else lost anything");
+    assert!(matches!(customer.offer(VersionId::NIL, b"x").await, Ok(Added::Accepted { .. })));
+}
+
+async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let customer = Customer::new(store);
+    let name = format!("ann-{:02x?}", &fresh_id()[12..]).replace([' ', '[', ']', ','], "");
+    let fresh_hash = || {
+        let mut hash = [0; 32];
+        hash[..16].copy_from_slice(&fresh_id());
+        hash
+    };
+    let (read, write) = (fresh_hash(), fresh_hash());
+    let new = NewAccount {
+        name: name.clone(),
+        password: "hash".to_owned(),
+        client: customer.id,
+        tokens: vec![(read, Scope::Read), (write, Scope::Write)],
+        at: customer.now,
+    };
+    assert_eq!(admin.add_account(new.clone()).await, Ok(true));
+    let again = NewAccount { tokens: Vec::new(), password: "other".to_owned(), ..new };
+    assert_eq!(admin.add_account(again).await, Ok(false), "the name is taken");
+    assert_eq!(admin.password(&name).await, Ok(Some("hash".to_owned())));
+    let facts = |scope| Some(TokenFacts { account: name.clone(), scope });
+    assert_eq!(admin.token(read).await, Ok(facts(Scope::Read)));
+    assert_eq!(admin.token(write).await, Ok(facts(Scope::Write)));
+    assert_eq!(admin.token(fresh_hash()).await, Ok(None));
+    assert_eq!(admin.standing(customer.id).await, Ok(Standing::OfAccount));
+    let second = ClientId::from_bytes(fresh_id());
+    assert_eq!(admin.add_account_client(&name, second, customer.now).await, Ok(true));
+    assert_eq!(admin.add_account_client("nobody", second, customer.now).await, Ok(false));
+    let listed = admin.accounts().await.expect("they can be read");
+    let listed = listed.into_iter().find(|account| account.name == name).expect("it is listed");
+    assert_eq!((listed.clients.len(), listed.tokens, listed.is_disabled), (2, 2, false));
+    customer.add_row(VersionId::NIL, 1).await;
+    let entry = entries(admin).await.into_iter().find(|entry| entry.id == customer.id);
+    assert_eq!(entry.expect("it is listed").account, Some(name.clone()));
+    assert_eq!(admin.set_account_state(&name, State::Disabled).await, Ok(true));
+    for client in [customer.id, second] {
+        assert_eq!(admin.standing(client).await, Ok(Standing::Disabled));
+    }
+    assert_eq!(admin.password(&name).await, Ok(None));
+    assert_eq!(admin.token(write).await, Ok(None));
+    assert_eq!(admin.set_account_state(&name, State::Enabled).await, Ok(true));
+    assert_eq!(admin.set_password(&name, "new".to_owned()).await, Ok(true));
+    assert_eq!(admin.password(&name).await, Ok(Some("new".to_owned())));
+    assert_eq!(admin.set_password("nobody", "new".to_owned()).await, Ok(false));
+    assert_eq!(admin.set_account_state("nobody", State::Disabled).await, Ok(false));
+}
+
+async fn nothing_is_wrong_with_what_was_stored(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let customer = Customer::new(store);
+    let row = customer.add_row(VersionId::NIL, 9).await;
+    let mut after = None;
+    let mut found = None;
+    while let Some(checked) = admin.check_client(after).await.expect("it can be read") {
+        assert_eq!(checked.findings, Vec::<String>::new());
+        if checked.id == customer.id {
+            found = Some(checked.versions);
+        }
+        after = Some(checked.next);
+    }
+    assert_eq!(found, Some(row.len() as u64));
+    assert_eq!(admin.check_storage().await, Ok(Vec::new()));
+}
