@@ -45,7 +45,18 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
         Command::Help => return commands::about::help(&line.rest, output),
         Command::Demo => return commands::demo::run(&line.rest, output),
         // A server has settings of its own.
-        Command::Serve => return commands::serve::run(&line.rest, &environment, output),
+        Command::Serve => {
+            let config = globals.config.as_deref();
+            return commands::serve::run(&line.rest, &environment, config, output);
+        }
+        #[cfg(feature = "server")]
+        Command::Server => {
+            let config = globals.config.as_deref();
+            let rest = &line.rest;
+            return commands::server::run(rest, &environment, config, globals.yes, output);
+        }
+        #[cfg(not(feature = "server"))]
+        Command::Server => return Err(commands::serve::missing()),
         Command::Config => {
             return commands::config::run(
                 &line.rest,

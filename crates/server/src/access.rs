@@ -14,12 +14,24 @@ pub struct Access {
     pub allowed: Option<BTreeSet<ClientId>>,
     /// Whether an unknown client is made by its first version.
     pub may_create: bool,
+    /// Whether client ids must belong to accounts.
+    pub mode: Mode,
+}
+
+/// What a client id needs to be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Nothing else.
+    #[default]
+    Open,
+    /// An enabled account that it belongs to.
+    Accounts,
 }
 
 impl Default for Access {
     /// Open to any client id, as the reference.
     fn default() -> Self {
-        Self { allowed: None, may_create: true }
+        Self { allowed: None, may_create: true, mode: Mode::Open }
     }
 }
 
@@ -29,6 +41,7 @@ impl fmt::Debug for Access {
         f.debug_struct("Access")
             .field("allowed", &self.allowed.as_ref().map(BTreeSet::len))
             .field("may_create", &self.may_create)
+            .field("mode", &self.mode)
             .finish()
     }
 }
@@ -41,7 +54,7 @@ impl Access {
 
     /// Whether whoever reaches the server can have a history made there.
     pub fn is_open(&self) -> bool {
-        self.may_create && self.allowed.is_none()
+        self.may_create && self.allowed.is_none() && self.mode == Mode::Open
     }
 
     /// The first address at which strangers could register, unencrypted: to be refused unless
@@ -94,6 +107,8 @@ mod tests {
             assert_eq!(closed.exposed(&at(outside)), None, "{outside}");
             assert_eq!(listed.exposed(&at(outside)), None, "{outside}");
         }
+        let accounts = Access { mode: Mode::Accounts, ..Access::default() };
+        assert_eq!(accounts.exposed(&at("0.0.0.0:8080")), None);
         let mut both = at("127.0.0.1:1");
         both.extend(at("0.0.0.0:2"));
         assert_eq!(open.exposed(&both), Some(&both[1]));
@@ -107,7 +122,7 @@ mod tests {
         assert_ne!(tag, ClientTag::new(&[2; 32], client));
         assert_eq!(tag.to_string().len(), 10);
         assert!(
-            !format!("{:?}", Access { allowed: Some([client].into()), may_create: true })
+            !format!("{:?}", Access { allowed: Some([client].into()), ..Access::default() })
                 .contains("0707")
         );
     }

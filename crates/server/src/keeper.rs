@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::http::Clock;
+use crate::metrics::Metrics;
 use crate::server::stopped;
 use crate::store::{Retain, Retained, Store, StoreError};
 
@@ -30,6 +31,7 @@ pub(crate) async fn keep(
     store: Arc<dyn Store>,
     rules: Rules,
     clock: Clock,
+    metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut rest = FIRST_AFTER;
@@ -44,6 +46,7 @@ pub(crate) async fn keep(
             outcome = once(&store, rules, &clock, &mut total) => outcome,
             () = stopped(&mut stop) => return,
         };
+        metrics.versions_let_go.inc_by(total.versions);
         if total.versions > 0 {
             let Retained { versions, bytes, .. } = total;
             tracing::info!(versions, bytes, "old history was let go");
@@ -54,8 +57,11 @@ pub(crate) async fn keep(
     }
 }
 
-/// One round over all clients.
-async fn once(
+/// One round over all clients, added to `total` step by step.
+///
+/// # Errors
+/// The storage's; what was let go until then is gone.
+pub async fn once(
     store: &Arc<dyn Store>,
     rules: Rules,
     clock: &Clock,

@@ -5,6 +5,9 @@
 //!   access   who is served                       keeper   lets old history go, now and then
 //!   limits   what is taken from the network      store    what is kept, behind the trait Store
 //!   config   what a person asked for             program  from there to the end
+//!   account  passwords and tokens                attempts wrong credentials, counted
+//!   tls      certificates, read again            disk     room on it
+//!   metrics  counters for operators              import   the reference's database
 //! ```
 //!
 //! What is *decided* (taken or conflict, gone or up to date, how urgently a snapshot is wanted, what
@@ -12,18 +15,25 @@
 //! on the crate that could.
 
 pub mod access;
+pub mod account;
+mod attempts;
 pub mod config;
+pub mod disk;
 mod http;
-mod keeper;
+pub mod import;
+pub mod keeper;
 pub mod limits;
 pub mod log;
+mod metrics;
+pub mod probe;
 pub mod program;
 pub mod server;
 pub mod store;
+pub mod tls;
 
 pub use access::Access;
 pub use config::Config;
 pub use http::Clock;
 pub use limits::Limits;
-pub use server::{Options, run};
+pub use server::{Listeners, Options, run};
 pub use store::{SqliteStore, Store};

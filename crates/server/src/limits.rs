@@ -31,6 +31,13 @@ pub struct Limits {
     pub connections_max: usize,
     /// How long requests that are under way may take to finish when the server stops.
     pub stop_time_max: Duration,
+    /// Different wrong credentials from one address (of IPv6: from one network of 64 bits) within
+    /// `guesses_time`, after which nobody unknown there is listened to until that has passed.
+    pub guesses_max: usize,
+    /// See `guesses_max`.
+    pub guesses_time: Duration,
+    /// Passwords that are checked at once: each takes 19 MiB and a core for some time.
+    pub passwords_max: usize,
     /// Versions in one streamed answer.
     pub children_max: u32,
     /// Bytes of bodies in one streamed answer; the version that passes it is the last.
@@ -51,6 +58,9 @@ impl Default for Limits {
             queue_time_max: Duration::from_secs(10),
             connections_max: 900,
             stop_time_max: Duration::from_secs(20),
+            guesses_max: 20,
+            guesses_time: Duration::from_secs(10 * 60),
+            passwords_max: 2,
             children_max: 10_000,
             children_bytes_max: 64 * 1024 * 1024,
         }

@@ -1,7 +1,7 @@
 //! The whole server as a program: from a configuration to its end.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,9 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::server::{self, Options};
+use crate::disk::Room;
+use crate::server::{self, Listeners, Options};
 use crate::store::sqlite::OpenError;
 use crate::store::{SqliteStore, Store};
+use crate::tls::{Tls, TlsError};
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +44,24 @@ pub enum StartError {
     /// The storage cannot be opened.
     #[error(transparent)]
     Storage(#[from] OpenError),
+    /// Certificates or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gives no threads or signals.
     #[error("the server cannot be started")]
     System(#[source] io::Error),
     /// A second signal ended it before its requests were answered.
     #[error("the server was ended before its requests were answered")]
     CutShort,
+}
+
+/// Where a server listens, once it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// For clients.
+    pub calls: Vec<SocketAddr>,
+    /// For operators.
+    pub metrics: Vec<SocketAddr>,
 }
 
 /// Runs a server until the process is told to end (SIGTERM or SIGINT), then lets it finish; a second
@@ -60,9 +74,9 @@ pub enum StartError {
 pub fn run_until_signal(
     config: Config,
     data_dir: &Path,
-    announce: impl FnOnce(&[SocketAddr]),
+    announce: impl FnOnce(&Listening),
 ) -> Result<(), StartError> {
-    check_exposure(&config)?;
+    let tls = check(&config)?.map(Arc::new);
     // Small questions are asked of the disk on these threads: more of them than cores, so that a
     // slow page keeps only one waiting.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -77,19 +91,23 @@ pub fn run_until_signal(
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data_dir)?);
-        let mut listeners = Vec::new();
-        for address in &config.listen {
-            let bound = server::bind(address)
-                .map_err(|source| StartError::Listen { address: address.clone(), source })?;
-            listeners.extend(bound);
-        }
-        let addresses: Result<Vec<SocketAddr>, _> =
-            listeners.iter().map(std::net::TcpListener::local_addr).collect();
-        announce(&addresses.map_err(StartError::System)?);
+        let calls = bind(&config.listen)?;
+        let metrics = bind(&config.metrics_listen)?;
+        let listening = Listening {
+            calls: addresses(&calls).map_err(StartError::System)?,
+            metrics: addresses(&metrics).map_err(StartError::System)?,
+        };
+        announce(&listening);
+        let listeners = Listeners { calls, metrics };
+        let room = Room { folder: data_dir.to_owned(), bytes_min: config.disk_room_bytes_min };
         let options = Options {
             access: config.access,
             targets: config.targets,
             rules: config.rules,
+            path_prefix: config.path_prefix,
+            trusted_proxies: config.trusted_proxies,
+            room: Some(room),
+            tls,
             ..Options::default()
         };
         let (stop, told) = watch::channel(false);
@@ -110,16 +128,50 @@ pub fn run_until_signal(
     })
 }
 
-/// Refuses to let strangers in unless somebody said that this is wanted.
-fn check_exposure(config: &Config) -> Result<(), StartError> {
+/// Runs something that asks a storage, for a command that has no runtime of its own.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::System)?;
+    Ok(runtime.block_on(future))
+}
+
+/// Checks what shows without starting anything: addresses, certificates, and that strangers are let
+/// in only if somebody said that this is wanted.
+///
+/// # Errors
+/// Why a server would not start.
+pub fn check(config: &Config) -> Result<Option<Tls>, StartError> {
+    let resolve = |address: &String| {
+        server::resolve(address)
+            .map_err(|source| StartError::BadAddress { address: address.clone(), source })
+    };
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?;
     for address in &config.listen {
-        let resolved = server::resolve(address)
-            .map_err(|source| StartError::BadAddress { address: address.clone(), source })?;
-        if let (Some(address), false) =
-            (config.access.exposed(&resolved), config.is_open_on_purpose)
-        {
+        let resolved = resolve(address)?;
+        let is_meant = config.is_open_on_purpose || tls.is_some();
+        if let (Some(address), false) = (config.access.exposed(&resolved), is_meant) {
             return Err(StartError::OpenToStrangers { address: *address });
         }
     }
-    Ok(())
+    config.metrics_listen.iter().try_for_each(|address| resolve(address).map(drop))?;
+    Ok(tls)
+}
+
+fn bind(texts: &[String]) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for address in texts {
+        let bound = server::bind(address)
+            .map_err(|source| StartError::Listen { address: address.clone(), source })?;
+        listeners.extend(bound);
+    }
+    Ok(listeners)
+}
+
+fn addresses(listeners: &[TcpListener]) -> io::Result<Vec<SocketAddr>> {
+    listeners.iter().map(TcpListener::local_addr).collect()
 }

@@ -1,7 +1,7 @@
 //! A server: listeners, a storage, and the end of both.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,10 +14,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Access;
-use crate::http::{self, App, Clock};
+use crate::disk::Room;
+use crate::http::{self, App, Clock, Door};
 use crate::keeper;
 use crate::limits::Limits;
 use crate::store::Store;
+use crate::tls::Tls;
+
+/// Connections to the listeners of metrics at once.
+const METRICS_CONNECTIONS_MAX: usize = 16;
 
 /// How a server behaves.
 #[derive(Clone)]
@@ -32,6 +37,29 @@ pub struct Options {
     pub limits: Limits,
     /// Tells the moment.
     pub clock: Clock,
+    /// A path before all others: empty, or `/…` without a slash at the end.
+    pub path_prefix: String,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The room that must stay on the disk, where there is one.
+    pub room: Option<Room>,
+    /// If TLS is spoken on the listeners of calls.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For clients.
+    pub calls: Vec<std::net::TcpListener>,
+    /// For operators: metrics and health alone, never with TLS.
+    pub metrics: Vec<std::net::TcpListener>,
+}
+
+impl From<Vec<std::net::TcpListener>> for Listeners {
+    fn from(calls: Vec<std::net::TcpListener>) -> Self {
+        Self { calls, metrics: Vec::new() }
+    }
 }
 
 impl Default for Options {
@@ -42,6 +70,10 @@ impl Default for Options {
             rules: Rules::default(),
             limits: Limits::default(),
             clock: Arc::new(system_now),
+            path_prefix: String::new(),
+            trusted_proxies: Vec::new(),
+            room: None,
+            tls: None,
         }
     }
 }
@@ -70,24 +102,33 @@ pub fn system_now() -> Timestamp {
 /// # Errors
 /// A listener that cannot be used.
 pub async fn run(
-    listeners: Vec<std::net::TcpListener>,
+    listeners: impl Into<Listeners>,
     store: Arc<dyn Store>,
     options: Options,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let Options { access, targets, rules, limits, clock } = options;
-    let places = Arc::new(Semaphore::new(limits.connections_max));
-    let app =
-        Arc::new(App::new(Arc::clone(&store), access, targets, limits.clone(), Arc::clone(&clock)));
-    let router = http::router(&app);
+    let listeners = listeners.into();
+    let app = Arc::new(App::new(Arc::clone(&store), &options, !listeners.metrics.is_empty()));
+    let Options { rules, limits, clock, tls, .. } = options;
+    let calls = Door {
+        router: http::router(&app),
+        places: Arc::new(Semaphore::new(limits.connections_max)),
+        tls,
+        metrics: Arc::clone(&app.metrics),
+        limits,
+    };
+    // Clients that fill all places do not keep an operator from looking.
+    let places = Arc::new(Semaphore::new(METRICS_CONNECTIONS_MAX));
+    let metrics = Door { router: http::metrics_router(&app), places, tls: None, ..calls.clone() };
     let mut parts = JoinSet::new();
-    for listener in listeners {
+    let all = listeners.calls.into_iter().map(|listener| (listener, &calls));
+    for (listener, door) in all.chain(listeners.metrics.into_iter().map(|one| (one, &metrics))) {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let (router, places) = (router.clone(), Arc::clone(&places));
-        parts.spawn(http::serve(listener, router, limits.clone(), places, stop.clone()));
+        parts.spawn(http::serve(listener, door.clone(), stop.clone()));
     }
-    parts.spawn(keeper::keep(Arc::clone(&store), rules, clock, stop.clone()));
+    let counters = Arc::clone(&app.metrics);
+    parts.spawn(keeper::keep(Arc::clone(&store), rules, clock, counters, stop.clone()));
     stopped(&mut stop).await;
     app.is_stopping.store(true, Ordering::Relaxed);
     while parts.join_next().await.is_some() {}

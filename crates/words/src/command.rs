@@ -51,6 +51,7 @@ pub enum Command {
     Version,
     Help,
     Serve,
+    Server,
     Demo,
 }
 
@@ -128,6 +129,7 @@ const ENTRIES: &[Entry] = entries! {
     Gc ["gc"], Own, false, "gc", "renumber tasks, remove what has expired or is old";
     Config ["config"], Own, true, "config set|get|unset|list|path", "show and change settings";
     Serve ["serve"], Own, false, "serve", "run a sync server";
+    Server ["server"], Own, false, "server client|user|stats|backup|…", "look after the storage of `ta serve`";
     Demo ["demo"], Own, false, "demo", "see two replicas stay in step, in a temporary folder";
     Version ["version", "--version", "-V"], Own, true, "version", "show the version";
     Help ["help", "--help", "-h"], Own, true, "help [COMMAND]", "show this, or more about a command";

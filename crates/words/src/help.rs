@@ -74,16 +74,55 @@ pub fn details(command: Command) -> &'static str {
 Flags:
   -l, --listen ADDRESS:PORT    where to listen (127.0.0.1:8080); may be repeated
   -d, --data-dir FOLDER        where the database is (tandem-server in the XDG data directory)
+      --access open|accounts   serve every client id, or only those of accounts (open)
   -C, --allow-client-id UUID   serve only these clients; may be repeated
       --no-create-clients      serve only clients that are there already
       --allow-open-registration
                                let anybody who reaches the server keep lists there
+      --tls-cert FILE, --tls-key FILE
+                               speak TLS; the files are read again when they change
+      --path-prefix /PATH      a path before all others, as a proxy passes it on
+      --trusted-proxy ADDRESS  believe X-Forwarded-For of this proxy; may be repeated
+      --public-url URL         where clients reach the server, for `ta server user add`
+      --metrics-listen ADDRESS:PORT
+                               where /metrics is (without it, on --listen for this machine)
       --snapshot-versions N    ask for a snapshot after so many versions (100)
       --snapshot-days N        ask for a snapshot after so many days (14)
       --grace-days N           keep versions at least so long after a snapshot of them (180)
       --versions-kept N        always keep the newest N versions (5)
+      --disk-room-mb-min N     turn writes away with less room on the disk (200)
+      --log FILTER             what is logged (warn); info writes a line for each request
+      --config FILE            a TOML file of these, written as in snapshot_days = 14
+      --print-config           show every setting and where it comes from, and end
 
-RUST_LOG=info writes a line for each request to standard error.
+Variables: TA_SERVE_LISTEN and so on, TA_SERVE_CONFIG; the reference's own work too.
+"
+        }
+        Command::Server => {
+            "\
+server client list [--reveal]     who has a history here; --reveal shows the client ids
+server client show CLIENT         CLIENT is the first column of the list, or its beginning
+server client disable|enable CLIENT
+                                  shut it out; let it in again
+server client reset CLIENT        remove its history: it begins anew with its first replica
+server client delete CLIENT       remove the client and its history
+server user add NAME              an account with a client id and tokens; the password comes
+                                  from the terminal or standard input
+server user client NAME           another client id for it, for another list
+server user list
+server user passwd|disable|enable NAME
+server stats                      how much there is
+server verify                     check every chain, snapshot, reference and sum
+server gc                         let go now what may go, and give space back
+server health                     ask the running server whether it is ready
+server check-config               check the settings of `ta serve`
+server backup FOLDER [--keep N]   a checked copy with the moment in its name, while the
+                                  server runs; only the newest N stay
+server restore FILE [--force]     bring a backup back; --force puts what is there aside
+server import FILE|FOLDER         take over a database of taskchampion-sync-server
+
+They take the flags, variables and file of `ta serve` to find its storage, and are safe while
+it runs, but for `restore`, which refuses.
 "
         }
         Command::Add => "Prints the task's number.\n",

@@ -14,6 +14,8 @@ mod import_folder;
 mod listing;
 mod report;
 pub(crate) mod serve;
+#[cfg(feature = "server")]
+pub(crate) mod server;
 mod status;
 mod sync;
 mod undo;
@@ -53,8 +55,11 @@ pub(crate) fn run(app: &mut App<'_>, line: Line) -> Result<Exit, Fail> {
         Command::Sync => sync::run(app, &line.rest),
         Command::Status => status::run(app, &line.rest),
         Command::Verify => verify::run(app, &line.rest),
-        Command::Config | Command::Demo | Command::Help | Command::Serve | Command::Version => {
-            Err(Fail::failed("a command that needs no replica came here"))
-        }
+        Command::Config
+        | Command::Demo
+        | Command::Help
+        | Command::Serve
+        | Command::Server
+        | Command::Version => Err(Fail::failed("a command that needs no replica came here")),
     }
 }

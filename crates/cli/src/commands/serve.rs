@@ -1,5 +1,7 @@
 //! `ta serve`: a sync server in this process, until it is told to end.
 
+use std::path::Path;
+
 use tandem_settings::Environment;
 
 use crate::fail::{Exit, Fail};
@@ -10,10 +12,16 @@ use crate::output::Output;
 pub(crate) fn run(
     _rest: &[String],
     _environment: &Environment,
+    _config_file: Option<&Path>,
     _output: &mut Output,
 ) -> Result<Exit, Fail> {
-    Err(Fail::failed("this `ta` was built without its server")
-        .hint("Build it with the feature `server`, which is on by default."))
+    Err(missing())
+}
+
+#[cfg(not(feature = "server"))]
+pub(crate) fn missing() -> Fail {
+    Fail::failed("this `ta` was built without its server")
+        .hint("Build it with the feature `server`, which is on by default.")
 }
 
 /// Runs the server.
@@ -21,41 +29,45 @@ pub(crate) fn run(
 pub(crate) fn run(
     rest: &[String],
     environment: &Environment,
+    config_file: Option<&Path>,
     output: &mut Output,
 ) -> Result<Exit, Fail> {
-    use tandem_server::Config;
+    use super::server::settings;
     use tandem_server::program::run_until_signal;
 
-    // The reference's variables are not of our family: they are asked for by name.
-    let variable =
-        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     if rest.iter().any(|word| word == "-h") {
         return super::about::help(&["serve".to_owned()], output);
     }
-    let config = Config::read(rest, variable)
-        .map_err(|error| Fail::usage(error.to_string()).hint("`ta help serve` lists the flags."))?;
-    let data_dir = match &config.data_dir {
-        Some(folder) => folder.clone(),
-        None => {
-            environment.data_home().map(|home| home.join("tandem-server")).ok_or_else(|| {
-                Fail::new(Exit::Settings, "there is no home folder to keep the database in")
-                    .hint("Name a folder with --data-dir FOLDER.")
-            })?
-        }
-    };
-    tandem_server::log::start(&variable("RUST_LOG").unwrap_or_else(|| "warn".to_owned()));
+    let is_print = |word: &&String| word.as_str() == "--print-config";
+    let prints = rest.iter().any(|word| is_print(&word));
+    let words: Vec<String> = rest.iter().filter(|word| !is_print(word)).cloned().collect();
+    let config = settings::read(&words, environment, config_file, output)?;
+    if prints {
+        settings::print(&config, environment, output);
+        return Ok(Exit::Done);
+    }
+    let data_dir = settings::data_dir(&config, environment)?;
+    tandem_server::log::start(&config.log);
     let is_json = output.is_json;
-    run_until_signal(config, &data_dir, |addresses| {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let prefix = config.path_prefix.clone();
+    run_until_signal(config, &data_dir, |listening| {
         let origins: Vec<String> =
-            addresses.iter().map(|address| format!("http://{address}")).collect();
+            listening.calls.iter().map(|at| format!("{scheme}://{at}{prefix}")).collect();
+        let metrics: Vec<String> =
+            listening.metrics.iter().map(|at| format!("http://{at}/metrics")).collect();
         if is_json {
             output.json(&serde_json::json!({
                 "listening": origins,
+                "metrics": metrics,
                 "data_dir": data_dir.to_string_lossy(),
             }));
         } else {
             for origin in &origins {
                 output.line(format!("listening on {origin}"));
+            }
+            for origin in &metrics {
+                output.line(format!("metrics at {origin}"));
             }
         }
         output.flush();
@@ -64,22 +76,25 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
+/// Why a server does not run, and what to do.
 #[cfg(feature = "server")]
-fn fail(error: tandem_server::program::StartError) -> Fail {
+pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
     use tandem_server::program::StartError;
 
     let text = crate::fail::chain(&error);
     match &error {
         StartError::OpenToStrangers { .. } => Fail::new(Exit::Settings, text).hint(
-            "Name the clients with --allow-client-id, take no new ones with --no-create-clients, or \
-             say that this is wanted with --allow-open-registration. Nothing is encrypted on the \
-             way: put a TLS proxy in front.",
+            "Name the clients with --allow-client-id, serve accounts alone with --access accounts, \
+             take no new ones with --no-create-clients, speak TLS (--tls-cert, --tls-key), or say that \
+             this is wanted with --allow-open-registration: nothing is encrypted on the way then.",
         ),
         StartError::BadAddress { .. } => Fail::usage(text).hint("Write ADDRESS:PORT, or NAME:PORT."),
         StartError::Listen { .. } => Fail::failed(text)
             .hint("Perhaps another server listens there. Name another address with --listen."),
         StartError::Storage(_) => Fail::failed(text)
             .hint("Check the folder's owner and room, or name another with --data-dir."),
+        StartError::Tls(_) => Fail::new(Exit::Settings, text)
+            .hint("Give PEM files: the certificates with the server's first, and its private key."),
         _ => Fail::failed(text),
     }
 }

@@ -1,32 +1,39 @@
-//! How a server is to be run, read from words and variables: the reference's own, and a few of ours.
+//! How a server is to be run: a file, variables and flags, with one spelling everywhere.
 //!
-//! | flag | variable | default |
-//! | --- | --- | --- |
-//! | `-l`, `--listen ADDRESS:PORT` (repeatable, commas) | `LISTEN` | `127.0.0.1:8080` |
-//! | `-d`, `--data-dir FOLDER` | `DATA_DIR` | given by the program |
-//! | `-C`, `--allow-client-id UUID` (repeatable, commas) | `CLIENT_ID` | everybody |
-//! | `--no-create-clients` | `CREATE_CLIENTS=false` | clients are made |
-//! | `--snapshot-versions N` | `SNAPSHOT_VERSIONS` | 100 |
-//! | `--snapshot-days N` | `SNAPSHOT_DAYS` | 14 |
-//! | `--grace-days N` | | 180 |
-//! | `--versions-kept N` | | 5 |
-//! | `--allow-open-registration` | | refused away from loopback |
+//! ```text
+//!   flag        --data-dir FOLDER            wins
+//!   variable    TA_SERVE_DATA_DIR            then the reference's own: DATA_DIR
+//!   file        data_dir = "FOLDER"          --config FILE, TA_SERVE_CONFIG, or the usual place
+//!   default     the table of settings        loses
+//! ```
+//!
+//! [`key`] holds the table; adding a setting is a row there and a field of [`Config`].
 //!
 //! # Source
-//! `protocols/taskchampion.md` section 17.
+//! `protocols/taskchampion.md` section 17 for the reference's flags and variables.
+
+mod error;
+pub mod key;
+mod layers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use tandem_core::ClientId;
 use tandem_tasks::serve::SnapshotTargets;
-use tandem_tasks::serve::retention::{Rules, VERSIONS_MIN};
+use tandem_tasks::serve::retention::Rules;
 
-use crate::access::Access;
+use crate::access::{Access, Mode};
+pub use error::ConfigError;
+pub use key::Key;
+use layers::Layers;
+pub use layers::{CONFIG_BYTES_MAX, Origin, Value};
 
-/// Where a server listens unless told otherwise.
-pub const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+/// Names the configuration file where no flag does.
+pub const CONFIG_VARIABLE: &str = "TA_SERVE_CONFIG";
 
 /// What a person asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,218 +50,232 @@ pub struct Config {
     pub targets: SnapshotTargets,
     /// How long history is kept.
     pub rules: Rules,
+    /// Where clients reach the server, if somebody said so.
+    pub public_url: Option<String>,
+    /// A path before all others: empty, or `/…` without a slash at the end.
+    pub path_prefix: String,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The files of certificates and key, if TLS is spoken here.
+    pub tls: Option<TlsFiles>,
+    /// Addresses for metrics alone.
+    pub metrics_listen: Vec<String>,
+    /// With less room on the disk than this, in bytes, writes are turned away.
+    pub disk_room_bytes_min: u64,
+    /// What is logged.
+    pub log: String,
+    layers: Layers,
+}
+
+/// Where certificates and key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificates, the server's first.
+    pub certificates: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            listen: vec![LISTEN_DEFAULT.to_owned()],
-            data_dir: None,
-            access: Access::default(),
-            is_open_on_purpose: false,
-            targets: SnapshotTargets::default(),
-            rules: Rules::default(),
-        }
+        Self::of(Layers::defaults()).expect("the table's defaults are values, as a test shows")
     }
 }
 
-/// Why a configuration cannot be used. Client ids are in none of the texts.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A word that means nothing here.
-    #[error("`{word}` means nothing to the server")]
-    UnknownWord {
-        /// The word, as it was written.
-        word: String,
-    },
-    /// A flag stands without its value.
-    #[error("`{name}` needs a value")]
-    NoValue {
-        /// The flag.
-        name: String,
-    },
-    /// A value is not what the flag or variable takes.
-    #[error("{name} takes {wanted}")]
-    BadValue {
-        /// The flag or variable.
-        name: String,
-        /// What would do.
-        wanted: &'static str,
-    },
+/// Where the configuration file is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places {
+    /// The file that somebody named. It must be there.
+    pub named: Option<PathBuf>,
+    /// The file that is read if nobody names one. It need not be there.
+    pub usual: Option<PathBuf>,
+}
+
+/// One setting in force, as people may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Which.
+    pub key: Key,
+    /// Its value; none if it has none; a credential hidden.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub origin: Origin,
 }
 
 impl Config {
-    /// Reads variables, then flags, which win. `variable` tells the value of one.
+    /// Reads the file, then variables, then flags. `variable` tells the value of one.
     ///
     /// # Errors
     /// The first thing that cannot be understood.
     pub fn read(
         words: &[String],
         variable: impl Fn(&str) -> Option<String>,
+        places: &Places,
     ) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        if let Some(listen) = set("LISTEN") {
-            config.listen = list(&listen);
+        let (config, rest) = Self::read_some(words, variable, places)?;
+        match rest.first() {
+            None => Ok(config),
+            Some(word) => Err(layers::unknown_word(word)),
         }
-        config.data_dir = set("DATA_DIR").map(PathBuf::from);
-        if let Some(ids) = set("CLIENT_ID") {
-            config.access.allowed = Some(client_ids("CLIENT_ID", &ids)?);
-        }
-        if let Some(value) = set("CREATE_CLIENTS") {
-            config.access.may_create = truth("CREATE_CLIENTS", &value)?;
-        }
-        if let Some(value) = set("SNAPSHOT_VERSIONS") {
-            config.targets.versions = number("SNAPSHOT_VERSIONS", &value)?;
-        }
-        if let Some(value) = set("SNAPSHOT_DAYS") {
-            config.targets.days = number("SNAPSHOT_DAYS", &value)?;
-        }
-        config.take_flags(words)?;
-        Ok(config)
     }
 
-    fn take_flags(&mut self, words: &[String]) -> Result<(), ConfigError> {
-        // Lists of flags take the place of those of variables, and add to one another.
-        let (mut listen, mut allowed) = (Vec::new(), None::<BTreeSet<ClientId>>);
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let (name, attached) = match word.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
-                _ => (word.as_str(), None),
-            };
-            let has_value = attached.is_some();
-            let mut value = || {
-                attached
-                    .clone()
-                    .or_else(|| words.next().cloned())
-                    .ok_or_else(|| ConfigError::NoValue { name: name.to_owned() })
-            };
-            match name {
-                "-l" | "--listen" => listen.extend(list(&value()?)),
-                "-d" | "--data-dir" => self.data_dir = Some(value()?.into()),
-                "-C" | "--allow-client-id" => {
-                    allowed.get_or_insert_default().extend(client_ids(name, &value()?)?);
+    /// The same, giving back the words that are neither flags nor their values.
+    ///
+    /// # Errors
+    /// The first thing that cannot be understood.
+    pub fn read_some(
+        words: &[String],
+        variable: impl Fn(&str) -> Option<String>,
+        places: &Places,
+    ) -> Result<(Self, Vec<String>), ConfigError> {
+        let mut layers = Layers::defaults();
+        let by_variable = variable(CONFIG_VARIABLE).filter(|name| !name.is_empty());
+        match places.named.clone().or(by_variable.map(PathBuf::from)) {
+            Some(path) => layers.take_file(&path)?,
+            None => {
+                if let Some(path) = places.usual.as_deref().filter(|path| Path::exists(path)) {
+                    layers.take_file(path)?;
                 }
-                "--snapshot-versions" => self.targets.versions = number(name, &value()?)?,
-                "--snapshot-days" => self.targets.days = number(name, &value()?)?,
-                "--grace-days" => self.rules.grace_days = number(name, &value()?)?,
-                "--versions-kept" => {
-                    self.rules.versions_min = number(name, &value()?)?;
-                    if self.rules.versions_min < VERSIONS_MIN {
-                        let wanted = "a number of versions, at least 5";
-                        return Err(ConfigError::BadValue { name: name.to_owned(), wanted });
-                    }
-                }
-                "--no-create-clients" if !has_value => self.access.may_create = false,
-                "--allow-open-registration" if !has_value => self.is_open_on_purpose = true,
-                // A word may be a client id that lost its flag: it is not repeated.
-                _ if word.parse::<ClientId>().is_ok() => {
-                    return Err(ConfigError::UnknownWord { word: "a client id".to_owned() });
-                }
-                _ => return Err(ConfigError::UnknownWord { word: name.to_owned() }),
             }
         }
-        if !listen.is_empty() {
-            self.listen = listen;
-        }
-        if allowed.is_some() {
-            self.access.allowed = allowed;
-        }
-        Ok(())
+        layers.take_variables(variable)?;
+        let rest = layers.take_flags(words)?;
+        Ok((Self::of(layers)?, rest))
     }
-}
 
-fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
-fn client_ids(name: &str, text: &str) -> Result<BTreeSet<ClientId>, ConfigError> {
-    let ids: Option<BTreeSet<ClientId>> = list(text).iter().map(|id| id.parse().ok()).collect();
-    let bad = || ConfigError::BadValue { name: name.to_owned(), wanted: "client ids (UUIDs)" };
-    ids.filter(|ids| !ids.is_empty()).ok_or_else(bad)
-}
-
-fn number<T: FromStr>(name: &str, text: &str) -> Result<T, ConfigError> {
-    let bad = |_| ConfigError::BadValue { name: name.to_owned(), wanted: "a whole number" };
-    text.trim().parse().map_err(bad)
-}
-
-fn truth(name: &str, text: &str) -> Result<bool, ConfigError> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(ConfigError::BadValue { name: name.to_owned(), wanted: "true or false" }),
+    /// Every setting with its value and origin.
+    pub fn shown(&self) -> Vec<Shown> {
+        let shown = |key: &Key| {
+            let found = self.layers.get(*key);
+            let value = found.map(|(value, _)| match value {
+                Value::Texts(texts) if key.is_hidden() => format!("({} hidden)", texts.len()),
+                value => value.to_string(),
+            });
+            let origin = found.map_or(Origin::Default, |(_, origin)| origin.clone());
+            Shown { key: *key, value, origin }
+        };
+        Key::ALL.iter().map(shown).collect()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Where a setting comes from.
+    pub fn origin(&self, key: Key) -> Origin {
+        self.layers.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
 
-    const ONE: &str = "11111111-2222-4333-8444-555555555555";
-    const TWO: &str = "99999999222243338444555555555555";
-
-    fn read(line: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Config::read(&words, |name| {
-            variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+    fn of(layers: Layers) -> Result<Self, ConfigError> {
+        let read = Reader(&layers);
+        let allowed = match layers.get(Key::AllowClientId) {
+            None => None,
+            Some(_) => Some(read.client_ids(Key::AllowClientId)?),
+        };
+        let mode = match read.text(Key::Access).as_deref() {
+            Some("open") => Mode::Open,
+            Some("accounts") => Mode::Accounts,
+            _ => return Err(read.bad(Key::Access)),
+        };
+        let path_prefix = read.text(Key::PathPrefix).unwrap_or_default();
+        let path_prefix = path_prefix.trim_end_matches('/').to_owned();
+        let is_path = path_prefix.starts_with('/')
+            && path_prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
+        if !path_prefix.is_empty() && !is_path {
+            return Err(read.bad(Key::PathPrefix));
+        }
+        let public_url = read.text(Key::PublicUrl).map(|url| url.trim_end_matches('/').to_owned());
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if public_url.as_ref().is_some_and(|url| !is_url(url)) {
+            return Err(read.bad(Key::PublicUrl));
+        }
+        let proxies = read.texts(Key::TrustedProxy);
+        let proxies = proxies.iter().map(|text| text.parse().map(|ip: IpAddr| ip.to_canonical()));
+        let trusted_proxies =
+            proxies.collect::<Result<_, _>>().map_err(|_| read.bad(Key::TrustedProxy))?;
+        let tls = match (read.text(Key::TlsCert), read.text(Key::TlsKey)) {
+            (None, None) => None,
+            (Some(certificates), Some(key)) => {
+                Some(TlsFiles { certificates: certificates.into(), key: key.into() })
+            }
+            (Some(_), None) => return Err(read.half(Key::TlsCert, Key::TlsKey)),
+            (None, Some(_)) => return Err(read.half(Key::TlsKey, Key::TlsCert)),
+        };
+        let listen = read.texts(Key::Listen);
+        if listen.is_empty() {
+            return Err(read.bad(Key::Listen));
+        }
+        let targets = SnapshotTargets {
+            versions: read.number_u32(Key::SnapshotVersions),
+            days: read.number_u32(Key::SnapshotDays),
+        };
+        let rules = Rules {
+            grace_days: read.number_u32(Key::GraceDays),
+            versions_min: read.number_u32(Key::VersionsKept),
+        };
+        Ok(Self {
+            listen,
+            data_dir: read.text(Key::DataDir).map(PathBuf::from),
+            access: Access { allowed, may_create: read.is_set(Key::CreateClients), mode },
+            is_open_on_purpose: read.is_set(Key::AllowOpenRegistration),
+            targets,
+            rules,
+            public_url,
+            path_prefix,
+            trusted_proxies,
+            tls,
+            metrics_listen: read.texts(Key::MetricsListen),
+            disk_room_bytes_min: read.number(Key::DiskRoomMbMin).saturating_mul(1_000_000),
+            log: read.text(Key::Log).unwrap_or_default(),
+            layers,
         })
     }
+}
 
-    #[test]
-    fn nothing_said_is_loopback_and_the_references_numbers() {
-        let config = read("", &[]).unwrap();
-        assert_eq!(config, Config::default());
-        assert_eq!(config.listen, ["127.0.0.1:8080"]);
-        assert_eq!((config.targets.versions, config.targets.days), (100, 14));
-        assert_eq!((config.rules.grace_days, config.rules.versions_min), (180, 5));
-    }
+/// Values by what their kinds hold.
+struct Reader<'a>(&'a Layers);
 
-    #[test]
-    fn the_references_flags_and_variables_mean_what_they_mean_there() {
-        let flags = format!(
-            "-l 127.0.0.1:1,[::1]:2 --listen host:3 -d /data -C {ONE} --allow-client-id={TWO} \
-             --no-create-clients --snapshot-versions 7 --snapshot-days=3"
-        );
-        let config = read(&flags, &[]).unwrap();
-        assert_eq!(config.listen, ["127.0.0.1:1", "[::1]:2", "host:3"]);
-        assert_eq!(config.data_dir, Some("/data".into()));
-        assert_eq!(config.access.allowed.as_ref().unwrap().len(), 2);
-        assert!(!config.access.may_create);
-        assert_eq!((config.targets.versions, config.targets.days), (7, 3));
-        let ids = format!("{ONE},{TWO}");
-        let variables = [
-            ("LISTEN", "127.0.0.1:1, [::1]:2,host:3"),
-            ("DATA_DIR", "/data"),
-            ("CLIENT_ID", ids.as_str()),
-            ("CREATE_CLIENTS", "false"),
-            ("SNAPSHOT_VERSIONS", "7"),
-            ("SNAPSHOT_DAYS", "3"),
-        ];
-        assert_eq!(read("", &variables).unwrap(), config, "both ways say the same");
-        let both = read("-l other:9 --snapshot-days 30", &variables).unwrap();
-        assert_eq!((both.listen, both.targets.days), (vec!["other:9".to_owned()], 30));
-        assert_eq!(both.targets.versions, 7, "flags win, one by one");
-    }
-
-    #[test]
-    fn what_is_not_understood_is_named_and_ids_are_not_repeated() {
-        for (line, text) in [
-            ("--lisen x", "`--lisen` means nothing to the server"),
-            ("--listen", "`--listen` needs a value"),
-            ("--snapshot-days soon", "--snapshot-days takes a whole number"),
-            ("--versions-kept 4", "--versions-kept takes a number of versions, at least 5"),
-            ("-C me", "-C takes client ids (UUIDs)"),
-            ("-C ,", "-C takes client ids (UUIDs)"),
-            ("--no-create-clients=yes", "`--no-create-clients` means nothing to the server"),
-            (ONE, "`a client id` means nothing to the server"),
-        ] {
-            assert_eq!(read(line, &[]).unwrap_err().to_string(), text, "{line}");
+impl Reader<'_> {
+    fn text(&self, key: Key) -> Option<String> {
+        match self.0.get(key) {
+            Some((Value::Text(text), _)) if !text.is_empty() => Some(text.clone()),
+            _ => None,
         }
-        assert!(read("", &[("CREATE_CLIENTS", "perhaps")]).is_err());
-        let half = format!("-C {ONE},x");
-        assert!(!read(&half, &[]).unwrap_err().to_string().contains("1111"));
+    }
+
+    fn texts(&self, key: Key) -> Vec<String> {
+        match self.0.get(key) {
+            Some((Value::Texts(texts), _)) => texts.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_set(&self, key: Key) -> bool {
+        matches!(self.0.get(key), Some((Value::Bool(true), _)))
+    }
+
+    fn number(&self, key: Key) -> u64 {
+        match self.0.get(key) {
+            Some((Value::Number(number), _)) => *number,
+            _ => 0,
+        }
+    }
+
+    fn number_u32(&self, key: Key) -> u32 {
+        u32::try_from(self.number(key)).unwrap_or(u32::MAX)
+    }
+
+    fn client_ids(&self, key: Key) -> Result<BTreeSet<ClientId>, ConfigError> {
+        let ids: Option<BTreeSet<ClientId>> =
+            self.texts(key).iter().map(|id| id.parse().ok()).collect();
+        ids.filter(|ids| !ids.is_empty()).ok_or_else(|| self.bad(key))
+    }
+
+    fn origin(&self, key: Key) -> Origin {
+        self.0.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    fn bad(&self, key: Key) -> ConfigError {
+        ConfigError::BadValue { key, origin: self.origin(key) }
+    }
+
+    fn half(&self, key: Key, missing: Key) -> ConfigError {
+        ConfigError::Half { key, origin: self.origin(key), missing }
     }
 }

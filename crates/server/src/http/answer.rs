@@ -113,6 +113,22 @@ pub(super) const BUSY: Trouble = Trouble {
     hint: "Try again in a moment. Nothing was changed.",
 };
 
+/// An address has shown too many wrong credentials.
+pub(super) const TOO_MANY_GUESSES: Trouble = Trouble {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    code: "too_many_guesses",
+    message: "Too many wrong credentials came from this address.",
+    hint: "Check the client id, then try again in ten minutes. Nothing was changed.",
+};
+
+/// The disk is nearly full, and the rest is for finishing what was begun.
+pub(super) const DISK_LOW: Trouble = Trouble {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    code: "disk_low",
+    message: "The server's disk is nearly full.",
+    hint: "Its operator has to make room. Nothing was changed.",
+};
+
 /// A body came too slowly.
 pub(super) const TOO_SLOW: Trouble = Trouble {
     status: StatusCode::REQUEST_TIMEOUT,
@@ -147,8 +163,13 @@ impl Trouble {
         });
         let mut reply = with_type("application/json", body.to_string().into());
         *reply.status_mut() = self.status;
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        let seconds = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("5")),
+            StatusCode::TOO_MANY_REQUESTS => Some(HeaderValue::from_static("600")),
+            _ => None,
+        };
+        if let Some(seconds) = seconds {
+            reply.headers_mut().insert(RETRY_AFTER, seconds);
         }
         reply
     }

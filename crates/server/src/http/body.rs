@@ -91,7 +91,7 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Received, NoBody> 
 
 /// Reads the rest of a body that is too large and keeps nothing of it: a client that is still sending
 /// would not see the answer otherwise. Only as much again as a body may be; then it is cut off.
-async fn pass_over(app: &App, mut body: Body) {
+pub(super) async fn pass_over(app: &App, mut body: Body) {
     let mut bytes_left = app.limits.body_bytes_max;
     while let Ok(Some(Ok(frame))) = timeout(app.limits.stall_time_max, body.frame()).await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);

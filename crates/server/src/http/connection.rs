@@ -1,40 +1,53 @@
 //! Connections: accepted, limited, and ended without cutting off a request.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
+use super::visitor::Peer;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::server::stopped;
+use crate::tls::Tls;
 
 /// How long accepting rests after it failed: most often the process has no file left.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// What every connection of a listener comes through.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    /// One permit for each connection.
+    pub(crate) places: Arc<Semaphore>,
+    /// If TLS is spoken here.
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
 /// Serves one listener until `stop` turns true, then until the requests under way are answered or
 /// their time is over.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    limits: Limits,
-    places: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
+            place = Arc::clone(&door.places).acquire_owned() => place,
             () = stopped(&mut stop) => break,
         };
         let stream = tokio::select! {
@@ -43,10 +56,12 @@ pub(crate) async fn serve(
         };
         while connections.try_join_next().is_some() {}
         match stream {
-            Ok((stream, _)) => {
-                let one = connection(stream, router.clone(), limits.clone(), stop.clone());
+            Ok((stream, peer)) => {
+                let (door, stop) = (door.clone(), stop.clone());
                 connections.spawn(async move {
-                    one.await;
+                    door.metrics.connections.inc();
+                    connection(stream, peer, &door, stop).await;
+                    door.metrics.connections.dec();
                     drop(place);
                 });
             }
@@ -59,28 +74,52 @@ pub(crate) async fn serve(
     // No new ones; those that are idle end at once, the others after their answer.
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.stop_time_max, all).await.is_err() {
+    if timeout(door.limits.stop_time_max, all).await.is_err() {
         tracing::warn!("some requests were cut off, since the time for them was over");
     }
 }
 
 async fn connection(
     stream: TcpStream,
-    router: Router,
-    limits: Limits,
+    peer: SocketAddr,
+    door: &Door,
     mut stop: watch::Receiver<bool>,
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let stream = Stalling { stream, time_max: limits.stall_time_max, patience: None };
+    let stream = Stalling { stream, time_max: door.limits.stall_time_max, patience: None };
+    let Some(tls) = &door.tls else { return requests(stream, peer, door, stop).await };
+    let handshake = timeout(door.limits.head_time_max, tls.acceptor().accept(stream));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = stopped(&mut stop) => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => requests(stream, peer, door, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection spoke no TLS that is spoken here"),
+        Err(_) => tracing::debug!("a connection took too long for its handshake"),
+    }
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    door: &Door,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = &door.limits;
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time_max)
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max);
-    let connection =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(door.router.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

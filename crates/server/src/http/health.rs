@@ -11,10 +11,33 @@ use axum::{Extension, Router};
 use super::App;
 use super::answer::{self, Reply, Trouble};
 use super::request::RequestId;
+use super::visitor::Visitor;
+use crate::disk::Room;
 use crate::store::Health;
+
+/// The text form that Prometheus reads.
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+}
+
+/// The counters, where they have no listener of their own: for this machine alone.
+pub(super) async fn local_metrics(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Reply {
+    if visitor.is_local() { metrics(State(app)).await } else { answer::not_found().await }
+}
+
+/// The counters.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Reply {
+    let health = app.store.health().await;
+    let is_low = app.room.as_ref().is_some_and(Room::is_low);
+    let is_stopping = app.is_stopping.load(Ordering::Relaxed);
+    let is_ready = !is_stopping && !is_low && health == Ok(Health::Ready);
+    let free = app.room.as_ref().and_then(Room::free_bytes);
+    answer::with_type(METRICS, app.metrics.text(is_ready, free).into())
 }
 
 /// The process answers.
@@ -29,6 +52,10 @@ async fn readyz(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>
     };
     if app.is_stopping.load(Ordering::Relaxed) {
         return not_ready("stopping", "The server is about to end.", "Ask another, or later.");
+    }
+    if app.room.as_ref().is_some_and(Room::is_low) {
+        let hint = "Make room. Reading goes on, and so does writing once there is room.";
+        return not_ready("disk_low", "The server's disk is nearly full.", hint);
     }
     let health = app
         .store

@@ -10,14 +10,18 @@
 //! Every answer is the protocol's own where it has one (`protocols/taskchampion.md` section 7), else
 //! one JSON document, `{code, message, hint, request_id}`.
 
+mod account;
 mod answer;
 mod body;
 mod connection;
+mod gate;
 mod health;
 mod request;
 mod tandem;
 mod taskchampion;
+mod visitor;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -29,10 +33,14 @@ use tandem_tasks::serve::SnapshotTargets;
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
+use crate::attempts::Attempts;
+use crate::disk::Room;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::server::Options;
 use crate::store::Store;
 
-pub(crate) use connection::serve;
+pub(crate) use connection::{Door, serve};
 
 /// Tells the moment.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -45,6 +53,18 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     pub(crate) log_key: [u8; 32],
+    /// A path before all others, or nothing.
+    pub(crate) path_prefix: String,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// The disk, where the storage is on one of this machine.
+    pub(crate) room: Option<Room>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Whether the counters are somewhere else.
+    pub(crate) has_metrics_apart: bool,
+    pub(crate) attempts: Attempts,
+    pub(crate) remembered: gate::Remembered,
+    /// One permit for each password that is checked.
+    pub(crate) hashing: Arc<Semaphore>,
     /// One permit for each request that is worked on.
     pub(crate) requests: Arc<Semaphore>,
     /// One permit for each KiB of request bodies in memory.
@@ -56,18 +76,28 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        access: Access,
-        targets: SnapshotTargets,
-        limits: Limits,
-        clock: Clock,
-    ) -> Self {
-        let log_key = store.log_key();
-        let requests = Arc::new(Semaphore::new(limits.requests_max));
-        let bodies = Arc::new(Semaphore::new(body::permits(limits.bodies_bytes_max)));
-        let (ids, is_stopping) = (request::Ids::new(), AtomicBool::new(false));
-        Self { store, access, targets, limits, clock, log_key, requests, bodies, ids, is_stopping }
+    pub(crate) fn new(store: Arc<dyn Store>, options: &Options, has_metrics_apart: bool) -> Self {
+        let limits = options.limits.clone();
+        Self {
+            log_key: store.log_key(),
+            store,
+            access: options.access.clone(),
+            targets: options.targets,
+            clock: Arc::clone(&options.clock),
+            path_prefix: options.path_prefix.clone(),
+            trusted_proxies: options.trusted_proxies.clone(),
+            room: options.room.clone(),
+            metrics: Arc::new(Metrics::new()),
+            has_metrics_apart,
+            attempts: Attempts::new(limits.guesses_max, limits.guesses_time),
+            remembered: gate::Remembered::default(),
+            hashing: Arc::new(Semaphore::new(limits.passwords_max)),
+            requests: Arc::new(Semaphore::new(limits.requests_max)),
+            bodies: Arc::new(Semaphore::new(body::permits(limits.bodies_bytes_max))),
+            ids: request::Ids::new(),
+            is_stopping: AtomicBool::new(false),
+            limits,
+        }
     }
 }
 
@@ -85,11 +115,36 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/v1/client/snapshot", get(taskchampion::get_snapshot).head(not_found))
         .route("/v1/tandem/head", get(tandem::head).head(not_found))
         .route("/v1/tandem/children/{parent}", get(tandem::children).head(not_found))
+        .route("/v1/tandem/account", get(account::account).head(not_found))
         // Bodies are measured where they are read.
         .layer(DefaultBodyLimit::disable())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(app), request::in_turn));
-    worked
-        .merge(health::routes())
+    let mut all = worked.merge(health::routes());
+    if !app.has_metrics_apart {
+        all = all.route("/metrics", get(health::local_metrics));
+    }
+    // Supervisors beside the server need not know of the proxy's paths.
+    if !app.path_prefix.is_empty() {
+        let root = format!("{}/", app.path_prefix);
+        all = Router::new()
+            .nest(&app.path_prefix, all)
+            .route(&root, get(taskchampion::banner).head(not_found))
+            .merge(health::routes());
+        if !app.has_metrics_apart {
+            all = all.route("/metrics", get(health::local_metrics));
+        }
+    }
+    layered(app, all)
+}
+
+/// The routes of a listener that is for operators alone.
+pub(crate) fn metrics_router(app: &Arc<App>) -> Router {
+    layered(app, health::routes().route("/metrics", get(health::metrics)))
+}
+
+fn layered(app: &Arc<App>, routes: Router<Arc<App>>) -> Router {
+    use answer::not_found;
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(app), request::around))

@@ -1,6 +1,7 @@
 //! What happens around every request: its id, its line in the log, its turn.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -16,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::App;
 use super::answer::{BUSY, Reply};
 use super::taskchampion::read_client;
+use super::visitor::{Peer, Visitor};
 use crate::access::ClientTag;
 use crate::limits::REQUEST_ID_BYTES_MAX;
 
@@ -75,11 +77,27 @@ pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, ne
     let began = Instant::now();
     let id = RequestId::from_client(&request).unwrap_or_else(|| app.ids.make());
     request.extensions_mut().insert(id.clone());
+    // Without a connection (in a test of the routes alone) nobody is anywhere.
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let visitor = Visitor::of(peer, request.headers(), &app.trusted_proxies);
+    request.extensions_mut().insert(visitor);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let (method, received) = (request.method().clone(), request.body().size_hint().exact());
     let line = tracing::enabled!(tracing::Level::INFO).then(|| Line::of(&app, &request));
     let mut reply = next.run(request).await;
     let headers = reply.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
     headers.insert(REQUEST_ID, id.0.clone());
+    let sizes = (received, reply.body().size_hint().exact());
+    app.metrics.answer(
+        method.as_str(),
+        route.as_ref().map(MatchedPath::as_str),
+        &app.path_prefix,
+        reply.status().as_u16(),
+        began.elapsed(),
+        sizes,
+    );
     if let Some(line) = line {
         let elapsed_ms = began.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(

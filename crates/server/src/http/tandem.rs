@@ -28,8 +28,10 @@ use tandem_core::{ClientId, VersionId};
 
 use super::App;
 use super::answer::{self, Reply};
+use super::gate::check_client;
 use super::request::RequestId;
-use super::taskchampion::{InPath, check_client, failed, gone, no_such_client, up_to_date};
+use super::taskchampion::{InPath, failed, gone, no_such_client, up_to_date};
+use super::visitor::Visitor;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_VERSIONS_MAX};
 use crate::store::{Children, ReadChildren, StoreError, StoredVersion};
 
@@ -42,11 +44,12 @@ type Page = Pin<Box<dyn Future<Output = Result<Children, StoreError>> + Send>>;
 pub(super) async fn head(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Reply {
-    let client = match check_client(&app, &headers) {
+    let client = match check_client(&app, &headers, visitor).await {
         Ok(client) => client,
-        Err(refusal) => return refusal.reply(),
+        Err(refusal) => return refusal.reply(&id),
     };
     match app.store.head(client, (app.clock)()).await {
         Ok(Some(head)) => {
@@ -63,12 +66,13 @@ pub(super) async fn head(
 pub(super) async fn children(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
+    Extension(visitor): Extension<Visitor>,
     InPath(parent): InPath,
     headers: HeaderMap,
 ) -> Reply {
-    let client = match check_client(&app, &headers) {
+    let client = match check_client(&app, &headers, visitor).await {
         Ok(client) => client,
-        Err(refusal) => return refusal.reply(),
+        Err(refusal) => return refusal.reply(&id),
     };
     let limits = &app.limits;
     let mut row = Row {

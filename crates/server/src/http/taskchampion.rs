@@ -18,17 +18,20 @@ use tandem_tasks::session::Urgency;
 
 use super::App;
 use super::answer::{
-    self, NO_RANDOMNESS, PARENT_VERSION_ID, Reply, SEGMENT, SNAPSHOT, SNAPSHOT_REQUEST, TANDEM,
-    TANDEM_CALLS, Trouble, VERSION_ID,
+    self, DISK_LOW, NO_RANDOMNESS, PARENT_VERSION_ID, Reply, SEGMENT, SNAPSHOT, SNAPSHOT_REQUEST,
+    TANDEM, TANDEM_CALLS, Trouble, VERSION_ID,
 };
 use super::body::{self, NoBody};
+use super::gate::{Refusal, check_client};
 use super::request::RequestId;
+use super::visitor::Visitor;
+use crate::disk::Room;
 use crate::store::{
     AddSnapshot, AddVersion, Added, Child, SnapshotAdded, SnapshotFound, StoreError,
 };
 
 /// What every call begins with.
-type Asked = (State<Arc<App>>, Extension<RequestId>);
+type Asked = (State<Arc<App>>, Extension<RequestId>, Extension<Visitor>);
 
 const BANNER: &str = concat!("TaskChampion sync server v", env!("CARGO_PKG_VERSION"), " (Tandem)");
 
@@ -37,15 +40,19 @@ pub(super) async fn banner() -> Reply {
 }
 
 pub(super) async fn add_version(
-    (State(app), Extension(id)): Asked,
+    (State(app), Extension(id), Extension(visitor)): Asked,
     InPath(parent): InPath,
     request: Request,
 ) -> Reply {
     let (parts, body) = request.into_parts();
-    let client = match check_upload(&app, &parts.headers, SEGMENT) {
+    let client = match check_upload(&app, &parts.headers, SEGMENT, visitor).await {
         Ok(client) => client,
-        Err(refusal) => return refusal.reply(),
+        Err(refusal) => return refusal.reply(&id),
     };
+    if app.room.as_ref().is_some_and(Room::is_low) {
+        body::pass_over(&app, body).await;
+        return DISK_LOW.reply(&id);
+    }
     let received = match body::read(&app, body).await {
         Ok(received) => received,
         Err(no_body) => return refuse_body(no_body, &id),
@@ -92,13 +99,13 @@ pub(super) async fn add_version(
 }
 
 pub(super) async fn get_child_version(
-    (State(app), Extension(id)): Asked,
+    (State(app), Extension(id), Extension(visitor)): Asked,
     InPath(parent): InPath,
     headers: HeaderMap,
 ) -> Reply {
-    let client = match check_client(&app, &headers) {
+    let client = match check_client(&app, &headers, visitor).await {
         Ok(client) => client,
-        Err(refusal) => return refusal.reply(),
+        Err(refusal) => return refusal.reply(&id),
     };
     match app.store.child_version(client, parent, (app.clock)()).await {
         Ok(Child::Found(stored)) => {
@@ -115,15 +122,19 @@ pub(super) async fn get_child_version(
 }
 
 pub(super) async fn add_snapshot(
-    (State(app), Extension(id)): Asked,
+    (State(app), Extension(id), Extension(visitor)): Asked,
     InPath(version): InPath,
     request: Request,
 ) -> Reply {
     let (parts, body) = request.into_parts();
-    let client = match check_upload(&app, &parts.headers, SNAPSHOT) {
+    let client = match check_upload(&app, &parts.headers, SNAPSHOT, visitor).await {
         Ok(client) => client,
-        Err(refusal) => return refusal.reply(),
+        Err(refusal) => return refusal.reply(&id),
     };
+    if app.room.as_ref().is_some_and(Room::is_low) {
+        body::pass_over(&app, body).await;
+        return DISK_LOW.reply(&id);
+    }
     let received = match body::read(&app, body).await {
         Ok(received) => received,
         Err(no_body) => return refuse_body(no_body, &id),
@@ -141,10 +152,13 @@ pub(super) async fn add_snapshot(
     }
 }
 
-pub(super) async fn get_snapshot((State(app), Extension(id)): Asked, headers: HeaderMap) -> Reply {
-    let client = match check_client(&app, &headers) {
+pub(super) async fn get_snapshot(
+    (State(app), Extension(id), Extension(visitor)): Asked,
+    headers: HeaderMap,
+) -> Reply {
+    let client = match check_client(&app, &headers, visitor).await {
         Ok(client) => client,
-        Err(refusal) => return refusal.reply(),
+        Err(refusal) => return refusal.reply(&id),
     };
     match app.store.snapshot(client, (app.clock)()).await {
         Ok(SnapshotFound::Found(stored)) => {
@@ -176,38 +190,19 @@ impl<S: Send + Sync> FromRequestParts<S> for InPath {
     }
 }
 
-/// Why somebody is not served, in the protocol's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    BadContentType,
-    BadClientId,
-    Forbidden,
-}
-
-impl Refusal {
-    pub(super) fn reply(self) -> Reply {
-        match self {
-            Self::BadContentType => answer::words(StatusCode::BAD_REQUEST, "Bad content-type"),
-            Self::BadClientId => answer::words(StatusCode::BAD_REQUEST, "bad x-client-id"),
-            Self::Forbidden => answer::empty(StatusCode::FORBIDDEN),
-        }
-    }
-}
-
-/// Who asks, or why they are not served.
-pub(super) fn check_client(app: &App, headers: &HeaderMap) -> Result<ClientId, Refusal> {
-    let client = read_client(headers).ok_or(Refusal::BadClientId)?;
-    if app.access.is_allowed(client) { Ok(client) } else { Err(Refusal::Forbidden) }
-}
-
 /// The content type, before the client id. What follows a `;` is let through.
-fn check_upload(app: &App, headers: &HeaderMap, wanted: &str) -> Result<ClientId, Refusal> {
+async fn check_upload(
+    app: &App,
+    headers: &HeaderMap,
+    wanted: &str,
+    visitor: Visitor,
+) -> Result<ClientId, Refusal> {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.split(';').next()).map(str::trim);
     if given != Some(wanted) {
         return Err(Refusal::BadContentType);
     }
-    check_client(app, headers)
+    check_client(app, headers, visitor).await
 }
 
 fn refuse_body(no_body: NoBody, id: &RequestId) -> Reply {

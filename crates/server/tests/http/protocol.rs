@@ -167,7 +167,7 @@ fn what_the_protocol_lets_through_is_let_through() {
 #[test]
 fn only_clients_of_the_list_are_served() {
     let allowed = Some(BTreeSet::from([CLIENT.parse().unwrap()]));
-    let access = Access { allowed, may_create: true };
+    let access = Access { allowed, ..Access::default() };
     let server = Running::start(Options { access, ..Options::default() });
     server.add(NIL, b"one");
     let headers = [("X-Client-Id", STRANGE), ("Content-Type", SEGMENT)];
@@ -182,7 +182,7 @@ fn only_clients_of_the_list_are_served() {
 
 #[test]
 fn where_clients_are_not_made_an_unknown_one_is_told_so() {
-    let access = Access { allowed: None, may_create: false };
+    let access = Access { may_create: false, ..Access::default() };
     let server = Running::start(Options { access, ..Options::default() });
     let answer = server.post(&format!("/v1/client/add-version/{NIL}"), SEGMENT, b"x");
     assert_eq!((answer.status, answer.text().as_str()), (404, "no such client"));

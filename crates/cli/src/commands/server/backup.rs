@@ -1,0 +1,163 @@
+//! `ta server backup|restore|import`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::json;
+use tandem_server::import::{ImportError, Original, Outcome, SnapshotOutcome};
+use tandem_server::store::sqlite::backup::{self as copies, BackupError, Copied, Existing};
+use tandem_server::store::sqlite::moment;
+use tandem_server::{SqliteStore, Store};
+
+use super::{Desk, bytes, counted, tag};
+use crate::fail::{Exit, Fail, chain};
+
+pub(super) fn backup(
+    desk: &mut Desk<'_>,
+    folder: &Path,
+    keep: Option<usize>,
+) -> Result<Exit, Fail> {
+    let copied = copies::backup(&desk.data_dir, folder, keep, &moment(desk.now))?;
+    if desk.output.is_json {
+        desk.output.json(&document(&copied));
+        return Ok(Exit::Done);
+    }
+    desk.output.line(format!(
+        "{} ({}): {} of {}, checked.",
+        copied.path.display(),
+        bytes(copied.bytes),
+        counted(copied.versions, "version"),
+        counted(copied.clients, "client")
+    ));
+    if !copied.others.is_empty() {
+        let older = counted(copied.others.len() as u64, "older backup");
+        desk.output.line(format!("Removed: {older}."));
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn restore(desk: &mut Desk<'_>, from: &Path, has_force: bool) -> Result<Exit, Fail> {
+    let existing = if has_force { Existing::PutAside } else { Existing::Refuse };
+    let copied = copies::restore(from, &desk.data_dir, existing, &moment(desk.now))?;
+    if desk.output.is_json {
+        desk.output.json(&document(&copied));
+        return Ok(Exit::Done);
+    }
+    desk.output.line(format!(
+        "{} has {} of {} again, checked.",
+        copied.path.display(),
+        counted(copied.versions, "version"),
+        counted(copied.clients, "client")
+    ));
+    for aside in &copied.others {
+        desk.output.line(format!("What was there before is in {}", aside.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn document(copied: &Copied) -> serde_json::Value {
+    let others: Vec<String> = copied.others.iter().map(|path| path.display().to_string()).collect();
+    json!({
+        "file": copied.path.display().to_string(),
+        "bytes": copied.bytes,
+        "clients": copied.clients,
+        "versions": copied.versions,
+        "others": others,
+    })
+}
+
+pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
+    if !path.exists() {
+        let missing = ImportError::NotTheReferences { path: path.to_owned() };
+        return Err(missing.into());
+    }
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&desk.data_dir)?);
+    let original = Original::open(path, &desk.data_dir)?;
+    let mut all = Vec::new();
+    tandem_server::program::block_on(original.import(&store, desk.now, |one| all.push(one)))
+        .map_err(super::super::serve::fail)??;
+    let waits = |one: &&tandem_server::import::Imported| {
+        matches!(one.outcome, Outcome::Differs | Outcome::Broken)
+            || one.snapshot == SnapshotOutcome::LeftOut
+    };
+    let (versions, added): (u64, u64) =
+        all.iter().fold((0, 0), |(all, new), one| (all + one.versions, new + one.added));
+    let failed = all.iter().filter(waits).count();
+    if desk.output.is_json {
+        let clients: Vec<_> = all
+            .iter()
+            .map(|one| {
+                json!({
+                    "client": tag(&store, one.client),
+                    "outcome": match one.outcome {
+                        Outcome::Here => "here",
+                        Outcome::Empty => "empty",
+                        Outcome::Differs => "differs",
+                        Outcome::Broken => "broken",
+                    },
+                    "versions": one.versions,
+                    "added": one.added,
+                    "left_out": one.left_out,
+                    "snapshot": match one.snapshot {
+                        SnapshotOutcome::None => "none",
+                        SnapshotOutcome::Here => "here",
+                        SnapshotOutcome::LeftOut => "left out",
+                    },
+                })
+            })
+            .collect();
+        desk.output.json(&json!({ "clients": clients, "versions": versions, "added": added }));
+    } else {
+        desk.output.line(format!(
+            "{}, {}: {added} of them new here.",
+            counted(all.len() as u64, "client"),
+            counted(versions, "version")
+        ));
+        for one in all.iter().filter(|one| one.left_out > 0) {
+            let tag = tag(&store, one.client);
+            let count = one.left_out;
+            desk.output.line(format!("{tag}: {count} versions are on no chain and stay out."));
+        }
+        for one in all.iter().filter(waits) {
+            let what = match one.outcome {
+                Outcome::Differs => "another history is here under the same client id",
+                Outcome::Broken => "its chain is broken in the original",
+                _ => "its snapshot shows no version that is there",
+            };
+            desk.output.notice(format!("{}: {what}", tag(&store, one.client)));
+        }
+    }
+    if failed == 0 {
+        return Ok(Exit::Done);
+    }
+    Err(Fail::failed(format!("{failed} of {} clients could not be taken over", all.len())).hint(
+        "The others are here; the original is as it was. `ta server client reset` makes room for a \
+         client of which another history is here.",
+    ))
+}
+
+impl From<BackupError> for Fail {
+    fn from(error: BackupError) -> Self {
+        let hint = match &error {
+            BackupError::Open(_) => "Name the server's folder with --data-dir.",
+            BackupError::Exists { .. } => "To put what is there aside: --force.",
+            BackupError::InUse { .. } => "End the server and other `ta server` commands first.",
+            BackupError::Unsound { .. } => "Use another backup. `ta server verify` tells more.",
+            _ => "Check the folder's owner and room. Nothing was changed.",
+        };
+        Self::failed(chain(&error)).hint(hint)
+    }
+}
+
+impl From<ImportError> for Fail {
+    fn from(error: ImportError) -> Self {
+        let hint = match &error {
+            ImportError::NotTheReferences { .. } => {
+                "Name taskchampion-sync-server.sqlite3, or its folder."
+            }
+            ImportError::Changing { .. } => "End the other server first.",
+            _ => "The original is as it was. Run it again: what is here already stays.",
+        };
+        Self::failed(chain(&error)).hint(hint)
+    }
+}

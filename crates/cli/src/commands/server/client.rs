@@ -1,0 +1,223 @@
+//! `ta server client`: who has a history here, and shutting out or removing one.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tandem_core::ClientId;
+use tandem_server::Store;
+use tandem_server::store::admin::{ClientEntry, Extent, State};
+use tandem_words::Table;
+use tandem_words::table::{Align, Fit};
+
+use super::{Desk, Own, bytes, counted, tag};
+use crate::fail::{Exit, Fail};
+
+/// Clients that are read at once.
+const PAGE: u32 = 1000;
+
+pub(super) fn run(desk: &mut Desk<'_>, words: &[&str], own: &mut Own) -> Result<Exit, Fail> {
+    match words {
+        ["list"] | [] => list(desk, own.take_reveal()),
+        ["show", name] => show(desk, name, own.take_reveal()),
+        ["disable", name] => set_state(desk, name, State::Disabled),
+        ["enable", name] => set_state(desk, name, State::Enabled),
+        ["delete", name] => remove(desk, name, Extent::Client),
+        ["reset", name] => remove(desk, name, Extent::History),
+        _ => Err(Fail::usage("that is not how `server client` is used")
+            .hint("Use ta server client list | show|disable|enable|delete|reset CLIENT.")),
+    }
+}
+
+fn all(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientEntry>, Fail> {
+    desk.ask(store, async |admin| {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = admin.clients(after, PAGE).await?;
+            all.extend(page.clients);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    })
+}
+
+/// The client that a tag means, or the beginning of one, or a whole id. An id is a credential, and
+/// the process list is read by many: tags are better.
+fn find(desk: &Desk<'_>, store: &Arc<dyn Store>, name: &str) -> Result<ClientEntry, Fail> {
+    let id: Option<ClientId> = name.parse().ok();
+    let name = name.to_ascii_lowercase();
+    let is_meant = |entry: &ClientEntry| match id {
+        Some(id) => entry.id == id,
+        None => name.len() >= 4 && tag(store, entry.id).starts_with(&name),
+    };
+    let mut found: Vec<ClientEntry> = all(desk, store)?.into_iter().filter(is_meant).collect();
+    let hint = "`ta server client list` lists them; write the first column, or its beginning.";
+    match (found.pop(), found.is_empty()) {
+        (Some(entry), true) => Ok(entry),
+        (Some(_), false) => Err(Fail::usage("several clients are meant").hint(hint)),
+        (None, _) => Err(Fail::failed("there is no such client here").hint(hint)),
+    }
+}
+
+fn document(store: &Arc<dyn Store>, entry: &ClientEntry, reveals: bool) -> Value {
+    let facts = &entry.facts;
+    let snapshots: Vec<Value> = facts
+        .snapshots
+        .iter()
+        .map(|snapshot| {
+            json!({
+                "version": snapshot.version.to_string(),
+                "stored_at": snapshot.stored_at.to_string(),
+                "bytes": snapshot.bytes,
+            })
+        })
+        .collect();
+    json!({
+        "client": tag(store, entry.id),
+        "client_id": reveals.then(|| entry.id.to_string()),
+        "account": entry.account,
+        "disabled": entry.is_disabled,
+        "last_seen": Desk::day(facts.seen.0.saturating_mul(86_400)),
+        "made_at": facts.made_at.to_string(),
+        "changed_at": facts.changed_at.to_string(),
+        "latest_version": facts.latest.to_string(),
+        "versions": facts.versions,
+        "versions_ever": facts.versions_ever,
+        "version_bytes": facts.version_bytes,
+        "snapshots": snapshots,
+        "versions_since_snapshot": facts.versions_since_snapshot,
+        "adopted": facts.is_adopted,
+    })
+}
+
+fn list(desk: &mut Desk<'_>, reveals: bool) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let clients = all(desk, &store)?;
+    if desk.output.is_json {
+        let all = clients.iter().map(|entry| document(&store, entry, reveals)).collect();
+        desk.output.json(&Value::Array(all));
+        return Ok(Exit::Done);
+    }
+    if clients.is_empty() {
+        desk.output.line("No client has a history here yet.");
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(&[
+        ("Client", Align::Left, Fit::Keep),
+        ("Account", Align::Left, Fit::Keep),
+        ("Last seen", Align::Left, Fit::Keep),
+        ("Versions", Align::Right, Fit::Keep),
+        ("Size", Align::Right, Fit::Keep),
+        ("Snapshot", Align::Left, Fit::Keep),
+        ("State", Align::Left, Fit::Keep),
+    ]);
+    for entry in &clients {
+        let facts = &entry.facts;
+        let size: u64 = facts.snapshots.iter().map(|snapshot| snapshot.bytes).sum();
+        let snapshot = facts.snapshots.first();
+        let id = if reveals { entry.id.to_string() } else { tag(&store, entry.id) };
+        table.push([
+            id,
+            entry.account.clone().unwrap_or_default(),
+            Desk::day(facts.seen.0.saturating_mul(86_400)),
+            facts.versions.to_string(),
+            bytes(facts.version_bytes.saturating_add(size)),
+            snapshot.map_or_else(|| "none".to_owned(), |one| Desk::day(one.stored_at.seconds())),
+            if entry.is_disabled { "disabled" } else { "" }.to_owned(),
+        ]);
+    }
+    desk.output.text(&table.render(crate::output::width(), crate::output::style()));
+    Ok(Exit::Done)
+}
+
+fn show(desk: &mut Desk<'_>, name: &str, reveals: bool) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let entry = find(desk, &store, name)?;
+    if desk.output.is_json {
+        desk.output.json(&document(&store, &entry, reveals));
+        return Ok(Exit::Done);
+    }
+    let facts = &entry.facts;
+    let mut say = |name: &str, value: String| desk.output.line(format!("{name:<24}{value}"));
+    say("Client", tag(&store, entry.id));
+    if reveals {
+        say("Client id", entry.id.to_string());
+    }
+    say("Account", entry.account.clone().unwrap_or_else(|| "none".to_owned()));
+    say("State", if entry.is_disabled { "disabled" } else { "served" }.to_owned());
+    say("Last seen", Desk::day(facts.seen.0.saturating_mul(86_400)));
+    say("First seen", Desk::day(facts.made_at.seconds()));
+    say("Latest version", facts.latest.to_string());
+    say("Versions", format!("{} ({} ever)", facts.versions, facts.versions_ever));
+    say("Size of versions", bytes(facts.version_bytes));
+    for snapshot in &facts.snapshots {
+        let day = Desk::day(snapshot.stored_at.seconds());
+        say("Snapshot", format!("{day}, {}, of {}", bytes(snapshot.bytes), snapshot.version));
+    }
+    say("Versions since", facts.versions_since_snapshot.to_string());
+    if facts.is_adopted {
+        say("Begins in the middle", "a snapshot is asked for".to_owned());
+    }
+    Ok(Exit::Done)
+}
+
+fn set_state(desk: &mut Desk<'_>, name: &str, state: State) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let entry = find(desk, &store, name)?;
+    let now = desk.now;
+    desk.ask(&store, async |admin| admin.set_client_state(entry.id, state, now).await)?;
+    let is_disabled = state == State::Disabled;
+    let tag = tag(&store, entry.id);
+    if desk.output.is_json {
+        desk.output.json(&json!({ "client": tag, "disabled": is_disabled }));
+    } else if is_disabled {
+        desk.output.line(format!("{tag} is shut out. Its history stays."));
+    } else {
+        desk.output.line(format!("{tag} is served again."));
+    }
+    Ok(Exit::Done)
+}
+
+fn remove(desk: &mut Desk<'_>, name: &str, extent: Extent) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let entry = find(desk, &store, name)?;
+    let tag = tag(&store, entry.id);
+    let what = match extent {
+        Extent::Client => "the client and its history",
+        Extent::History => "the history of the client",
+    };
+    desk.confirm(&format!(
+        "This removes {what}: {tag}, {}, {}. What its replicas have not sent, they keep.",
+        counted(entry.facts.versions, "version"),
+        bytes(entry.facts.version_bytes)
+    ))?;
+    let removed = desk.ask(&store, async |admin| admin.remove_history(entry.id, extent).await)?;
+    let Some(removed) = removed else {
+        return Err(Fail::failed("the client was removed meanwhile").hint("Nothing is left to do."));
+    };
+    if desk.output.is_json {
+        desk.output.json(&json!({
+            "client": tag,
+            "versions": removed.versions,
+            "snapshots": removed.snapshots,
+            "bytes": removed.bytes,
+        }));
+        return Ok(Exit::Done);
+    }
+    let counts = format!(
+        "Removed: {} and {} ({}).",
+        counted(removed.versions, "version"),
+        counted(removed.snapshots, "snapshot"),
+        bytes(removed.bytes)
+    );
+    desk.output.line(match extent {
+        Extent::Client => format!(
+            "{counts} {tag} is not known any more; an open server makes it anew when it comes back."
+        ),
+        Extent::History => {
+            format!("{counts} {tag} begins anew with whichever replica comes first.")
+        }
+    });
+    Ok(Exit::Done)
+}

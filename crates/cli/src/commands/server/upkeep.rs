@@ -1,0 +1,119 @@
+//! `ta server stats|verify|gc|check-config`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tandem_server::store::Retained;
+
+use super::{Desk, bytes, counted, tag};
+use crate::fail::{Exit, Fail};
+
+pub(super) fn stats(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let totals = desk.ask(&store, async |admin| admin.totals().await)?;
+    if desk.output.is_json {
+        desk.output.json(&json!({
+            "clients": totals.clients,
+            "accounts": totals.accounts,
+            "versions": totals.versions,
+            "version_bytes": totals.version_bytes,
+            "snapshots": totals.snapshots,
+            "snapshot_bytes": totals.snapshot_bytes,
+            "storage_bytes": totals.storage_bytes,
+            "free_bytes": totals.free_bytes,
+        }));
+        return Ok(Exit::Done);
+    }
+    let mut say = |name: &str, value: String| desk.output.line(format!("{name:<12}{value}"));
+    say("Clients", totals.clients.to_string());
+    say("Accounts", totals.accounts.to_string());
+    say("Versions", format!("{}, {}", totals.versions, bytes(totals.version_bytes)));
+    say("Snapshots", format!("{}, {}", totals.snapshots, bytes(totals.snapshot_bytes)));
+    say(
+        "Storage",
+        format!("{}, {} of it free", bytes(totals.storage_bytes), bytes(totals.free_bytes)),
+    );
+    Ok(Exit::Done)
+}
+
+pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let mut findings = desk.ask(&store, async |admin| admin.check_storage().await)?;
+    let (mut clients, mut versions, mut after) = (0_u64, 0_u64, None);
+    loop {
+        let checked = desk.ask(&store, async |admin| admin.check_client(after).await)?;
+        let Some(checked) = checked else { break };
+        let tag = tag(&store, checked.id);
+        findings.extend(checked.findings.iter().map(|finding| format!("client {tag}: {finding}")));
+        clients += 1;
+        versions += checked.versions;
+        after = Some(checked.next);
+    }
+    let is_sound = findings.is_empty();
+    if desk.output.is_json {
+        desk.output.json(&json!({
+            "sound": is_sound, "clients": clients, "versions": versions, "findings": findings,
+        }));
+    } else {
+        findings.iter().for_each(|finding| desk.output.notice(finding));
+        if is_sound {
+            desk.output.line(format!(
+                "Sound: {} of {}, every chain single and whole.",
+                counted(versions, "version"),
+                counted(clients, "client")
+            ));
+        }
+    }
+    if is_sound {
+        return Ok(Exit::Done);
+    }
+    Err(Fail::failed(format!("{} things are wrong with the storage", findings.len())).hint(
+        "Keep a copy of the folder. `ta server restore` brings a backup back; what came since, \
+         replicas send again.",
+    ))
+}
+
+pub(super) fn gc(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let file = desk.data_dir.join(tandem_server::store::sqlite::DATABASE_FILE);
+    let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    let (before, rules) = (size(), desk.config.rules);
+    let mut total = Retained::default();
+    let clock: tandem_server::Clock = Arc::new(tandem_server::server::system_now);
+    tandem_server::program::block_on(async {
+        tandem_server::keeper::once(&store, rules, &clock, &mut total).await?;
+        store.close().await
+    })
+    .map_err(super::super::serve::fail)??;
+    // The last connection's end moved the log into the file; beside a running server it is later.
+    let given_back = before.saturating_sub(size());
+    if desk.output.is_json {
+        desk.output.json(&json!({
+            "versions": total.versions, "bytes": total.bytes, "given_back_bytes": given_back,
+        }));
+    } else if total.versions == 0 {
+        desk.output.line(format!(
+            "Nothing may go yet: snapshots must be {} days old first.",
+            rules.grace_days
+        ));
+    } else {
+        desk.output.line(format!(
+            "Let go: {} ({}); {} given back to the disk.",
+            counted(total.versions, "old version"),
+            bytes(total.bytes),
+            bytes(given_back)
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Whether a server could start with this configuration, as far as that shows without starting one.
+pub(super) fn check_config(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+    tandem_server::program::check(&desk.config).map_err(super::super::serve::fail)?;
+    if desk.output.is_json {
+        desk.output.json(&json!({ "good": true }));
+    } else {
+        desk.output.line("The configuration is good. `ta serve --print-config` shows it.");
+    }
+    Ok(Exit::Done)
+}

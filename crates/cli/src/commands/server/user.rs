@@ -1,0 +1,246 @@
+//! `ta server user`: accounts, with their client ids and tokens.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use serde_json::{Value, json};
+use tandem_core::ClientId;
+use tandem_server::account::{self, BadCredential, NoSecret, PASSWORD_BYTES_MAX, Token};
+use tandem_server::config::Config;
+use tandem_server::store::admin::{NewAccount, Scope, State};
+use tandem_words::Table;
+use tandem_words::table::{Align, Fit};
+
+use super::{Desk, tag};
+use crate::fail::{Exit, Fail};
+
+pub(super) fn run(desk: &mut Desk<'_>, words: &[&str]) -> Result<Exit, Fail> {
+    match words {
+        ["add", name] => add(desk, name),
+        ["client", name] => add_client(desk, name),
+        ["list"] | [] => list(desk),
+        ["passwd", name] => set_password(desk, name),
+        ["disable", name] => set_state(desk, name, State::Disabled),
+        ["enable", name] => set_state(desk, name, State::Enabled),
+        _ => Err(Fail::usage("that is not how `server user` is used")
+            .hint("Use ta server user list | add|client|passwd|disable|enable NAME.")),
+    }
+}
+
+fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
+    account::check_name(name)?;
+    let store = desk.store_or_new()?;
+    let known = desk.ask(&store, async |admin| admin.accounts().await)?;
+    if known.iter().any(|account| account.name == name) {
+        return Err(taken(name));
+    }
+    let password = account::hash_password(&read_password()?)?;
+    let (read, write) = (Token::make()?, Token::make()?);
+    let client = new_client_id()?;
+    let new = NewAccount {
+        name: name.to_owned(),
+        password,
+        client,
+        tokens: vec![(read.hash(), Scope::Read), (write.hash(), Scope::Write)],
+        at: desk.now,
+    };
+    if !desk.ask(&store, async |admin| admin.add_account(new).await)? {
+        return Err(taken(name));
+    }
+    let url = public_url(&desk.config);
+    if desk.output.is_json {
+        desk.output.json(&json!({
+            "account": name,
+            "client_id": client.to_string(),
+            "read_token": read.dangerously_reveal(),
+            "write_token": write.dangerously_reveal(),
+            "server": url,
+        }));
+        return Ok(Exit::Done);
+    }
+    desk.output.line(format!("The account {name} was made. These are shown this once:"));
+    desk.output.line(format!("  client id    {client}"));
+    desk.output.line(format!("  read token   {}", read.dangerously_reveal()));
+    desk.output.line(format!("  write token  {}", write.dangerously_reveal()));
+    say_how(desk, &url, client);
+    Ok(Exit::Done)
+}
+
+fn taken(name: &str) -> Fail {
+    Fail::failed(format!("there is an account {name} already"))
+        .hint(format!("Another list for it: ta server user client {name}"))
+}
+
+fn add_client(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let (client, now) = (new_client_id()?, desk.now);
+    if !desk.ask(&store, async |admin| admin.add_account_client(name, client, now).await)? {
+        return Err(unknown(name));
+    }
+    let url = public_url(&desk.config);
+    if desk.output.is_json {
+        desk.output
+            .json(&json!({ "account": name, "client_id": client.to_string(), "server": url }));
+        return Ok(Exit::Done);
+    }
+    desk.output.line(format!("{name} has another client id, for another list: {client}"));
+    say_how(desk, &url, client);
+    Ok(Exit::Done)
+}
+
+/// What its owner types. The encryption secret is theirs alone: it is not ours to make or to see.
+fn say_how(desk: &mut Desk<'_>, url: &str, client: ClientId) {
+    desk.output.line("");
+    desk.output.line("For `ta` (the last line asks for the encryption secret):");
+    desk.output.line(format!("  ta config set server_origin {url}"));
+    desk.output.line(format!("  ta config set server_client_key {client}"));
+    desk.output.line("");
+    desk.output.line("  ta config set encryption_secret -");
+    desk.output
+        .line("For Taskwarrior 3 (SECRET is the same on all machines, and known to them alone):");
+    desk.output.line(format!("  task config sync.server.url {url}"));
+    desk.output.line(format!("  task config sync.server.client_id {client}"));
+    desk.output.line("  task config sync.encryption_secret SECRET");
+}
+
+/// Where clients reach the server, as far as the settings tell.
+fn public_url(config: &Config) -> String {
+    if let Some(url) = &config.public_url {
+        return url.clone();
+    }
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let listen = config.listen.first().map_or("127.0.0.1:8080", String::as_str);
+    format!("{scheme}://{listen}{}", config.path_prefix)
+}
+
+fn new_client_id() -> Result<ClientId, Fail> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Fail::failed(format!("no random numbers can be had: {error}")).hint("Try again later.")
+    })?;
+    Ok(ClientId::from_random_bytes(bytes))
+}
+
+fn list(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let accounts = desk.ask(&store, async |admin| admin.accounts().await)?;
+    if desk.output.is_json {
+        let all = accounts.iter().map(|account| {
+            let clients: Vec<String> =
+                account.clients.iter().map(|client| tag(&store, *client)).collect();
+            json!({
+                "account": account.name,
+                "disabled": account.is_disabled,
+                "made_at": account.made_at.to_string(),
+                "clients": clients,
+                "tokens": account.tokens,
+            })
+        });
+        let all = Value::Array(all.collect());
+        desk.output.json(&all);
+        return Ok(Exit::Done);
+    }
+    if accounts.is_empty() {
+        desk.output.line("There is no account yet. To make one: ta server user add NAME");
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(&[
+        ("Account", Align::Left, Fit::Keep),
+        ("Since", Align::Left, Fit::Keep),
+        ("Clients", Align::Left, Fit::Wrap),
+        ("State", Align::Left, Fit::Keep),
+    ]);
+    for account in &accounts {
+        let clients: Vec<String> =
+            account.clients.iter().map(|client| tag(&store, *client)).collect();
+        table.push([
+            account.name.clone(),
+            Desk::day(account.made_at.seconds()),
+            clients.join(" "),
+            if account.is_disabled { "disabled" } else { "" }.to_owned(),
+        ]);
+    }
+    desk.output.text(&table.render(crate::output::width(), crate::output::style()));
+    Ok(Exit::Done)
+}
+
+fn set_password(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let known = desk.ask(&store, async |admin| admin.accounts().await)?;
+    if !known.iter().any(|account| account.name == name) {
+        return Err(unknown(name));
+    }
+    let hash = account::hash_password(&read_password()?)?;
+    if !desk.ask(&store, async |admin| admin.set_password(name, hash).await)? {
+        return Err(unknown(name));
+    }
+    if desk.output.is_json {
+        desk.output.json(&json!({ "account": name, "changed": true }));
+    } else {
+        desk.output.line(format!("{name} has a new password. Client ids and tokens stay."));
+    }
+    Ok(Exit::Done)
+}
+
+fn set_state(desk: &mut Desk<'_>, name: &str, state: State) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    if !desk.ask(&store, async |admin| admin.set_account_state(name, state).await)? {
+        return Err(unknown(name));
+    }
+    let is_disabled = state == State::Disabled;
+    if desk.output.is_json {
+        desk.output.json(&json!({ "account": name, "disabled": is_disabled }));
+    } else if is_disabled {
+        desk.output.line(format!("{name} is shut out, with all its client ids and tokens."));
+    } else {
+        desk.output.line(format!("{name} is let in again."));
+    }
+    Ok(Exit::Done)
+}
+
+fn unknown(name: &str) -> Fail {
+    Fail::failed(format!("there is no account {name}")).hint("`ta server user list` lists them.")
+}
+
+/// A password from the terminal, unseen and typed twice, or the first line of standard input.
+fn read_password() -> Result<String, Fail> {
+    let gone = |error: std::io::Error| {
+        Fail::failed(format!("no password could be read: {error}")).hint("Nothing was changed.")
+    };
+    let password = if std::io::stdin().is_terminal() {
+        let term = console::Term::stderr();
+        let ask = |prompt: &str| {
+            write!(&term, "{prompt}").and_then(|()| term.read_secure_line()).map_err(gone)
+        };
+        let password = ask("Password: ")?;
+        if ask("The same again: ")? != password {
+            return Err(Fail::failed("the two are not the same").hint("Nothing was changed."));
+        }
+        password
+    } else {
+        let mut line = Vec::new();
+        std::io::Read::take(std::io::stdin().lock(), PASSWORD_BYTES_MAX as u64 + 2)
+            .read_until(b'\n', &mut line)
+            .map_err(gone)?;
+        let text = String::from_utf8(line).map_err(|_| {
+            Fail::failed("the password is not UTF-8 text").hint("Nothing was changed.")
+        })?;
+        text.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    account::check_password(&password)?;
+    Ok(password)
+}
+
+impl From<BadCredential> for Fail {
+    fn from(error: BadCredential) -> Self {
+        Self::usage(error.to_string()).hint(match error {
+            BadCredential::Name => "Write a name such as ann.",
+            _ => "Give it on the terminal, or as the first line of standard input.",
+        })
+    }
+}
+
+impl From<NoSecret> for Fail {
+    fn from(error: NoSecret) -> Self {
+        Self::failed(error.to_string()).hint("Nothing was changed. Try again later.")
+    }
+}

@@ -1,0 +1,115 @@
+//! Why a configuration cannot be used. Client ids are in none of the texts.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::key::Key;
+use super::layers::Origin;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A word that means nothing here.
+    #[error("`{word}` means nothing to the server")]
+    UnknownWord {
+        /// The word, as it was written.
+        word: String,
+    },
+    /// A flag stands without its value.
+    #[error("`{flag}` needs a value")]
+    NoValue {
+        /// The flag.
+        flag: String,
+    },
+    /// A value is not what the setting takes.
+    #[error("{} takes {}", place(*key, origin), key.wanted())]
+    BadValue {
+        /// The setting.
+        key: Key,
+        /// Where it was written.
+        origin: Origin,
+    },
+    /// A name in the file is no setting.
+    #[error("{}:{line}: `{name}` is no setting", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The name.
+        name: String,
+    },
+    /// The file is not TOML. What it says there is not repeated: it may be a client id.
+    #[error("{}:{line} is not valid TOML: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What was expected.
+        message: String,
+    },
+    /// The file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// One of two settings that belong together is missing.
+    #[error("{} is set, and `{missing}` is not", place(*key, origin))]
+    Half {
+        /// What is set.
+        key: Key,
+        /// Where.
+        origin: Origin,
+        /// What is missing.
+        missing: Key,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::UnknownWord { word } if word.starts_with("--") => {
+                let nearest = Key::nearest(word.trim_start_matches('-'));
+                format!("Did you mean `{}`? `ta help serve` lists the flags.", nearest.flag())
+            }
+            Self::UnknownKey { name, .. } => {
+                format!(
+                    "Did you mean `{}`? `ta serve --print-config` lists all.",
+                    Key::nearest(name)
+                )
+            }
+            Self::Syntax { .. } => {
+                "Write one setting a line: listen = \"127.0.0.1:8080\"".to_owned()
+            }
+            Self::Read { .. } => "Check its name, owner and mode.".to_owned(),
+            Self::Half { missing, .. } => format!("Set `{missing}` too, or neither of them."),
+            _ => "`ta help serve` lists the flags.".to_owned(),
+        }
+    }
+
+    /// Whether the words of the command line are wrong, and not a file or variable.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::UnknownWord { .. } | Self::NoValue { .. } => true,
+            Self::BadValue { origin, .. } | Self::Half { origin, .. } => {
+                matches!(origin, Origin::Flag(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A setting as it was written, with its place if it stands in a file.
+fn place(key: Key, origin: &Origin) -> String {
+    match origin {
+        Origin::File { .. } => format!("{origin}: `{key}`"),
+        Origin::Default => format!("`{key}`"),
+        Origin::Variable(_) | Origin::Flag(_) => origin.to_string(),
+    }
+}

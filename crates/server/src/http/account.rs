@@ -1,0 +1,132 @@
+//! Whose credentials these are: the one call of accounts so far.
+//!
+//! ```text
+//!   GET /v1/tandem/account   Authorization: Bearer TOKEN | Basic NAME:PASSWORD
+//!                            200 {"account":"ann","scope":"read"}
+//! ```
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use base64ct::{Base64, Encoding as _};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::App;
+use super::answer::{self, BUSY, Reply, TOO_MANY_GUESSES, Trouble};
+use super::gate::{is_shut_out, note_guess};
+use super::request::RequestId;
+use super::taskchampion::failed;
+use super::visitor::Visitor;
+use crate::account::{self, PASSWORD_BYTES_MAX, Token};
+use crate::metrics::Guess;
+use crate::store::StoreError;
+
+/// The credentials are none, or none of an enabled account.
+const NOT_AUTHORISED: Trouble = Trouble {
+    status: StatusCode::UNAUTHORIZED,
+    code: "not_authorised",
+    message: "These are no credentials of an account here.",
+    hint: "Give a token as `Bearer`, or name and password as `Basic`.",
+};
+
+/// What somebody shows.
+enum Shown {
+    Token(Token),
+    Password { name: String, password: String },
+}
+
+/// Why there is no account.
+enum NoAccount {
+    Wrong,
+    Busy,
+    Store(StoreError),
+}
+
+pub(super) async fn account(
+    State(app): State<Arc<App>>,
+    Extension(id): Extension<RequestId>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Reply {
+    let now = Instant::now();
+    if is_shut_out(&app, visitor, now) {
+        return TOO_MANY_GUESSES.reply(&id);
+    }
+    let Some(shown) = read(&headers) else { return not_authorised(&id) };
+    let (kind, secret) = match &shown {
+        Shown::Token(token) => (Guess::Token, token.dangerously_reveal().to_owned()),
+        Shown::Password { name, password } => (Guess::Password, format!("{name}:{password}")),
+    };
+    match find(&app, shown).await {
+        Ok((account, scope)) => {
+            let body = json!({ "account": account, "scope": scope });
+            answer::with_type("application/json", body.to_string().into())
+        }
+        Err(NoAccount::Wrong) => {
+            note_guess(&app, visitor, kind, secret.as_bytes(), now);
+            not_authorised(&id)
+        }
+        Err(NoAccount::Busy) => BUSY.reply(&id),
+        Err(NoAccount::Store(error)) => failed(&error, &id),
+    }
+}
+
+fn not_authorised(id: &RequestId) -> Reply {
+    let mut reply = NOT_AUTHORISED.reply(id);
+    let scheme = HeaderValue::from_static("Basic realm=\"tandem\", Bearer");
+    reply.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    reply
+}
+
+fn read(headers: &HeaderMap) -> Option<Shown> {
+    let (scheme, rest) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Token::read(rest).map(Shown::Token);
+    }
+    // The head of a request is limited, so what is decoded here is, too.
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| Base64::decode_vec(rest).ok())??;
+    let text = String::from_utf8(decoded).ok()?;
+    let (name, password) = text.split_once(':')?;
+    let is_possible = account::check_name(name).is_ok() && password.len() <= PASSWORD_BYTES_MAX;
+    is_possible.then(|| Shown::Password { name: name.to_owned(), password: password.to_owned() })
+}
+
+async fn find(app: &App, shown: Shown) -> Result<(String, &'static str), NoAccount> {
+    let admin = app.store.admin().ok_or(NoAccount::Wrong)?;
+    match shown {
+        Shown::Token(token) => {
+            let found = admin.token(token.hash()).await.map_err(NoAccount::Store)?;
+            let found = found.ok_or(NoAccount::Wrong)?;
+            Ok((found.account, found.scope.word()))
+        }
+        Shown::Password { name, password } => {
+            let hash = admin.password(&name).await.map_err(NoAccount::Store)?;
+            // Each takes 19 MiB and a core for some time: only some at once.
+            let turn = timeout(app.limits.queue_time_max, Arc::clone(&app.hashing).acquire_owned());
+            let Ok(Ok(turn)) = turn.await else { return Err(NoAccount::Busy) };
+            let is_right = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                match hash {
+                    Some(hash) => account::is_password(&password, &hash),
+                    // As long as for a name that is known: who is here is not told.
+                    None => {
+                        static NOBODY: OnceLock<Option<String>> = OnceLock::new();
+                        let nobody = NOBODY.get_or_init(|| account::hash_password("nobody").ok());
+                        let _ = account::is_password(&password, nobody.as_deref().unwrap_or(""));
+                        false
+                    }
+                }
+            });
+            match is_right.await {
+                Ok(true) => Ok((name, "password")),
+                _ => Err(NoAccount::Wrong),
+            }
+        }
+    }
+}

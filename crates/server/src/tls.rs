@@ -1,0 +1,121 @@
+//! TLS from files, read again when they change: certificates are renewed every few weeks, and nobody
+//! should have to end a connection for that.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::TlsFiles;
+
+/// How often the files are looked at, at most: two questions to the system, at a new connection.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why TLS cannot be spoken. Nothing of a key is in the texts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read, or holds nothing of the kind.
+    #[error("{} cannot be used: {what}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The two do not fit.
+    #[error("certificate and key do not fit: {what}")]
+    Pair {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Certificates and key, as they are now.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    config: Arc<ServerConfig>,
+    stamp: Stamp,
+    looked: Instant,
+}
+
+/// What tells one state of the files from another.
+type Stamp = [Option<(u64, SystemTime)>; 2];
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
+        let stamp = stamp(files);
+        let state = State { config: read(files)?, stamp, looked: Instant::now() };
+        Ok(Self { files: files.clone(), state: Mutex::new(state) })
+    }
+
+    /// What takes the next connection. Files that changed are read first; as long as they cannot be
+    /// used, the last that could are.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked.elapsed() >= LOOK_EVERY {
+            state.looked = Instant::now();
+            let stamp = stamp(&self.files);
+            if stamp != state.stamp {
+                state.stamp = stamp;
+                match read(&self.files) {
+                    Ok(config) => {
+                        state.config = config;
+                        tracing::info!("the certificate has changed and was read again");
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the certificate has changed and cannot be used");
+                    }
+                }
+            }
+        }
+        TlsAcceptor::from(Arc::clone(&state.config))
+    }
+}
+
+fn stamp(files: &TlsFiles) -> Stamp {
+    let of = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    [of(&files.certificates), of(&files.key)]
+}
+
+fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let unusable = |path: &Path, what: String| TlsError::File { path: path.to_owned(), what };
+    let path = &files.certificates;
+    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(path, error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(unusable(path, "there is no certificate in it".to_owned()));
+    }
+    let path = &files.key;
+    let key =
+        PrivateKeyDer::from_pem_file(path).map_err(|error| unusable(path, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pair = |error: rustls::Error| TlsError::Pair { what: error.to_string() };
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(pair)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(pair)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
