@@ -25,6 +25,14 @@ mod kills;
 mod output;
 #[cfg(all(unix, feature = "server"))]
 mod serve;
+#[cfg(all(unix, feature = "server"))]
+mod serve_accounts;
+#[cfg(all(unix, feature = "server"))]
+mod serve_operation;
+#[cfg(all(unix, feature = "server"))]
+mod serve_settings;
+#[cfg(all(unix, feature = "server"))]
+mod serve_upkeep;
 mod sync_directory;
 mod sync_history;
 mod sync_http;

@@ -11,37 +11,46 @@ use std::time::Duration;
 use crate::home::TestHome;
 use crate::server::CLIENT_KEY;
 
-const NIL: &str = "00000000-0000-0000-0000-000000000000";
+pub(crate) const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 /// `ta serve` as a process; killed at the end of the test if it still runs.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    address: String,
+    /// Address and port, and the path before all others if there is one.
+    pub(crate) address: String,
     output: BufReader<std::process::ChildStdout>,
 }
 
 impl Serving {
-    fn start(home: &TestHome, words: &[&str]) -> Self {
+    pub(crate) fn start(home: &TestHome, words: &[&str]) -> Self {
         Self::of(home.command(&[&["serve", "-l", "127.0.0.1:0"], words].concat()))
     }
 
-    fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").map(str::to_owned);
+        let origin = line.trim().strip_prefix("listening on http");
+        let address = origin.and_then(|rest| rest.split_once("://")).map(|(_, it)| it.to_owned());
         let address = address.unwrap_or_else(|| panic!("it did not start: {line:?}"));
         Self { child, address, output }
     }
 
-    fn signal(&self, name: &str) {
+    /// The next line of its output.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits for its end: code, and what it said on standard error.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         let mut error = String::new();
@@ -58,17 +67,29 @@ impl Drop for Serving {
 }
 
 /// One request; status, headers and body, if a whole answer came.
-fn ask(
+pub(crate) fn ask(
     address: &str,
     method: &str,
     path: &str,
     body: &[u8],
 ) -> Option<(u16, BTreeMap<String, String>, Vec<u8>)> {
+    ask_as(address, method, path, &[("X-Client-Id", CLIENT_KEY)], body)
+}
+
+/// The same with other headers.
+pub(crate) fn ask_as(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<(u16, BTreeMap<String, String>, Vec<u8>)> {
+    let own: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-Client-Id: {CLIENT_KEY}\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{own}\
          Content-Type: application/vnd.taskchampion.history-segment\r\n\
          Content-Length: {length}\r\n\r\n"
     );
@@ -90,7 +111,7 @@ fn ask(
 }
 
 /// The chain from nil on: version and body of each.
-fn chain(address: &str) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn chain(address: &str) -> Vec<(String, Vec<u8>)> {
     let (mut chain, mut parent) = (Vec::new(), NIL.to_owned());
     loop {
         let path = format!("/v1/client/get-child-version/{parent}");
@@ -258,7 +279,7 @@ fn storm(
 }
 
 /// Adds a version after `parent`; status and headers.
-fn add(address: &str, parent: &str, body: &[u8]) -> (u16, BTreeMap<String, String>) {
+pub(crate) fn add(address: &str, parent: &str, body: &[u8]) -> (u16, BTreeMap<String, String>) {
     let path = format!("/v1/client/add-version/{parent}");
     let (status, headers, _) = ask(address, "POST", &path, body).unwrap();
     (status, headers)

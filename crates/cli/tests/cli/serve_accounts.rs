@@ -1,0 +1,140 @@
+//! Accounts through the real program: made, used by real replicas, shut out.
+
+use serde_json::Value;
+
+use crate::home::{TestHome, assert_says};
+use crate::serve::{NIL, Serving, ask, ask_as};
+
+const PASSWORD: &[u8] = b"correct horse\n";
+
+fn add_user(home: &TestHome, name: &str) -> Value {
+    let ran = home.ta_with_input(&["server", "user", "add", name, "--json"], PASSWORD);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.json()
+}
+
+/// Asks with these credentials whose they are.
+fn whose(address: &str, credentials: &str) -> (u16, Value) {
+    let headers = [("Authorization", credentials)];
+    let (status, _, body) = ask_as(address, "GET", "/v1/tandem/account", &headers, b"").unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn the_lines_that_are_printed_bring_two_replicas_in_step() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &["--access", "accounts"]);
+    let url = format!("http://{}", serving.address);
+    let words = ["server", "user", "add", "ann", "--public-url", &url];
+    let ran = home.ta_with_input(&words, PASSWORD);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_says(
+        &ran.out,
+        &["task config sync.server.client_id", "task config sync.encryption_secret"],
+    );
+    let replica = || {
+        let replica = TestHome::new();
+        let lines = ran.out.lines().filter_map(|line| line.strip_prefix("  ta "));
+        for line in lines.clone() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let set = replica.ta_with_input(&words, b"a secret that only replicas know\n");
+            assert_eq!(set.code, Some(0), "{set:?}");
+        }
+        assert_eq!(lines.count(), 3);
+        replica
+    };
+    let (one, two) = (replica(), replica());
+    one.add("milk");
+    one.ta(&["sync"]).done();
+    two.ta(&["sync"]).done();
+    assert_eq!(one.state(), two.state());
+    let told = home.ta(&["server", "user", "list"]).done();
+    assert_says(&told, &["ann"]);
+    home.ta(&["server", "user", "disable", "ann"]).done();
+    // A client that was served a moment ago may be for a second more.
+    let is_refused = || two.ta(&["sync"]).code == Some(5);
+    assert!((0..200).any(|_| is_refused()), "it is shut out");
+    home.ta(&["server", "user", "enable", "ann"]).done();
+    two.ta(&["sync"]).done();
+}
+
+#[test]
+fn a_client_id_without_an_account_gets_the_protocols_403() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &["--access", "accounts"]);
+    let get = format!("/v1/client/get-child-version/{NIL}");
+    let (status, _, body) = ask(&serving.address, "GET", &get, b"").unwrap();
+    assert_eq!((status, body.len()), (403, 0));
+    let post = format!("/v1/client/add-version/{NIL}");
+    assert_eq!(ask(&serving.address, "POST", &post, b"sealed").unwrap().0, 403);
+    let client = add_user(&home, "bob")["client_id"].as_str().unwrap().to_owned();
+    let headers = [("X-Client-Id", client.as_str())];
+    assert_eq!(ask_as(&serving.address, "POST", &post, &headers, b"sealed").unwrap().0, 200);
+    assert_eq!(ask_as(&serving.address, "GET", &get, &headers, b"").unwrap().0, 200);
+    assert_eq!(ask(&serving.address, "GET", &get, b"").unwrap().0, 403, "as before");
+}
+
+#[test]
+fn passwords_and_tokens_tell_whose_they_are_and_are_nowhere_in_clear() {
+    let home = TestHome::new();
+    let made = add_user(&home, "ann");
+    let serving = Serving::start(&home, &[]);
+    let token = |scope: &str| made[format!("{scope}_token")].as_str().unwrap().to_owned();
+    for scope in ["read", "write"] {
+        let (status, told) = whose(&serving.address, &format!("Bearer {}", token(scope)));
+        assert_eq!((status, &told["account"], &told["scope"]), (200, &"ann".into(), &scope.into()));
+        assert_eq!(token(scope).len(), 32);
+    }
+    // ann:correct horse
+    let right = "Basic YW5uOmNvcnJlY3QgaG9yc2U=";
+    assert_eq!(whose(&serving.address, right).0, 200);
+    assert_eq!(whose(&serving.address, "Basic YW5uOndyb25n").0, 401);
+    assert_eq!(whose(&serving.address, "Basic !").0, 401);
+    let set = home.ta_with_input(&["server", "user", "passwd", "ann"], b"another one\n");
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert_eq!(whose(&serving.address, right).0, 401, "the old one is none any more");
+    serving.signal("-TERM");
+    let (_, log) = serving.ended();
+    let mut stored =
+        std::fs::read(home.path(".local/share/tandem-server/tandem-server.sqlite3")).unwrap();
+    stored.extend(log.as_bytes());
+    for secret in ["correct horse", "another one", &token("read"), &token("write")] {
+        let is_there = stored.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(!is_there, "a secret is stored or logged as it is");
+    }
+}
+
+#[test]
+fn who_tries_many_credentials_is_not_listened_to() {
+    let home = TestHome::new();
+    let made = add_user(&home, "ann");
+    let serving = Serving::start(&home, &["--access", "accounts", "--trusted-proxy", "127.0.0.1"]);
+    let guess = |number: u32, from: &str| {
+        let credentials = format!("Bearer {number:032x}");
+        let headers = [("Authorization", credentials.as_str()), ("X-Forwarded-For", from)];
+        ask_as(&serving.address, "GET", "/v1/tandem/account", &headers, b"").unwrap().0
+    };
+    for number in 0..20 {
+        assert_eq!(guess(number, "192.0.2.1"), 401);
+    }
+    assert_eq!(guess(20, "192.0.2.1"), 429);
+    assert_eq!(guess(20, "192.0.2.2"), 401, "another address is another visitor");
+    assert_eq!(guess(20, "192.0.2.2, 192.0.2.1"), 429, "what the proxy saw counts");
+    let token = format!("Bearer {}", made["read_token"].as_str().unwrap());
+    assert_eq!(whose(&serving.address, &token).0, 200);
+}
+
+#[test]
+fn a_bad_name_or_password_makes_no_account() {
+    let home = TestHome::new();
+    add_user(&home, "ann");
+    let add =
+        |name: &str, input: &[u8]| home.ta_with_input(&["server", "user", "add", name], input);
+    assert_says(&add("ann", PASSWORD).failed(1), &["there is an account ann already"]);
+    assert_says(&add("a b", PASSWORD).failed(2), &["letters, digits"]);
+    assert_says(&add("bob", b"short\n").failed(2), &["at least 8 characters"]);
+    let unknown = home.ta_with_input(&["server", "user", "passwd", "bob"], PASSWORD);
+    assert_says(&unknown.failed(1), &["no account bob"]);
+    let all = home.ta(&["server", "user", "list", "--json"]).json();
+    assert_eq!(all.as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,70 @@
+//! The server's settings through the real program: one spelling, origins, and what is refused.
+
+use serde_json::Value;
+
+use crate::home::{TestHome, assert_says};
+use crate::serve::{Serving, ask};
+use crate::server::CLIENT_KEY;
+
+#[test]
+fn a_setting_has_one_spelling_in_file_variable_and_flag() {
+    let home = TestHome::new();
+    std::fs::write(home.path("serve.toml"), "listen = \"127.0.0.1:0\"\ndata_dir = \"file\"\n")
+        .unwrap();
+    for (name, flags) in [("file", &[][..]), ("flag", &["--data-dir", "flag"])] {
+        let words = [&["serve", "--config", "serve.toml"], flags].concat();
+        let serving = Serving::of(home.command(&words));
+        assert_eq!(ask(&serving.address, "GET", "/", b"").unwrap().0, 200);
+        assert!(home.path(&format!("{name}/tandem-server.sqlite3")).exists(), "{name}");
+    }
+    let home = home.with("TA_SERVE_CONFIG", "serve.toml").with("TA_SERVE_DATA_DIR", "variable");
+    let _serving = Serving::of(home.command(&["serve"]));
+    assert!(home.path("variable/tandem-server.sqlite3").exists());
+}
+
+#[test]
+fn the_usual_place_is_read_where_nobody_names_another() {
+    let home = TestHome::new();
+    std::fs::create_dir_all(home.path(".config/tandem")).unwrap();
+    std::fs::write(home.path(".config/tandem/serve.toml"), "grace_days = 30\n").unwrap();
+    let printed = home.ta(&["serve", "--print-config"]).done();
+    assert_says(&printed, &["grace_days              30", "$HOME/.config/tandem/serve.toml:1"]);
+}
+
+#[test]
+fn print_config_shows_every_value_with_its_origin_and_no_credential() {
+    let home = TestHome::new().with("SNAPSHOT_DAYS", "3").with("CLIENT_ID", CLIENT_KEY);
+    let ran = home.ta(&["serve", "--print-config", "--json", "--path-prefix=/tasks/"]);
+    assert!(!ran.out.contains("1111"), "{ran:?}");
+    let all: Value = ran.json();
+    let of = |key: &str| all.as_array().unwrap().iter().find(|one| one["key"] == key).unwrap();
+    assert_eq!(
+        (&of("snapshot_days")["value"], &of("snapshot_days")["origin"]),
+        (&"3".into(), &"SNAPSHOT_DAYS".into())
+    );
+    assert_eq!(of("path_prefix")["origin"], "--path-prefix");
+    assert_eq!(of("versions_kept")["origin"], "default");
+    assert_eq!(of("allow_client_id")["value"], "(1 hidden)");
+    assert!(!home.path(".local").exists(), "nothing was made");
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place_and_the_nearest_setting() {
+    let home = TestHome::new();
+    std::fs::write(home.path("bad.toml"), "\nlisen = \"127.0.0.1:0\"\n").unwrap();
+    let told = home.ta(&["serve", "--config", "bad.toml"]).failed(3);
+    assert_says(&told, &["bad.toml:2: `lisen` is no setting", "Did you mean `listen`?"]);
+    let told = home.ta(&["server", "check-config", "--config", "missing.toml"]).failed(3);
+    assert_says(&told, &["missing.toml cannot be read"]);
+    let told = home.ta(&["serve", "--snapshot-day", "3"]).failed(2);
+    assert_says(&told, &["`--snapshot-day` means nothing", "`--snapshot-days`"]);
+    let told = home.ta(&["server", "check-config", "-l", "0.0.0.0:8080"]).failed(3);
+    assert_says(&told, &["anybody who reaches 0.0.0.0:8080", "--access accounts"]);
+    let told = home.ta(&["server", "check-config", "--tls-cert", "c", "--tls-key", "k"]).failed(3);
+    assert_says(&told, &["c cannot be used"]);
+    home.ta(&["server", "check-config"]).done();
+    home.ta(&["server", "check-config", "-l", "0.0.0.0:80", "--access", "accounts"]).done();
+    let home = home.with("TA_SERVE_LISEN", "x");
+    let (_, notices) = home.ta(&["server", "check-config"]).done_with_notices();
+    assert_says(&notices, &["TA_SERVE_LISEN is no setting", "TA_SERVE_LISTEN"]);
+}

@@ -1,0 +1,214 @@
+//! Looking after a real storage while the server runs, and bringing it back.
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::home::{TestHome, assert_says};
+use crate::serve::{NIL, Serving, add, ask, chain};
+use crate::server::CLIENT_KEY;
+
+const DATA: &str = ".local/share/tandem-server";
+
+fn json(home: &TestHome, words: &[&str]) -> Value {
+    let ran = home.ta(&[&["server"], words, &["--json"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.json()
+}
+
+/// Adds versions in a row after `parent`; the last one's id.
+fn row(address: &str, mut parent: String, count: u8) -> String {
+    for number in 0..count {
+        let (status, headers) = add(address, &parent, &[number + 1]);
+        assert_eq!(status, 200);
+        parent = headers["x-version-id"].clone();
+    }
+    parent
+}
+
+#[test]
+fn clients_are_listed_shown_shut_out_and_removed_while_the_server_runs() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    row(&serving.address, NIL.to_owned(), 3);
+    let all = json(&home, &["client", "list"]);
+    assert_eq!((all[0]["versions"].as_u64(), all[0]["version_bytes"].as_u64()), (Some(3), Some(3)));
+    assert_eq!(all[0]["client_id"], Value::Null, "a credential is shown to whoever asks for it");
+    assert_eq!(json(&home, &["client", "list", "--reveal"])[0]["client_id"], CLIENT_KEY);
+    let tag = all[0]["client"].as_str().unwrap().to_owned();
+    let shown = home.ta(&["server", "client", "show", &tag[..6]]).done();
+    assert_says(&shown, &[&tag, "Versions                3 (3 ever)"]);
+    assert!(!shown.contains("<uuid>-"), "{shown}");
+    home.ta(&["server", "client", "disable", &tag]).done();
+    let status = || ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap().0;
+    // Who was served a moment ago may be for a second more.
+    assert!((0..1_000_000).any(|_| status() == 403), "it is shut out");
+    home.ta(&["server", "client", "enable", &tag]).done();
+    assert_eq!(status(), 404, "no snapshot, but served");
+    let told = home.ta(&["server", "client", "reset", &tag]).failed(1);
+    assert_says(&told, &["nothing was changed", "--yes"]);
+    assert_eq!(chain(&serving.address).len(), 3);
+    home.ta(&["server", "client", "reset", &tag, "--yes"]).done();
+    row(&serving.address, NIL.to_owned(), 1);
+    assert_eq!(chain(&serving.address).len(), 1, "it began anew");
+    home.ta(&["server", "client", "delete", &tag, "--yes"]).done();
+    assert_eq!(json(&home, &["client", "list"]), Value::Array(Vec::new()));
+    home.ta(&["server", "client", "show", &tag]).failed(1);
+}
+
+#[test]
+fn stats_verify_gc_and_health_tell_of_a_running_server() {
+    let home = TestHome::new();
+    let told = home.ta(&["server", "stats"]).failed(1);
+    assert_says(&told, &["there is no database", "--data-dir"]);
+    assert!(!home.path(DATA).exists(), "asking makes none");
+    let serving = Serving::start(&home, &[]);
+    row(&serving.address, NIL.to_owned(), 5);
+    let stats = json(&home, &["stats"]);
+    assert_eq!((&stats["clients"], &stats["versions"]), (&1.into(), &5.into()));
+    assert_says(&home.ta(&["server", "verify"]).done(), &["Sound: 5 versions of 1 client"]);
+    assert_says(&home.ta(&["server", "gc"]).done(), &["Nothing may go yet"]);
+    let health = ["server", "health", "-l", &serving.address];
+    assert_says(&home.ta(&health).done(), &["is ready"]);
+    let address = serving.address.clone();
+    serving.signal("-TERM");
+    assert_eq!(serving.ended().0, Some(0));
+    home.ta(&["server", "health", "-l", &address]).failed(4);
+    let database = Connection::open(home.path(&format!("{DATA}/tandem-server.sqlite3"))).unwrap();
+    database.execute_batch("DELETE FROM versions WHERE number = 2").unwrap();
+    drop(database);
+    let told = home.ta(&["server", "verify"]).failed(1);
+    assert_says(&told, &["version 3 follows 1: a hole", "ta server restore"]);
+}
+
+#[test]
+fn gc_lets_go_what_the_rules_allow() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    let mut last = NIL.to_owned();
+    for _ in 0..2 {
+        last = row(&serving.address, last, 10);
+        let path = format!("/v1/client/add-snapshot/{last}");
+        let headers = [("X-Client-Id", CLIENT_KEY)];
+        let answer = snapshot(&serving.address, &path, &headers);
+        assert_eq!(answer, 200);
+    }
+    let gone = json(&home, &["gc", "--grace-days", "0"]);
+    assert_eq!(gone["versions"], 10, "those up to the older snapshot");
+    assert_says(&home.ta(&["server", "verify"]).done(), &["Sound: 10 versions"]);
+    let path = format!("/v1/client/get-child-version/{NIL}");
+    assert_eq!(ask(&serving.address, "GET", &path, b"").unwrap().0, 410);
+}
+
+/// Offers a snapshot: its content type is another one than that of [`ask`].
+fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let own: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{own}Content-Length: 4\r\n\
+         Content-Type: application/vnd.taskchampion.snapshot\r\n\r\nsnap"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_backup_of_a_running_server_is_restored_to_the_same_chains() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    let last = row(&serving.address, NIL.to_owned(), 4);
+    let before = chain(&serving.address);
+    let copied = json(&home, &["backup", "copies", "--keep", "2"]);
+    assert_eq!((&copied["versions"], &copied["clients"]), (&4.into(), &1.into()));
+    let copy = copied["file"].as_str().unwrap().to_owned();
+    for _ in 0..2 {
+        json(&home, &["backup", "copies", "--keep", "2"]);
+    }
+    let files = || std::fs::read_dir(home.path("copies")).unwrap().count();
+    assert_eq!((files(), home.path(&copy).exists()), (2, false), "the oldest went");
+    let copy = json(&home, &["backup", "kept"])["file"].as_str().unwrap().to_owned();
+    row(&serving.address, last, 3);
+    let told = home.ta(&["server", "restore", &copy, "--force"]).failed(1);
+    assert_says(&told, &["is in use"]);
+    serving.signal("-TERM");
+    assert_eq!(serving.ended().0, Some(0));
+    let told = home.ta(&["server", "restore", &copy]).failed(1);
+    assert_says(&told, &["is there already", "--force"]);
+    assert_says(
+        &home.ta(&["server", "restore", &copy, "--force"]).done(),
+        &["4 versions of 1 client"],
+    );
+    let serving = Serving::start(&home, &[]);
+    assert_eq!(chain(&serving.address), before);
+    let elsewhere = json(&home, &["restore", &copy, "--data-dir", "elsewhere"]);
+    assert_eq!(elsewhere["versions"], 4);
+}
+
+#[test]
+fn the_references_database_is_served_on() {
+    let home = TestHome::new();
+    let path = home.path("old/taskchampion-sync-server.sqlite3");
+    std::fs::create_dir(home.path("old")).unwrap();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(
+        "CREATE TABLE clients (client_id STRING PRIMARY KEY, latest_version_id STRING,
+             snapshot_version_id STRING, versions_since_snapshot INTEGER,
+             snapshot_timestamp INTEGER, snapshot BLOB);
+         CREATE TABLE versions (version_id STRING PRIMARY KEY, client_id STRING,
+             parent_version_id STRING, history_segment BLOB);",
+    )
+    .unwrap();
+    let version = |number: u8| format!("{number:08x}-0000-4000-8000-000000000000");
+    for number in 1..=10 {
+        let parent = if number == 1 { NIL.to_owned() } else { version(number - 1) };
+        old.execute(
+            "INSERT INTO versions VALUES (?1, ?2, ?3, ?4)",
+            (version(number), CLIENT_KEY, parent, vec![number]),
+        )
+        .unwrap();
+    }
+    old.execute(
+        "INSERT INTO clients VALUES (?1, ?2, ?3, 3, 1700000000, x'01')",
+        (CLIENT_KEY, version(10), version(7)),
+    )
+    .unwrap();
+    drop(old);
+    let serving = Serving::start(&home, &[]);
+    for added in [10, 0] {
+        let told = json(&home, &["import", "old"]);
+        assert_eq!((&told["versions"], &told["added"]), (&10.into(), &added.into()));
+        assert_eq!(told["clients"][0]["snapshot"], "here");
+    }
+    let expected: Vec<(String, Vec<u8>)> =
+        (1..=10).map(|number| (version(number), vec![number])).collect();
+    assert_eq!(chain(&serving.address), expected);
+    let (status, headers, body) = ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap();
+    assert_eq!(
+        (status, headers["x-version-id"].as_str(), body.as_slice()),
+        (200, version(7).as_str(), &[1][..])
+    );
+    home.ta(&["server", "verify"]).done();
+    home.ta(&["server", "import", "nowhere"]).failed(1);
+}
+
+#[test]
+fn a_misunderstood_command_of_the_server_is_wrong_usage() {
+    let home = TestHome::new();
+    for words in [
+        &[][..],
+        &["clients"],
+        &["backup"],
+        &["backup", "a", "b"],
+        &["backup", "a", "--keep", "0"],
+        &["client", "show"],
+        &["user", "add"],
+        &["stats", "--lisen", "x"],
+    ] {
+        home.ta(&[&["server"], words].concat()).failed(2);
+    }
+    let help = home.ta(&["help", "server"]).done();
+    assert_says(&help, &["server client list", "server restore FILE"]);
+}
