@@ -18,6 +18,12 @@ const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc", reason: "SQLite and the test of flushed writes are C" },
     // Only the program: the package `tinyproxy` would also start a service.
     Need { program: "tinyproxy", package: "tinyproxy-bin", reason: "a real HTTP proxy" },
+    // There is no package of the program alone; where services are managed, it also starts one.
+    Need {
+        program: "nginx",
+        package: "nginx-light",
+        reason: "a real proxy in front of the server",
+    },
     Need { program: "task", package: "taskwarrior", reason: "Taskwarrior's own JSON, both ways" },
 ];
 

@@ -32,6 +32,12 @@ fn the_usual_place_is_read_where_nobody_names_another() {
 }
 
 #[test]
+fn the_settings_that_packages_begin_with_are_good() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/serve.toml");
+    TestHome::new().ta(&["server", "check-config", "--config", file]).done();
+}
+
+#[test]
 fn print_config_shows_every_value_with_its_origin_and_no_credential() {
     let home = TestHome::new().with("SNAPSHOT_DAYS", "3").with("CLIENT_ID", CLIENT_KEY);
     let ran = home.ta(&["serve", "--print-config", "--json", "--path-prefix=/tasks/"]);

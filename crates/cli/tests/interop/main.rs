@@ -16,6 +16,7 @@ mod known_defects;
 mod large;
 mod line;
 mod moving;
+mod nginx;
 mod one_file;
 mod our_server;
 mod ours;
@@ -23,6 +24,7 @@ mod proxy;
 mod random;
 mod real;
 mod snapshots;
+mod takeover;
 mod taskwarrior;
 mod working_set;
 

@@ -12,13 +12,13 @@ use crate::real::{Real, fresh};
 use crate::{CLIENT, Meeting, NIL, Room, SECRET, assert_same};
 
 /// `ta serve` on a folder. Ends with the test.
-struct OurServer {
+pub(crate) struct OurServer {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl OurServer {
-    fn start(data: &Path, flags: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ta"))
             .env_clear()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()])
