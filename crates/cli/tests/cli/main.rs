@@ -21,6 +21,8 @@ mod concurrency;
 #[cfg(unix)]
 mod confirm;
 mod durability;
+#[cfg(all(unix, feature = "server"))]
+mod far;
 mod kills;
 mod output;
 #[cfg(all(unix, feature = "server"))]

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::home::TestHome;
@@ -19,6 +20,8 @@ pub(crate) struct Serving {
     /// Address and port, and the path before all others if there is one.
     pub(crate) address: String,
     output: BufReader<std::process::ChildStdout>,
+    /// Reads standard error as it comes, so that a talkative server never waits for us.
+    log: Option<JoinHandle<String>>,
 }
 
 impl Serving {
@@ -34,7 +37,13 @@ impl Serving {
         let origin = line.trim().strip_prefix("listening on http");
         let address = origin.and_then(|rest| rest.split_once("://")).map(|(_, it)| it.to_owned());
         let address = address.unwrap_or_else(|| panic!("it did not start: {line:?}"));
-        Self { child, address, output }
+        let mut errors = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self { child, address, output, log: Some(log) }
     }
 
     /// The next line of its output.
@@ -53,8 +62,7 @@ impl Serving {
     pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
-        let mut error = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        let error = self.log.take().unwrap().join().unwrap();
         (self.child.wait().unwrap().code(), error)
     }
 }

@@ -6,11 +6,13 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use tandem_core::VersionId;
 use tandem_tasks::session::Failure;
 use ureq::http::{HeaderMap, Response, Uri, header};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Body, BodyReader, SendBody};
 
-use super::answer::{Answer, readable, strange};
+use super::answer::{Answer, ChildAnswer, readable, strange};
+use super::children::CHILDREN_TYPE;
 use super::{HttpSettings, agent, failure};
 
 /// Redirects that one GET follows, all within the same server.
@@ -50,6 +52,14 @@ impl From<Failure> for Broken {
     }
 }
 
+/// What a server says to the question for many versions.
+pub(super) enum Many {
+    /// They follow.
+    Row(BodyReader<'static>),
+    /// An answer of GetChildVersion instead.
+    None(ChildAnswer),
+}
+
 /// The line to one server; it is kept open between requests.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
@@ -57,17 +67,44 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    fn agent(&mut self, settings: &HttpSettings) -> Result<&Agent, Failure> {
+        Ok(match &mut self.agent {
+            Some(agent) => agent,
+            // A wrong setting is not worth repeating.
+            none => none.insert(agent::build(settings)?),
+        })
+    }
+
+    /// Asks once for the versions after `parent`, in a row. None for whatever is not as
+    /// `docs/protocol/tandem-http.md` says: a redirect, another type, a server in trouble.
+    pub(super) fn ask_children(
+        &mut self,
+        settings: &HttpSettings,
+        parent: VersionId,
+    ) -> Option<Many> {
+        let started = Instant::now();
+        let url = settings.origin.join(&format!("v1/tandem/children/{parent}"));
+        let request = self.agent(settings).ok()?.get(url);
+        let response = request.header("X-Client-Id", settings.client_id.to_string()).call().ok()?;
+        let headers = response.headers();
+        let is_row = response.status() == 200
+            && text_of(headers, "content-type").as_deref() == Some(CHILDREN_TYPE)
+            && !headers.contains_key(header::CONTENT_ENCODING);
+        if is_row {
+            return Some(Many::Row(response.into_body().into_reader()));
+        }
+        let answer = read(response, settings, None, started).ok()?;
+        // A success of another type is none.
+        if answer.status == 200 { None } else { answer.into_child().ok().map(Many::None) }
+    }
+
     /// Asks, repeats what may be repeated, follows what may be followed.
     pub(super) fn ask(
         &mut self,
         settings: &HttpSettings,
         request: &Request<'_>,
     ) -> Result<Answer, Broken> {
-        let agent = match &mut self.agent {
-            Some(agent) => agent,
-            // A wrong setting is not worth repeating.
-            none => none.insert(agent::build(settings)?),
-        };
+        let agent = self.agent(settings)?;
         let mut tries = 0;
         loop {
             let result = ask_once(agent, settings, request);
@@ -167,6 +204,7 @@ fn read(
         parent: text("x-parent-version-id"),
         snapshot_request: text("x-snapshot-request"),
         location: text("location"),
+        tandem: text("x-tandem"),
         body: Vec::new(),
         is_delimited: headers.contains_key(header::CONTENT_LENGTH)
             || headers.contains_key(header::TRANSFER_ENCODING),

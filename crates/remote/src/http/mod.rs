@@ -16,7 +16,8 @@
 //! * Every wait and every size has a limit; see [`HttpSettings`].
 //!
 //! # Cost
-//! One connection, kept between requests. TLS is set up and the key derived when first needed.
+//! One connection, kept between requests. From a server that is a Tandem many versions come in one
+//! answer ([`children`]); a sync with nothing to do is one request to any server. TLS is set up and the key derived when first needed.
 //!
 //! # Source
 //! `protocols/taskchampion.md` sections 7, 8 and 10.
@@ -24,6 +25,7 @@
 mod absolute_form;
 mod agent;
 mod answer;
+mod children;
 mod exchange;
 mod failure;
 mod origin;
@@ -46,7 +48,8 @@ use tandem_tasks::session::{Added, Child, Failure, Proof, Response};
 
 use crate::{Call, Identity, Outcome, Remote};
 use answer::{AddAnswer, Answer, ChildAnswer, SEGMENT_TYPE, SNAPSHOT_TYPE, SealedBody};
-use exchange::{Broken, Exchange, Request};
+use children::{Next, Row, Walk};
+use exchange::{Broken, Exchange, Many, Request};
 
 pub use origin::{Origin, OriginError};
 pub use proxy::ProxySetting;
@@ -146,6 +149,7 @@ pub struct HttpRemote {
     settings: HttpSettings,
     identity: Identity,
     exchange: Exchange,
+    walk: Walk,
     /// Our key has opened something of this remote or sealed its first version, in this process.
     is_proved: bool,
 }
@@ -154,7 +158,13 @@ impl HttpRemote {
     /// A remote at this server. Connects to nothing yet.
     pub fn new(settings: HttpSettings) -> Self {
         let identity = settings.identity();
-        Self { settings, identity, exchange: Exchange::default(), is_proved: false }
+        Self {
+            settings,
+            identity,
+            exchange: Exchange::default(),
+            walk: Walk::default(),
+            is_proved: false,
+        }
     }
 
     /// Derives the key on a thread of its own, beside the first request, for a caller who knows that
@@ -182,13 +192,18 @@ impl HttpRemote {
     }
 
     fn get_child_version(&mut self, parent: VersionId) -> Result<Response, Broken> {
+        if let Some(child) = self.child_in_a_row(parent) {
+            return Ok(Response::Child(child));
+        }
         let answer = self.get(format!("v1/client/get-child-version/{parent}"), SEGMENT_TYPE)?;
+        self.walk.hear(answer.tandem.as_deref());
         Ok(Response::Child(match answer.into_child()? {
             ChildAnswer::Version(sealed) => {
                 // The parent that the server states is the one that it was sealed for. Whether it
                 // is the one that we asked about is the session's to judge.
                 let (version, parent) = (sealed.version, sealed.parent);
                 let segment = self.open(BoundId::history_segment(parent.to_bytes()), sealed)?;
+                self.walk.stepped_to(version);
                 Child::Version { version, parent, segment }
             }
             ChildAnswer::UpToDate => Child::UpToDate,
@@ -196,6 +211,47 @@ impl HttpRemote {
             ChildAnswer::StrangeNotFound => Child::StrangeNotFound,
             ChildAnswer::Gone => Child::Gone,
         }))
+    }
+
+    /// The child of `parent` from an answer with many. None where it is to be asked for singly.
+    fn child_in_a_row(&mut self, parent: VersionId) -> Option<Child> {
+        if self.walk.row_at(parent).is_none() && !self.walk.may_begin(parent) {
+            self.walk.stop();
+            return None;
+        }
+        let child = self.read_in_a_row(parent);
+        match &child {
+            Some(Child::Version { version, .. }) => self.walk.stepped_to(*version),
+            Some(_) => self.walk.stop(),
+            // The single answer says what is the matter, if anything is.
+            None => self.walk.spoil(),
+        }
+        child
+    }
+
+    /// See [`Self::child_in_a_row`]; whatever is not as it should be is none.
+    fn read_in_a_row(&mut self, parent: VersionId) -> Option<Child> {
+        loop {
+            let Some(row) = self.walk.row_at(parent) else {
+                match self.exchange.ask_children(&self.settings, parent)? {
+                    Many::Row(body) => self.walk.begin(Row::new(parent, body, &self.settings)),
+                    Many::None(ChildAnswer::UpToDate) => return Some(Child::UpToDate),
+                    Many::None(_) => return None,
+                }
+                continue;
+            };
+            match row.read_next().ok()? {
+                Next::Version(version, bytes) => {
+                    let sealed = SealedBody { version, parent, bytes, is_delimited: true };
+                    let bound = BoundId::history_segment(parent.to_bytes());
+                    let segment = self.open(bound, sealed).ok()?;
+                    return Some(Child::Version { version, parent, segment });
+                }
+                Next::Latest => return Some(Child::UpToDate),
+                // At least one version has come, so this does not go round for ever.
+                Next::More => self.walk.end_row(),
+            }
+        }
     }
 
     fn add_version(&mut self, parent: VersionId, segment: Vec<u8>) -> Outcome {
@@ -280,6 +336,10 @@ impl Remote for HttpRemote {
     }
 
     fn call(&mut self, call: Call) -> Outcome {
+        if matches!(call, Call::AddVersion { .. } | Call::AddSnapshot { .. } | Call::GetSnapshot) {
+            // What is asked after this is asked anew.
+            self.walk.stop();
+        }
         let result = match call {
             Call::GetSnapshot => self.get_snapshot(),
             Call::GetChildVersion { parent } => self.get_child_version(parent),

@@ -8,6 +8,7 @@ mod conformance;
 mod http_answers;
 mod http_line;
 mod http_tls;
+mod in_a_row;
 mod memory_faults;
 mod proxy;
 mod scripted;
