@@ -94,6 +94,12 @@ pub trait Remote: Send {
     /// What a person calls it: origin or path. Known before it has an identity.
     fn label(&self) -> String;
 
+    /// The server's clock when it answered last, as it wrote it (`Date`, RFC 9110 section 5.6.7).
+    /// None if it has not answered yet or does not say.
+    fn server_date(&self) -> Option<String> {
+        None
+    }
+
     /// The session has something to push or to load: a transport that seals may derive its key
     /// meanwhile.
     fn expect_to_seal(&mut self) {}

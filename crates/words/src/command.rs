@@ -46,6 +46,7 @@ pub enum Command {
     Gc,
     Sync,
     Status,
+    Doctor,
     Verify,
     Config,
     Version,
@@ -125,6 +126,7 @@ const ENTRIES: &[Entry] = entries! {
     Import ["import"], Own, false, "import [FILE|FOLDER]", "read Taskwarrior JSON, or take a replica over";
     Sync ["sync", "synchronize"], Own, false, "sync", "exchange changes with the server or folder";
     Status ["status"], Own, true, "status", "show where this replica stands";
+    Doctor ["doctor"], Own, false, "doctor", "check settings, replica and server, and say what to do";
     Verify ["verify"], Own, true, "verify", "check this replica against itself and the server";
     Gc ["gc"], Own, false, "gc", "renumber tasks, remove what has expired or is old";
     Config ["config"], Own, true, "config set|get|unset|list|path", "show and change settings";

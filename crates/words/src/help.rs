@@ -148,7 +148,13 @@ it runs, but for `restore`, which refuses.
              --wait SECONDS       wait for another sync of this replica (3)\n"
         }
         Command::Status => {
-            "Asks nobody. Says also when the replica was last in step, and with whom.\n"
+            "Asks nobody. Says also when the replica was last in step, and with whom.\n\n\
+             Flags:\n  --server   ask the server, too, and say where it stands\n"
+        }
+        Command::Doctor => {
+            "Settings, replica, folder, server, TLS, clock, client, secret, history, last sync: each\n\
+             with a cure where it is not well. Changes nothing. The exit code is that of the first\n\
+             thing that must be mended; 0 with warnings only.\n"
         }
         Command::Verify => "Flags:\n  --repair   take the server's state where ours differs\n",
         Command::Export => {

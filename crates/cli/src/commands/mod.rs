@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod confirm;
 mod conflicts;
 pub(crate) mod demo;
+mod doctor;
 mod export;
 mod gc;
 mod history;
@@ -54,6 +55,7 @@ pub(crate) fn run(app: &mut App<'_>, line: Line) -> Result<Exit, Fail> {
         Command::Gc => gc::run(app, &line.rest),
         Command::Sync => sync::run(app, &line.rest),
         Command::Status => status::run(app, &line.rest),
+        Command::Doctor => doctor::run(app, &line.rest),
         Command::Verify => verify::run(app, &line.rest),
         Command::Config
         | Command::Demo

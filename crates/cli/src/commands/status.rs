@@ -1,4 +1,4 @@
-//! `ta status`: where this replica stands, without asking any server.
+//! `ta status`: where this replica stands, without asking any server unless told to.
 
 use serde_json::json;
 use tandem_client::LastSync;
@@ -7,12 +7,13 @@ use tandem_settings::RemoteSettings;
 use tandem_words::dates::{age, date_time};
 use tandem_words::text::escape;
 
+use super::doctor::there::{self, Stand};
 use crate::app::{App, REPLICA_FILE};
 use crate::fail::{Exit, Fail};
 use crate::told::{bytes, count};
 
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
-    app.flags("status", rest, &[])?;
+    let asks_server = !app.flags("status", rest, &["--server"])?.is_empty();
     let mut replica = app.replica()?;
     let data_dir = app.data_dir()?;
     let file = data_dir.join(REPLICA_FILE);
@@ -48,8 +49,14 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Ok(_) => directory.as_ref().map(|(path, ..)| path.clone()),
         Err(_) => None,
     };
+    let stand = Stand { base, key: current.map(|row| row.key.clone()) };
+    let server = asks_server.then(|| there::stand(app, &stand));
+    let exit = match &server {
+        Some(Err(fail)) => fail.exit,
+        _ => Exit::Done,
+    };
     if app.output.is_json {
-        app.output.json(&json!({
+        let mut document = json!({
             "data_dir": data_dir.display().to_string(),
             "file_bytes": file_bytes,
             "tasks": tasks,
@@ -70,8 +77,17 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             "directory_orphans": directory.as_ref().map(|(.., orphans)| orphans),
             "conflicts": conflicts,
             "snapshot_wanted": current.is_some_and(|row| row.wanted_snapshot.is_some()),
-        }));
-        return Ok(Exit::Done);
+        });
+        if let Some(server) = &server {
+            document["server"] = match server {
+                Ok((state, text)) => json!({ "state": state, "text": text }),
+                Err(fail) => {
+                    json!({ "state": "failed", "text": fail.message, "hint": fail.hint })
+                }
+            };
+        }
+        app.output.json(&document);
+        return Ok(exit);
     }
     let mut table = tandem_words::Table::pairs();
     table.push(["Replica".to_owned(), format!("{} ({})", file.display(), bytes(file_bytes))]);
@@ -113,6 +129,14 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Ok(_) => table.push(["Syncs with".to_owned(), target.unwrap_or_default()]),
         Err(error) => table.push(["Syncs with".to_owned(), format!("settings error: {error}")]),
     }
+    match &server {
+        None => {}
+        Some(Ok((_, text))) => table.push(["Server", text]),
+        Some(Err(fail)) => {
+            let hint = fail.hint.as_deref().unwrap_or_default();
+            table.push(["Server".to_owned(), escape(&format!("{}. {hint}", fail.message)).into()]);
+        }
+    }
     if let Some((_, size, orphans)) = &directory {
         table.push([
             "Directory".to_owned(),
@@ -138,5 +162,5 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     ]);
     let text = table.render(crate::output::width(), crate::output::style());
     app.output.text(&text);
-    Ok(Exit::Done)
+    Ok(exit)
 }

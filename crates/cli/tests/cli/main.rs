@@ -20,6 +20,7 @@ mod bad_files;
 mod concurrency;
 #[cfg(unix)]
 mod confirm;
+mod doctor;
 mod durability;
 #[cfg(all(unix, feature = "server"))]
 mod far;

@@ -26,6 +26,8 @@ pub(super) struct Answer {
     pub(super) parent: Option<String>,
     pub(super) snapshot_request: Option<String>,
     pub(super) location: Option<String>,
+    /// The server's clock.
+    pub(super) date: Option<String>,
     /// The calls of our own that the server offers.
     pub(super) tandem: Option<String>,
     /// Whole if it has the type that was asked for, else only its beginning.

@@ -204,6 +204,7 @@ fn read(
         parent: text("x-parent-version-id"),
         snapshot_request: text("x-snapshot-request"),
         location: text("location"),
+        date: text("date"),
         tandem: text("x-tandem"),
         body: Vec::new(),
         is_delimited: headers.contains_key(header::CONTENT_LENGTH)

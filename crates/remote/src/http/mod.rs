@@ -150,6 +150,8 @@ pub struct HttpRemote {
     identity: Identity,
     exchange: Exchange,
     walk: Walk,
+    /// The server's clock at its last answer to a question.
+    date: Option<String>,
     /// Our key has opened something of this remote or sealed its first version, in this process.
     is_proved: bool,
 }
@@ -158,12 +160,9 @@ impl HttpRemote {
     /// A remote at this server. Connects to nothing yet.
     pub fn new(settings: HttpSettings) -> Self {
         let identity = settings.identity();
-        Self {
-            settings,
-            identity,
-            exchange: Exchange::default(),
-            walk: Walk::default(),
-            is_proved: false,
+        {
+            let (exchange, walk) = (Exchange::default(), Walk::default());
+            Self { settings, identity, exchange, walk, date: None, is_proved: false }
         }
     }
 
@@ -180,7 +179,9 @@ impl HttpRemote {
 
     fn get(&mut self, path: String, wants: &'static str) -> Result<Answer, Broken> {
         let request = Request { path, upload: None, wants: Some(wants), is_repeatable: true };
-        self.exchange.ask(&self.settings, &request)
+        let answer = self.exchange.ask(&self.settings, &request)?;
+        self.date.clone_from(&answer.date);
+        Ok(answer)
     }
 
     fn get_snapshot(&mut self) -> Result<Response, Broken> {
@@ -370,6 +371,10 @@ impl Remote for HttpRemote {
 
     fn label(&self) -> String {
         self.identity.label.clone()
+    }
+
+    fn server_date(&self) -> Option<String> {
+        self.date.clone()
     }
 
     fn expect_to_seal(&mut self) {

@@ -1,0 +1,298 @@
+//! What only the server can tell, in two or three questions that change nothing.
+
+use jiff::Timestamp as Instant;
+use tandem_client::{connect, system_now};
+use tandem_core::VersionId;
+use tandem_remote::{Call, Outcome, Remote};
+use tandem_settings::RemoteSettings;
+use tandem_tasks::session::{Child, Failure, Response};
+use tandem_words::dates::age;
+
+use super::Check;
+use crate::app::App;
+use crate::commands::sync::connect_fail;
+use crate::fail::{Exit, Fail};
+use crate::told::exit_and_cure;
+
+/// A clock that is further off than this, in seconds, is worth a word: of two edits the later one
+/// stands, and which one that is the clocks say.
+const CLOCK_SECONDS_MAX: i64 = 60;
+
+/// Where a replica stands.
+#[derive(Debug, Clone)]
+pub(in crate::commands) struct Stand {
+    /// The version that it has applied last.
+    pub(in crate::commands) base: VersionId,
+    /// The remote that this version is of.
+    pub(in crate::commands) key: Option<String>,
+}
+
+impl Stand {
+    /// The version to ask this remote about: nil where the base is another's.
+    fn at(&self, remote: &mut dyn Remote) -> VersionId {
+        let identity = remote.identity().ok().flatten();
+        match identity {
+            Some(identity) if self.key.as_deref() == Some(identity.key.as_str()) => self.base,
+            _ => VersionId::NIL,
+        }
+    }
+}
+
+/// What the server says about the version after `parent`.
+pub(in crate::commands) fn child(
+    remote: &mut dyn Remote,
+    parent: VersionId,
+) -> Result<Child, Failure> {
+    match remote.call(Call::GetChildVersion { parent }) {
+        Outcome::Answer(Response::Child(child)) => Ok(child),
+        Outcome::Answer(_) => {
+            Err(Failure::NotTheProtocol { what: "an answer to another question".into() })
+        }
+        Outcome::Unknown(failure) | Outcome::Refused(failure) => Err(failure),
+    }
+}
+
+/// Where the server stands, for `ta status --server`: a word for programs and a sentence.
+pub(in crate::commands) fn stand(
+    app: &App<'_>,
+    stand: &Stand,
+) -> Result<(&'static str, String), Fail> {
+    let mut remote = connect(&app.settings).map_err(connect_fail)?;
+    let at = stand.at(remote.as_mut());
+    let answer = child(remote.as_mut(), at).map_err(|failure| fail(&failure))?;
+    let (word, text) = match answer {
+        Child::Version { .. } if at.is_nil() => {
+            ("other_history", "it has a history that this replica has not taken up: ta sync")
+        }
+        Child::Version { .. } => ("ahead", "it has newer versions: ta sync"),
+        Child::UpToDate if at.is_nil() => ("empty", "it has no history yet"),
+        Child::UpToDate => ("in_step", "it has nothing that is not here"),
+        Child::NoSuchClient => ("no_such_client", "it has no history for this client"),
+        Child::Gone if at.is_nil() => {
+            ("other_history", "it has a history that this replica has not taken up: ta sync")
+        }
+        Child::Gone => ("gone", "the version on which this replica stands has gone: ta sync"),
+        Child::Orphaned(_) => ("orphaned", "another program went on elsewhere: ta sync"),
+        Child::StrangeNotFound => ("strange", "it answers, but not as a task server: ta doctor"),
+    };
+    Ok((word, text.to_owned()))
+}
+
+fn fail(failure: &Failure) -> Fail {
+    let (exit, cure) = exit_and_cure(failure);
+    Fail::new(exit, failure.to_string()).hint(cure)
+}
+
+/// Everything about the server, or the folder in its place.
+pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
+    let Ok(settings) = app.settings.remote() else {
+        return skipped(0, "the settings come first");
+    };
+    let mut remote = match connect(&app.settings) {
+        Ok(remote) => remote,
+        Err(error) => {
+            let mut checks = vec![Check::of_fail(NAMES[0], connect_fail(error))];
+            checks.append(&mut skipped(1, "the server could not be asked"));
+            return checks;
+        }
+    };
+    let at = stand.map_or(VersionId::NIL, |stand| stand.at(remote.as_mut()));
+    let is_tls = match &settings {
+        RemoteSettings::Server { origin, .. } => Some(origin.is_https()),
+        _ => None,
+    };
+    let first = child(remote.as_mut(), at);
+    let mut checks = Vec::new();
+    // A version that does not open has come from a server that answers well.
+    let has_answered = match &first {
+        Ok(_) | Err(Failure::WrongSecret { .. } | Failure::Malformed { .. }) => true,
+        Err(Failure::Forbidden | Failure::ClientUnknown) => true,
+        Err(_) => false,
+    };
+    match &first {
+        Err(failure @ Failure::Tls { .. }) => {
+            checks.push(Check::well("server", "somebody answers there"));
+            checks.push(Check::of_fail("tls", fail(failure)));
+            checks.append(&mut skipped(2, "the connection comes first"));
+            return checks;
+        }
+        Err(failure) if !has_answered => {
+            checks.push(Check::of_fail("server", fail(failure)));
+            checks.append(&mut skipped(1, "the server could not be asked"));
+            return checks;
+        }
+        Ok(Child::StrangeNotFound) => {
+            checks.push(Check::ill(
+                "server",
+                Exit::Failed,
+                "somebody answers there, but not as a task server (status 404)",
+                "check server_origin: the path may be missing, or be one too many",
+            ));
+            checks.append(&mut skipped(1, "the server comes first"));
+            return checks;
+        }
+        _ => checks.push(Check::well("server", format!("{} answers", remote.label()))),
+    }
+    checks.push(tls(is_tls, &settings));
+    checks.push(match is_tls {
+        None => Check::skipped("clock", "a folder has none"),
+        Some(_) => clock(remote.server_date().as_deref(), system_now().seconds()),
+    });
+    if let Err(failure @ (Failure::Forbidden | Failure::ClientUnknown)) = &first {
+        checks.push(Check::of_fail("client", fail(failure)));
+        checks.append(&mut skipped(4, "the client comes first"));
+        return checks;
+    }
+    checks.append(&mut history(remote.as_mut(), at, first, is_tls.is_some()));
+    checks
+}
+
+/// The names of the checks, in order.
+const NAMES: [&str; 6] = ["server", "tls", "clock", "client", "secret", "history"];
+
+fn skipped(from: usize, why: &str) -> Vec<Check> {
+    NAMES[from..].iter().map(|name| Check::skipped(name, why)).collect()
+}
+
+fn tls(is_tls: Option<bool>, settings: &RemoteSettings) -> Check {
+    let is_loopback = match settings {
+        RemoteSettings::Server { origin, .. } => origin.is_loopback(),
+        _ => false,
+    };
+    match is_tls {
+        None => Check::skipped("tls", "a folder needs none"),
+        Some(true) => Check::well("tls", "the certificate is good"),
+        Some(false) if is_loopback => {
+            Check::well("tls", "not used, and not needed on this machine")
+        }
+        Some(false) => Check::warning(
+            "tls",
+            "the line is not encrypted: the list is sealed, the client key travels in clear",
+            "give the server a certificate, or put a TLS proxy in front, and set server_origin to https://…",
+        ),
+    }
+}
+
+/// Compares the server's clock with ours.
+fn clock(date: Option<&str>, now: i64) -> Check {
+    let theirs = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let Some(theirs) = theirs.map(|date| Instant::as_second(date.timestamp())) else {
+        return Check::skipped("clock", "the server does not tell the time");
+    };
+    let ahead = now.saturating_sub(theirs);
+    if ahead.abs() <= CLOCK_SECONDS_MAX {
+        return Check::well("clock", "agrees with the server's");
+    }
+    let (off, way) = (age(ahead.abs()), if ahead > 0 { "ahead of" } else { "behind" });
+    Check::warning(
+        "clock",
+        format!("{off} {way} the server's"),
+        "set the clock by the network (timedatectl set-ntp true): of two edits the later one stands, \
+         and clocks say which that is",
+    )
+}
+
+/// Whether the server knows the client, the secret opens what is there, and a new replica could be
+/// made from it.
+fn history(
+    remote: &mut dyn Remote,
+    at: VersionId,
+    first: Result<Child, Failure>,
+    is_server: bool,
+) -> Vec<Check> {
+    let known = match &first {
+        Ok(Child::NoSuchClient) if at.is_nil() => Check::warning(
+            "client",
+            "the server has no history for this client: a new list, or a typo?",
+            "if it is a new list: ta sync --new-history; else check server_client_key",
+        ),
+        Ok(Child::NoSuchClient) => Check::ill(
+            "client",
+            Exit::Person,
+            "the server no longer knows this client, which it knew before",
+            "ask its operator whether it was reset, and check server_client_key; `ta sync` offers it \
+             what is here",
+        ),
+        _ if is_server => Check::well("client", "the server knows it"),
+        _ => Check::skipped("client", "a folder knows none"),
+    };
+    let is_empty = matches!(first, Ok(Child::NoSuchClient))
+        || (at.is_nil() && matches!(first, Ok(Child::UpToDate)));
+    if is_empty {
+        let mut checks = vec![known];
+        checks.append(&mut skipped(4, "there is nothing at the server yet"));
+        return checks;
+    }
+    let has_gone = matches!(first, Ok(Child::Gone)) && !at.is_nil();
+    // What was asked already need not be asked again.
+    let from_nil = if at.is_nil() { first } else { child(remote, VersionId::NIL) };
+    let begins = match from_nil {
+        Ok(Child::Version { .. }) => Ok("from its first version on"),
+        Ok(_) => match remote.call(Call::GetSnapshot) {
+            Outcome::Answer(Response::Snapshot(Some(_))) => Ok("from a snapshot on"),
+            Outcome::Answer(_) => Err(None),
+            Outcome::Unknown(failure) | Outcome::Refused(failure) => Err(Some(failure)),
+        },
+        Err(failure) => Err(Some(failure)),
+    };
+    let (secret, history) = match begins {
+        Ok(begins) if has_gone => (
+            Check::well("secret", "opens what is there"),
+            Check::warning(
+                "history",
+                format!("complete {begins}, but the version on which this replica stands has gone"),
+                "`ta sync` takes the server's present and keeps what is only here",
+            ),
+        ),
+        Ok(begins) => (
+            Check::well(
+                "secret",
+                if is_server { "opens what is there" } else { "a folder needs none" },
+            ),
+            Check::well("history", format!("complete {begins}")),
+        ),
+        Err(None) => (
+            Check::skipped("secret", "there was nothing to open"),
+            Check::ill(
+                "history",
+                Exit::Failed,
+                "it begins in the middle and has no snapshot: a new replica could not be made from it",
+                "run `ta sync` on a replica that is in step, so that the server gets a snapshot",
+            ),
+        ),
+        Err(Some(failure @ Failure::WrongSecret { .. })) => (
+            Check::of_fail("secret", fail(&failure)),
+            Check::skipped("history", "the secret comes first"),
+        ),
+        Err(Some(failure)) => (
+            Check::skipped("secret", "nothing could be opened"),
+            Check::of_fail("history", fail(&failure)),
+        ),
+    };
+    vec![known, secret, history]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_more_than_a_minute_off_is_worth_a_word() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        let there = 784_111_777;
+        for (ahead, health) in [
+            (0, Health::Well),
+            (60, Health::Well),
+            (-60, Health::Well),
+            (61, Health::Warning),
+            (-61, Health::Warning),
+        ] {
+            assert_eq!(clock(date, there + ahead).health, health, "{ahead}");
+        }
+        assert!(clock(date, there - 7200).found.contains("behind"));
+        for strange in [None, Some(""), Some("yesterday")] {
+            assert_eq!(clock(strange, there).health, Health::Skipped);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `ta doctor` and `ta status --server`: what is found, what is to be done, and the exit code.
+
+use serde_json::Value;
+use tandem_remote::MemoryServer;
+
+use crate::home::{TestHome, assert_says};
+use crate::scripted::{Received, Reply, keep, response};
+use crate::server::TestServer;
+use crate::task_server;
+
+/// What one check found.
+fn health<'a>(document: &'a Value, name: &str) -> &'a str {
+    let checks = document["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == name).unwrap();
+    let is_well = check["health"] == "ok" || check["health"] == "skipped";
+    assert_eq!(check["cure"].is_null(), is_well, "what is not well has a cure: {check}");
+    check["health"].as_str().unwrap()
+}
+
+fn all(document: &Value) -> Vec<(&str, &str)> {
+    let names = document["checks"].as_array().unwrap().iter();
+    names.map(|it| it["name"].as_str().unwrap()).map(|it| (it, health(document, it))).collect()
+}
+
+fn dated(request: &Received, server: &MemoryServer, date: &str) -> Option<Reply> {
+    match task_server::answer(server, request) {
+        Reply::Keep(bytes) => {
+            let end = bytes.windows(2).position(|bytes| bytes == b"\r\n").unwrap() + 2;
+            let date = format!("Date: {date}\r\n").into_bytes();
+            Some(Reply::Keep([&bytes[..end], &date, &bytes[end..]].concat()))
+        }
+        other => Some(other),
+    }
+}
+
+#[test]
+fn a_replica_that_syncs_is_well_in_every_respect() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let document = home.ta(&["doctor", "--json"]).json();
+    let names = [
+        "settings",
+        "replica",
+        "folder",
+        "server",
+        "tls",
+        "clock",
+        "client",
+        "secret",
+        "history",
+        "last sync",
+    ];
+    // This server tells no time.
+    let expected = names.map(|name| (name, if name == "clock" { "skipped" } else { "ok" }));
+    assert_eq!(all(&document), expected);
+    assert_eq!((&document["code"], &document["problems"]), (&0.into(), &0.into()));
+    let before = server.received().len();
+    let told = home.ta(&["doctor"]).done();
+    assert_says(&told, &["in step", "from its first version on", "All is well."]);
+    assert!(server.received()[before..].iter().all(|it| it.method == "GET"), "it changes nothing");
+    assert!(!told.contains(crate::CLIENT), "{told}");
+}
+
+#[test]
+fn a_folder_without_a_server_is_well_too_and_a_new_home_is_told_what_to_do() {
+    let home = TestHome::new();
+    let told = home.ta(&["doctor"]).done();
+    assert_says(&told, &["there is none in", "ta import", "never", "ta sync --quiet"]);
+    assert!(!home.replica_file().exists(), "looking makes nothing");
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let document = home.ta(&["doctor", "--json"]).json();
+    assert!(all(&document).iter().all(|(_, health)| ["ok", "skipped"].contains(health)));
+}
+
+#[test]
+fn a_clock_that_is_far_off_is_a_warning() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    server.twist(|request, memory| dated(request, memory, "Sun, 06 Nov 1994 08:49:37 GMT"));
+    let told = home.ta(&["doctor"]).done();
+    assert_says(&told, &["warning  clock", "ahead of the server's", "timedatectl", "It works."]);
+}
+
+#[test]
+fn every_problem_has_its_exit_code_and_a_cure() {
+    let fresh = || {
+        let server = TestServer::new();
+        let home = server.home();
+        home.add("milk");
+        home.ta(&["sync"]).done();
+        (server, home)
+    };
+    let ill = |home: &TestHome, name: &str, code: i32| {
+        let ran = home.ta(&["doctor", "--json"]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let document = ran.json();
+        assert_eq!(document["code"], code);
+        assert_eq!(health(&document, name), "problem", "{document}");
+    };
+    let (server, home) = fresh();
+    drop(server);
+    ill(&home, "server", 4);
+    let (_server, home) = fresh();
+    let home = home.with("TA_ENCRYPTION_SECRET", "quite another secret, as long as the other");
+    ill(&home, "secret", 6);
+    let (server, home) = fresh();
+    server.twist(|_, _| Some(keep(403, &[], b"")));
+    ill(&home, "client", 5);
+    server.twist(|_, _| Some(keep(404, &[("content-type", "text/html")], b"<html>")));
+    ill(&home, "server", 1);
+    server.twist(|_, _| Some(keep(404, &[], b"no such client")));
+    ill(&home, "client", 7);
+    server.twist(|request, _| {
+        let is_snapshot = request.path.ends_with("/snapshot");
+        Some(Reply::Keep(response(if is_snapshot { 404 } else { 410 }, &[], b"")))
+    });
+    ill(&home, "history", 1);
+    let home = home.without("TA_ENCRYPTION_SECRET");
+    ill(&home, "settings", 3);
+    let told = home.ta(&["doctor"]);
+    assert_says(&told.out, &["problem  settings", "encryption_secret", "to mend"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_list_that_others_may_read_is_a_warning_with_the_command_that_closes_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = TestHome::new();
+    home.add("milk");
+    let file = home.replica_file();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let document = home.ta(&["doctor", "--json"]).json();
+    assert_eq!(health(&document, "folder"), "warning");
+    assert!(document.to_string().contains("chmod go="), "{document}");
+}
+
+#[test]
+fn status_asks_the_server_only_when_told_to() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let asked = server.received().len();
+    let document = home.ta(&["status", "--json"]).json();
+    assert!(document.get("server").is_none());
+    assert_eq!(server.received().len(), asked);
+    assert_says(&home.ta(&["status", "--server"]).done(), &["Server", "nothing that is not here"]);
+    assert_eq!(server.received().len(), asked + 1);
+    let other = server.home();
+    other.ta(&["sync"]).done();
+    other.add("tea");
+    other.ta(&["sync"]).done();
+    let document = home.ta(&["status", "--server", "--json"]).json();
+    assert_eq!(document["server"]["state"], "ahead");
+    drop(server);
+    let ran = home.ta(&["status", "--server"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert_says(&ran.out, &["Replica", "cannot be reached", "Check the line"]);
+}
