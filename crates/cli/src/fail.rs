@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Secret = 6,
     /// Something waits for a person.
     Person = 7,
+    /// Interrupted.
+    Interrupted = 130,
 }
 
 /// A command that did not do what was asked.

@@ -8,6 +8,7 @@
 //!   account  passwords and tokens                attempts wrong credentials, counted
 //!   tls      certificates, read again            disk     room on it
 //!   metrics  counters for operators              import   the reference's database
+//!   embedded a server inside another program
 //! ```
 //!
 //! What is *decided* (taken or conflict, gone or up to date, how urgently a snapshot is wanted, what
@@ -19,6 +20,7 @@ pub mod account;
 mod attempts;
 pub mod config;
 pub mod disk;
+pub mod embedded;
 mod http;
 pub mod import;
 pub mod keeper;
@@ -33,6 +35,7 @@ pub mod tls;
 
 pub use access::Access;
 pub use config::Config;
+pub use embedded::EmbeddedServer;
 pub use http::Clock;
 pub use limits::Limits;
 pub use server::{Listeners, Options, run};

@@ -132,7 +132,7 @@ const ENTRIES: &[Entry] = entries! {
     Config ["config"], Own, true, "config set|get|unset|list|path", "show and change settings";
     Serve ["serve"], Own, false, "serve", "run a sync server";
     Server ["server"], Own, false, "server client|user|stats|backup|…", "look after the storage of `ta serve`";
-    Demo ["demo"], Own, false, "demo", "see two replicas stay in step, in a temporary folder";
+    Demo ["demo"], Own, false, "demo", "see replicas stay in step, in a temporary folder";
     Version ["version", "--version", "-V"], Own, true, "version", "show the version";
     Help ["help", "--help", "-h"], Own, true, "help [COMMAND]", "show this, or more about a command";
 };

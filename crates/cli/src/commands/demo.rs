@@ -1,11 +1,16 @@
-//! `ta demo`: two replicas of a lively list, kept in step before your eyes.
+//! `ta demo`: replicas of a lively list, kept in step before your eyes, through a folder and through
+//! a server.
 //!
-//! Everything happens in a temporary folder that is removed at the end. Later kinds of data add
-//! acts of their own.
+//! Everything happens in a temporary folder and in this process, and is removed at the end, also
+//! when the demo is interrupted. Later kinds of data add acts of their own.
 
 mod history;
+#[cfg(feature = "server")]
+mod server;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tandem_client::{Replica, SyncOptions, Synced, import_records, sync, system_now};
@@ -23,7 +28,12 @@ pub(crate) fn run(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
     known_flags("demo", rest, &[])?;
     let folder = tempfile::Builder::new().prefix("tandem-demo-").tempdir()?;
     let began = Instant::now();
-    let mut stage = Stage { folder: folder.path(), output };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let mut stage = Stage { folder: folder.path(), output, interrupted: &interrupted };
     stage.play()?;
     stage.output.line(format!(
         "That took {:.1} s, and everything is removed again.",
@@ -36,6 +46,9 @@ pub(crate) fn run(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
         .output
         .line("  ta sync                                keep it in a folder that others can reach");
     stage.output.line("  ta config set server_dir FOLDER        where that folder is");
+    stage
+        .output
+        .line("  ta serve                               or keep it on a server of your own");
     stage.output.line("  ta help                                everything else");
     Ok(Exit::Done)
 }
@@ -43,9 +56,22 @@ pub(crate) fn run(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
 struct Stage<'a> {
     folder: &'a Path,
     output: &'a mut Output,
+    /// Somebody wants it to end.
+    interrupted: &'a AtomicBool,
 }
 
 impl Stage<'_> {
+    /// Ends the demo between two steps if it was interrupted: each takes a fraction of a second, and
+    /// whoever returns from here leaves nothing behind.
+    fn go_on(&mut self) -> Result<(), Fail> {
+        self.output.flush();
+        if !self.interrupted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(Fail::new(Exit::Interrupted, "the demo was interrupted")
+            .hint("Everything is stopped and removed."))
+    }
+
     fn play(&mut self) -> Result<(), Fail> {
         let now = system_now();
         self.output.line("Two machines, a laptop and a desktop, share one task list.");
@@ -102,6 +128,8 @@ impl Stage<'_> {
             told::count(conflicts as u64, "conflict")
         ));
         self.output.line("");
+        #[cfg(feature = "server")]
+        self.play_server(&mut laptop, [shared, tagged, done])?;
         Ok(())
     }
 
@@ -111,6 +139,7 @@ impl Stage<'_> {
     }
 
     fn sync(&mut self, name: &str, replica: &mut Replica) -> Result<Synced, Fail> {
+        self.go_on()?;
         let mut remote =
             DirectoryRemote::new(self.folder.join("shared"), DirectoryOptions::default());
         let began = Instant::now();

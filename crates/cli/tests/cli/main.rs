@@ -20,6 +20,8 @@ mod bad_files;
 mod concurrency;
 #[cfg(unix)]
 mod confirm;
+#[cfg(unix)]
+mod demo;
 mod doctor;
 mod durability;
 #[cfg(all(unix, feature = "server"))]

@@ -508,11 +508,3 @@ fn a_taskwarrior_list_in_its_usual_place_is_told_of_once() {
     let (out, _) = home.ta(&["list"]).done_with_notices();
     assert_says(&out, &["from taskwarrior"]);
 }
-
-#[test]
-fn the_demo_ends_well_and_touches_nothing_of_ours() {
-    let home = TestHome::new();
-    let told = home.ta(&["demo"]).done();
-    assert_says(&told, &["All three hold the same 3000 tasks", "everything is removed again"]);
-    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "nothing was made");
-}
