@@ -39,7 +39,7 @@ fn lists(tools: &Tools, home: &Path) {
     run(reference(tools, &home.join("real")).args(["many", &TASKS.to_string(), "6"]));
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -14,10 +14,17 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends with its reason")]
 
+mod bare;
+mod empty;
+mod far;
 mod idle;
+mod line;
 mod load;
 mod local;
 mod pure;
+mod server;
+mod serving;
+mod size;
 mod tls;
 mod tools;
 
@@ -25,7 +32,7 @@ use tools::Tools;
 
 type Bench = (&'static str, fn(&Tools));
 
-fn benches() -> [Bench; 9] {
+fn benches() -> [Bench; 14] {
     [
         ("fsync", local::fsync),
         ("rebase", pure::rebase),
@@ -36,6 +43,11 @@ fn benches() -> [Bench; 9] {
         ("upload", load::upload),
         ("fresh", load::fresh),
         ("large", load::large),
+        ("add-version", server::add_version),
+        ("get-child", server::get_child),
+        ("server-idle", server::idle),
+        ("far", far::far),
+        ("server-size", size::size),
     ]
 }
 
@@ -45,6 +57,12 @@ fn main() {
         && call == "our-call"
     {
         println!("{}", load::our_call(replica.as_ref(), url));
+        return;
+    }
+    if let [call, bytes] = &wanted[..]
+        && call == "empty-handler"
+    {
+        empty::serve(bytes.parse().unwrap());
         return;
     }
     let tools = Tools::find();
