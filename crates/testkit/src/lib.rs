@@ -14,6 +14,7 @@ mod foreign;
 pub mod ledger;
 pub mod plan;
 pub mod random;
+mod twin;
 pub mod world;
 
 pub use plan::{DiskKind, Plan, Workload};

@@ -22,8 +22,13 @@ use tandem_testkit::{DiskKind, Options, Workload, run};
 fn found(defect: Defect, workload: Workload, seeds: u64) -> (u64, String) {
     plant(Some(defect));
     let found = (1..=seeds).find_map(|seed| {
-        let options =
-            Options { seed, workload: Some(workload), disk: DiskKind::Memory, keeps_trace: false };
+        let options = Options {
+            seed,
+            workload: Some(workload),
+            disk: DiskKind::Memory,
+            keeps_trace: false,
+            has_twin: false,
+        };
         Some((seed, run(&options).failure?))
     });
     plant(None);

@@ -1,6 +1,6 @@
 //! Whole runs from seeds. `TANDEM_SEEDS=10000` asks for more; `TANDEM_SEED=N` with the test
 //! `replay` shows one run (with `TANDEM_WORKLOAD=retention`, `TANDEM_DISK=sqlite` as the failure
-//! said).
+//! said; `TANDEM_TWIN=1` for the storage of the server beside).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn options(seed: u64, workload: Option<Workload>, disk: DiskKind) -> Options {
-    Options { seed, workload, disk, keeps_trace: false }
+    let has_twin = std::env::var_os("TANDEM_TWIN").is_some();
+    Options { seed, workload, disk, keeps_trace: false, has_twin }
 }
 
 fn named_workload() -> Option<Workload> {
@@ -58,6 +59,24 @@ fn every_replica_converges_over_memory() {
 #[test]
 fn every_replica_converges_over_sqlite() {
     many(DiskKind::Sqlite, 12);
+}
+
+/// The server in the simulator is the abstract one, with levers. This shows that over the same seeds
+/// the storage of `ta serve` answers every request as that one does, and that nothing which is wrong
+/// about it goes unseen because nobody asked.
+#[test]
+fn the_storage_of_the_server_answers_as_the_abstract_one() {
+    let (mut compared, mut failures) = (0, Vec::new());
+    for seed in 1..=10 {
+        let options = Options { has_twin: true, ..options(seed, None, DiskKind::Memory) };
+        let run = run(&options);
+        compared += run.counts.get("compared with the storage").copied().unwrap_or(0);
+        if let Some(failure) = run.failure {
+            failures.push(format!("{failure}\nreplay: TANDEM_TWIN=1 TANDEM_SEED={seed} cargo test -p tandem-testkit --test simulation replay -- --nocapture"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(compared > 1000, "{compared} answers were compared");
 }
 
 #[test]

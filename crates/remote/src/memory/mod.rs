@@ -15,4 +15,4 @@ mod remote;
 mod server;
 
 pub use remote::{Fault, MemoryRemote};
-pub use server::{Checkpoint, Counts, MemoryServer, StoredVersion};
+pub use server::{Checkpoint, Counts, MemoryServer, Seen, StoredVersion, Witness};

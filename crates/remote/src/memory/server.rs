@@ -1,6 +1,7 @@
 //! The server's state and levers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tandem_core::VersionId;
@@ -37,11 +38,56 @@ pub struct Counts {
 #[derive(Debug, Clone)]
 pub struct Checkpoint(History);
 
+/// One request of the protocol and what this server made of it.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// A version was offered.
+    AddVersion {
+        /// After which one.
+        parent: VersionId,
+        /// Its bytes.
+        bytes: &'a [u8],
+        /// The answer.
+        answer: &'a Added,
+    },
+    /// A child was asked for.
+    ChildVersion {
+        /// Of which version.
+        parent: VersionId,
+        /// The decision.
+        answer: ChildVersion,
+        /// The version, if there is one.
+        stored: Option<&'a StoredVersion>,
+    },
+    /// A snapshot was offered.
+    AddSnapshot {
+        /// Of which version.
+        version: VersionId,
+        /// Its bytes.
+        bytes: &'a [u8],
+        /// Whether it was taken.
+        is_accepted: bool,
+    },
+    /// The snapshot was asked for.
+    Snapshot {
+        /// What there is.
+        stored: Option<(VersionId, &'a [u8])>,
+    },
+    /// A lever of a test has changed what is stored, beside the protocol.
+    Lever,
+}
+
+/// Looks on while a server answers, to compare it with another one. It is called under the server's
+/// lock and must not ask the server.
+pub trait Witness: Send {
+    /// Something happened on this day, with these targets.
+    fn saw(&mut self, seen: &Seen<'_>, day: u32, targets: SnapshotTargets);
+}
+
 /// A task server for one client. Clones are handles on the same server.
 #[derive(Debug, Clone)]
 pub struct MemoryServer(Arc<Mutex<State>>);
 
-#[derive(Debug)]
 struct State {
     history: History,
     /// The next id is made of the seed and this; going back to a checkpoint does not rewind it,
@@ -51,6 +97,13 @@ struct State {
     targets: SnapshotTargets,
     forced_urgency: Option<Urgency>,
     counts: Counts,
+    witness: Option<Box<dyn Witness>>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("history", &self.history).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -79,22 +132,30 @@ impl MemoryServer {
             targets: SnapshotTargets::default(),
             forced_urgency: None,
             counts: Counts::default(),
+            witness: None,
         })))
+    }
+
+    /// Lets somebody look on from now on.
+    pub fn witness(&self, witness: impl Witness + 'static) {
+        self.state().witness = Some(Box::new(witness));
     }
 
     /// Adds a version, as section 6 says.
     pub fn add_version(&self, parent: VersionId, bytes: Vec<u8>) -> Added {
         let mut state = self.state();
         state.counts.add_version += 1;
-        match serve::add_version(state.history.latest, parent) {
+        let answer = match serve::add_version(state.history.latest, parent) {
             serve::AddVersion::Conflict { latest } => Added::Conflict { latest },
             serve::AddVersion::Accept => {
-                let urgency = state.urgency();
-                let version = state.next_id();
-                state.history.insert(version, parent, bytes);
-                Added::Accepted { version, urgency }
+                Added::Accepted { urgency: state.urgency(), version: state.next_id() }
             }
+        };
+        state.show(&Seen::AddVersion { parent, bytes: &bytes, answer: &answer });
+        if let Added::Accepted { version, .. } = answer {
+            state.history.insert(version, parent, bytes);
         }
+        answer
     }
 
     /// Looks for the version after `parent`.
@@ -108,6 +169,7 @@ impl MemoryServer {
             ChildVersion::Found(version) => history.stored(version),
             _ => None,
         };
+        state.show(&Seen::ChildVersion { parent, answer: child, stored: stored.as_ref() });
         (child, stored)
     }
 
@@ -118,6 +180,7 @@ impl MemoryServer {
         let recent = state.history.recent();
         let stored = state.history.snapshot.as_ref().map(|snapshot| snapshot.version);
         let is_accepted = serve::accepts_snapshot(&recent, stored, version);
+        state.show(&Seen::AddSnapshot { version, bytes: &bytes, is_accepted });
         if is_accepted {
             let day = state.today;
             state.history.snapshot = Some(Snapshot { version, bytes, day, versions_since: 0 });
@@ -129,8 +192,11 @@ impl MemoryServer {
     pub fn snapshot(&self) -> Option<(VersionId, Vec<u8>)> {
         let mut state = self.state();
         state.counts.get_snapshot += 1;
-        let snapshot = state.history.snapshot.as_ref()?;
-        Some((snapshot.version, snapshot.bytes.clone()))
+        let snapshot = state.history.snapshot.as_ref();
+        let snapshot = snapshot.map(|snapshot| (snapshot.version, snapshot.bytes.clone()));
+        let stored = snapshot.as_ref().map(|(version, bytes)| (*version, bytes.as_slice()));
+        state.show(&Seen::Snapshot { stored });
+        snapshot
     }
 
     /// The latest version, nil while there is none.
@@ -175,13 +241,16 @@ impl MemoryServer {
     /// Stores any bytes under any id and makes it the latest, whatever the rules say: a damaged
     /// segment, a version seen before, a circle.
     pub fn plant(&self, version: VersionId, parent: VersionId, bytes: Vec<u8>) {
-        self.state().history.insert(version, parent, bytes);
+        let mut state = self.state();
+        state.show(&Seen::Lever);
+        state.history.insert(version, parent, bytes);
     }
 
     /// Puts a version beside the latest and makes it the latest, as a program that checked before
     /// the other wrote does in a local directory. Returns it; the former latest is now an orphan.
     pub fn orphan_latest(&self, bytes: Vec<u8>) -> VersionId {
         let mut state = self.state();
+        state.show(&Seen::Lever);
         let latest = state.history.latest;
         let parent = state.history.versions.get(&latest).map_or(VersionId::NIL, |stored| stored.0);
         let version = state.next_id();
@@ -192,6 +261,7 @@ impl MemoryServer {
     /// Replaces the bytes of a stored version or snapshot.
     pub fn damage(&self, version: VersionId, bytes: &[u8]) {
         let mut state = self.state();
+        state.show(&Seen::Lever);
         if let Some(stored) = state.history.versions.get_mut(&version) {
             bytes.clone_into(&mut stored.1);
         }
@@ -206,6 +276,7 @@ impl MemoryServer {
     /// without beginning has a snapshot only if the caller does.)
     pub fn expire(&self, version: VersionId) {
         let mut state = self.state();
+        state.show(&Seen::Lever);
         let mut at = version;
         while let Some((parent, _)) = state.history.versions.remove(&at) {
             state.history.children.remove(&parent);
@@ -215,7 +286,9 @@ impl MemoryServer {
 
     /// Forgets the snapshot.
     pub fn drop_snapshot(&self) {
-        self.state().history.snapshot = None;
+        let mut state = self.state();
+        state.show(&Seen::Lever);
+        state.history.snapshot = None;
     }
 
     /// Remembers the present state.
@@ -225,7 +298,9 @@ impl MemoryServer {
 
     /// Goes back to an earlier state, as a server restored from a backup does.
     pub fn restore(&self, checkpoint: &Checkpoint) {
-        self.state().history = checkpoint.0.clone();
+        let mut state = self.state();
+        state.show(&Seen::Lever);
+        state.history = checkpoint.0.clone();
     }
 
     /// Lets days pass.
@@ -241,7 +316,9 @@ impl MemoryServer {
 
     /// Answers every accepted version with this urgency, or by rule again.
     pub fn force_urgency(&self, urgency: Option<Urgency>) {
-        self.state().forced_urgency = urgency;
+        let mut state = self.state();
+        state.show(&Seen::Lever);
+        state.forced_urgency = urgency;
     }
 
     /// The child on the way to the latest, and orphans told as a local directory tells them.
@@ -279,6 +356,7 @@ impl MemoryServer {
     pub(super) fn remove_orphans(&self, orphans: &[VersionId]) {
         let chain: Vec<_> = self.chain().into_iter().map(|stored| stored.version).collect();
         let mut state = self.state();
+        state.show(&Seen::Lever);
         for orphan in orphans.iter().filter(|orphan| !chain.contains(orphan)) {
             if let Some((parent, _)) = state.history.versions.remove(orphan)
                 && state.history.children.get(&parent) == Some(orphan)
@@ -300,6 +378,12 @@ impl MemoryServer {
 }
 
 impl State {
+    fn show(&mut self, seen: &Seen<'_>) {
+        if let Some(witness) = &mut self.witness {
+            witness.saw(seen, self.today, self.targets);
+        }
+    }
+
     fn urgency(&self) -> Urgency {
         let age = self.history.snapshot.as_ref().map(|snapshot| SnapshotAge {
             days: self.today.saturating_sub(snapshot.day),

@@ -10,10 +10,15 @@ use tandem_tasks::{TaskSet, snapshot};
 use super::World;
 use super::disk::{Disk, Opened};
 use crate::archive::without_mark;
+use crate::twin::Twin;
 
 impl World {
     /// The chain grows at its end only, every version can be read, and the snapshot is the replay.
     pub(crate) fn check_servers(&self) {
+        let difference = self.look().twin.as_ref().and_then(Twin::difference);
+        if let Some(difference) = difference {
+            self.fail(difference);
+        }
         for n in 0..2 {
             let server = self.look().servers[n].clone();
             if self.look().latest[n] == server.latest() {

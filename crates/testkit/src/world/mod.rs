@@ -35,6 +35,7 @@ use crate::archive::Archive;
 use crate::ledger::Ledger;
 use crate::plan::{DiskKind, Plan, Workload};
 use crate::random::Random;
+use crate::twin::Twin;
 use disk::Disk;
 
 pub(crate) use disk::Process;
@@ -68,6 +69,9 @@ pub struct Options {
     pub disk: DiskKind,
     /// Keep the whole trace, not only its hash.
     pub keeps_trace: bool,
+    /// The real storage of `ta serve` is asked everything that the servers in memory are asked, and
+    /// must give the same answers.
+    pub has_twin: bool,
 }
 
 /// What a run was.
@@ -109,6 +113,7 @@ struct Inner {
     time: i128,
     actors: Vec<Actor>,
     servers: Vec<MemoryServer>,
+    twin: Option<Twin>,
     latest: Vec<VersionId>,
     backup: Option<tandem_remote::memory::Checkpoint>,
     has_restored: bool,
@@ -165,8 +170,10 @@ impl World {
                 server
             })
             .collect();
+        let twin = options.has_twin.then(|| Twin::beside(&servers));
         let inner = Inner {
             random,
+            twin,
             time: 1_700_000_000 * NANOS,
             actors,
             latest: vec![VersionId::NIL; servers.len()],

@@ -154,6 +154,10 @@ impl World {
 
     pub(super) fn end(self) -> Run {
         let mut inner = self.look();
+        if let Some(twin) = &inner.twin {
+            let compared = twin.compared();
+            inner.counts.insert("compared with the storage".into(), compared);
+        }
         Run {
             plan: inner.plan.clone(),
             hash: inner.hash,
