@@ -24,6 +24,9 @@ const NEEDS: &[Need] = &[
         package: "nginx-light",
         reason: "a real proxy in front of the server",
     },
+    // Several servers on one database. The tests start clusters of their own.
+    Need { program: "initdb", package: "postgresql", reason: "a real PostgreSQL" },
+    Need { program: "openssl", package: "openssl", reason: "certificates for TLS to it" },
     Need { program: "task", package: "taskwarrior", reason: "Taskwarrior's own JSON, both ways" },
 ];
 
@@ -61,7 +64,11 @@ pub(crate) fn provide() -> Result<(), Vec<String>> {
 /// Where programs are looked for: the search path, and where Debian keeps servers.
 fn search_path() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).collect()
+    let postgresql = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .chain(postgresql.map(|version| version.path().join("bin")))
+        .collect()
 }
 
 fn find(program: &str) -> Option<PathBuf> {

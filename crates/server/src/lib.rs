@@ -19,6 +19,7 @@ pub mod access;
 pub mod account;
 mod attempts;
 pub mod config;
+pub mod database;
 pub mod disk;
 pub mod embedded;
 mod http;
@@ -31,12 +32,17 @@ pub mod probe;
 pub mod program;
 pub mod server;
 pub mod store;
+#[cfg(all(unix, feature = "testing", feature = "postgres"))]
+pub mod testing;
 pub mod tls;
 
 pub use access::Access;
 pub use config::Config;
+pub use database::Database;
 pub use embedded::EmbeddedServer;
 pub use http::Clock;
 pub use limits::Limits;
 pub use server::{Listeners, Options, run};
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 pub use store::{SqliteStore, Store};

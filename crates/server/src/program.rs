@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::access::Mode;
 use crate::config::Config;
 use crate::disk::Room;
 use crate::server::{self, Listeners, Options};
@@ -47,6 +48,16 @@ pub enum StartError {
     /// Certificates or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The database cannot be opened.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Database(#[from] crate::store::postgres::OpenError),
+    /// A database is named that this program cannot speak to.
+    #[error("this program was built without PostgreSQL")]
+    NoPostgres,
+    /// Accounts are kept by SQLite alone so far.
+    #[error("accounts are not kept on PostgreSQL yet: list the client ids, or use the folder")]
+    NoAccounts,
     /// The system gives no threads or signals.
     #[error("the server cannot be started")]
     System(#[source] io::Error),
@@ -90,7 +101,12 @@ pub fn run_until_signal(
         // From here on a signal is heard, whenever it comes.
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data_dir)?);
+        let store = tokio::select! {
+            opened = open(&config, data_dir) => opened?,
+            // A database may let one wait.
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         let calls = bind(&config.listen)?;
         let metrics = bind(&config.metrics_listen)?;
         let listening = Listening {
@@ -99,14 +115,18 @@ pub fn run_until_signal(
         };
         announce(&listening);
         let listeners = Listeners { calls, metrics };
-        let room = Room { folder: data_dir.to_owned(), bytes_min: config.disk_room_bytes_min };
+        // A database elsewhere looks after its own disk.
+        let room = config
+            .database
+            .is_none()
+            .then(|| Room { folder: data_dir.to_owned(), bytes_min: config.disk_room_bytes_min });
         let options = Options {
             access: config.access,
             targets: config.targets,
             rules: config.rules,
             path_prefix: config.path_prefix,
             trusted_proxies: config.trusted_proxies,
-            room: Some(room),
+            room,
             tls,
             ..Options::default()
         };
@@ -160,6 +180,19 @@ pub fn check(config: &Config) -> Result<Option<Tls>, StartError> {
     }
     config.metrics_listen.iter().try_for_each(|address| resolve(address).map(drop))?;
     Ok(tls)
+}
+
+/// The storage that is asked for.
+async fn open(config: &Config, data_dir: &Path) -> Result<Arc<dyn Store>, StartError> {
+    match &config.database {
+        None => Ok(Arc::new(SqliteStore::open(data_dir)?)),
+        // Nobody would be served, and nobody told why.
+        Some(_) if config.access.mode == Mode::Accounts => Err(StartError::NoAccounts),
+        #[cfg(feature = "postgres")]
+        Some(database) => Ok(Arc::new(crate::store::PostgresStore::open(database).await?)),
+        #[cfg(not(feature = "postgres"))]
+        Some(_) => Err(StartError::NoPostgres),
+    }
 }
 
 fn bind(texts: &[String]) -> Result<Vec<TcpListener>, StartError> {

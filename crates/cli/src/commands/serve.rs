@@ -51,6 +51,8 @@ pub(crate) fn run(
     let is_json = output.is_json;
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let prefix = config.path_prefix.clone();
+    // The address of a database may hold a password: it is not shown.
+    let in_folder = config.database.is_none().then(|| data_dir.to_string_lossy().into_owned());
     run_until_signal(config, &data_dir, |listening| {
         let origins: Vec<String> =
             listening.calls.iter().map(|at| format!("{scheme}://{at}{prefix}")).collect();
@@ -60,7 +62,8 @@ pub(crate) fn run(
             output.json(&serde_json::json!({
                 "listening": origins,
                 "metrics": metrics,
-                "data_dir": data_dir.to_string_lossy(),
+                "data_dir": in_folder,
+                "storage": if in_folder.is_some() { "sqlite" } else { "postgresql" },
             }));
         } else {
             for origin in &origins {
@@ -95,6 +98,12 @@ pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
             .hint("Check the folder's owner and room, or name another with --data-dir."),
         StartError::Tls(_) => Fail::new(Exit::Settings, text)
             .hint("Give PEM files: the certificates with the server's first, and its private key."),
+        StartError::Database(_) => Fail::failed(text).hint(
+            "Write --database postgres://USER@HOST/NAME; the password comes from PGPASSFILE or \
+             ~/.pgpass, or the whole address from TA_SERVE_DATABASE or file:PATH.",
+        ),
+        StartError::NoAccounts => Fail::new(Exit::Settings, text)
+            .hint("Take `access` out of the settings, or name the ids with allow_client_id."),
         _ => Fail::failed(text),
     }
 }

@@ -73,6 +73,8 @@ keys! {
         "addresses or names with ports to listen on";
     DataDir "data_dir" Kind::Text, Some("-d"), Some("DATA_DIR"), "",
         "the folder of the database; `tandem-server` in the XDG data directory if none is named";
+    Database "database" Kind::Text, Some("-c"), Some("CONNECTION"), "",
+        "the address of a PostgreSQL that takes the place of that folder, or file:PATH of it";
     Access "access" Kind::Text, None, None, "open",
         "`open` serves every client id, `accounts` only those of enabled accounts";
     AllowClientId "allow_client_id" Kind::Texts, Some("-C"), Some("CLIENT_ID"), "",
@@ -132,7 +134,7 @@ impl Key {
 
     /// Whether its value is a credential and shown nowhere.
     pub fn is_hidden(self) -> bool {
-        self == Self::AllowClientId
+        matches!(self, Self::AllowClientId | Self::Database)
     }
 
     /// Whether it names a file or folder.

@@ -207,6 +207,8 @@ impl Layers {
                 Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
                 _ => (word.as_str(), None),
             };
+            // The reference's other word for it.
+            let flag = if flag == "--connection" { "--database" } else { flag };
             let is_key = |key: &&Key| key.flag() == flag || key.short() == Some(flag);
             let is_negated = |key: &&Key| {
                 key.kind() == Kind::Bool && flag == format!("--no-{}", &key.flag()[2..])

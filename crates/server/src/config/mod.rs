@@ -27,6 +27,7 @@ use tandem_tasks::serve::SnapshotTargets;
 use tandem_tasks::serve::retention::Rules;
 
 use crate::access::{Access, Mode};
+use crate::database::Database;
 pub use error::ConfigError;
 pub use key::Key;
 use layers::Layers;
@@ -42,6 +43,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// The folder of the database; none where the program's default is meant.
     pub data_dir: Option<PathBuf>,
+    /// The PostgreSQL that takes the place of that folder.
+    pub database: Option<Database>,
     /// Who is served.
     pub access: Access,
     /// Strangers may register, unencrypted, from other machines.
@@ -138,9 +141,14 @@ impl Config {
                 }
             }
         }
-        layers.take_variables(variable)?;
+        layers.take_variables(&variable)?;
         let rest = layers.take_flags(words)?;
-        Ok((Self::of(layers)?, rest))
+        let mut config = Self::of(layers)?;
+        let is_on_command_line = matches!(config.origin(Key::Database), Origin::Flag(_));
+        config.database = Reader(&config.layers)
+            .text(Key::Database)
+            .map(|address| Database::new(address, is_on_command_line, &variable));
+        Ok((config, rest))
     }
 
     /// Every setting with its value and origin.
@@ -149,6 +157,8 @@ impl Config {
             let found = self.layers.get(*key);
             let value = found.map(|(value, _)| match value {
                 Value::Texts(texts) if key.is_hidden() => format!("({} hidden)", texts.len()),
+                // Its address may hold a password.
+                Value::Text(text) if key.is_hidden() && !text.is_empty() => "(hidden)".to_owned(),
                 value => value.to_string(),
             });
             let origin = found.map_or(Origin::Default, |(_, origin)| origin.clone());
@@ -212,6 +222,7 @@ impl Config {
         Ok(Self {
             listen,
             data_dir: read.text(Key::DataDir).map(PathBuf::from),
+            database: None,
             access: Access { allowed, may_create: read.is_set(Key::CreateClients), mode },
             is_open_on_purpose: read.is_set(Key::AllowOpenRegistration),
             targets,

@@ -1,7 +1,8 @@
 //! What a server keeps for its clients, as one trait over whole operations of the protocol.
 //!
 //! [`Store`] says what every storage promises; `conformance` (feature `testing`) shows that one
-//! keeps it; [`SqliteStore`] is the embedded default. The decisions are not here: a storage asks
+//! keeps it; [`SqliteStore`] is the embedded default, `PostgresStore` (feature `postgres`) the one that
+//! many nodes share. The decisions are not here: a storage asks
 //! `tandem_tasks::serve` inside its transaction and writes what that says.
 
 pub mod admin;
@@ -12,6 +13,8 @@ pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance_admin;
 mod error;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
 
 use std::fmt;
@@ -28,6 +31,8 @@ pub use answer::{
     SnapshotFound, StoredSnapshot, StoredVersion,
 };
 pub use error::StoreError;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 /// The answer of a storage, when it comes.

@@ -1,0 +1,222 @@
+//! Questions: each is one statement, so it sees one moment and costs one round trip.
+
+use tandem_core::{ClientId, Timestamp, VersionId};
+use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
+use tandem_tasks::serve::{self, ChildVersion};
+use tokio_postgres::Row;
+
+use super::notes::Note;
+use super::pool::Pools;
+use super::rows::{self, Id, body, cell, number, optional_number, optional_version_id, version_id};
+use crate::store::{
+    Child, Children, ClientFacts, Head, Health, ReadChildren, SnapshotFacts, SnapshotFound,
+    StoreError, StoredSnapshot, StoredVersion,
+};
+
+/// A client as its row says, as far as reading needs it.
+struct Client {
+    id: i64,
+    latest: VersionId,
+    seen: Day,
+    asked: (Day, u64),
+}
+
+impl Client {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: rows::get(row, "id")?,
+            latest: version_id(row, "latest")?,
+            seen: Day(rows::get(row, "seen_day")?),
+            asked: (Day(rows::get(row, "asked_day")?), number(row, "asked_number")?),
+        })
+    }
+
+    /// What is to be noted of a question at `at`, for the child of the position `asked` if there is
+    /// one. Nothing, for all but the first questions of a day.
+    fn note(&self, at: Timestamp, asked: Option<u64>) -> Option<Note> {
+        let day = Day::of(at);
+        let (asked_day, lowest) = self.asked;
+        let asked = asked.filter(|asked| asked_day != day || *asked < lowest);
+        (self.seen != day || asked.is_some()).then_some(Note { client: self.id, day, asked })
+    }
+}
+
+/// The position before a version. A replica at nil is empty and misses nothing.
+fn position(parent: VersionId, number: u64) -> Option<u64> {
+    (!parent.is_nil()).then(|| number.saturating_sub(1))
+}
+
+pub(super) const CHILD: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+        versions.number, versions.version, versions.segment
+    FROM tandem.clients LEFT JOIN tandem.versions
+        ON versions.client = clients.id AND versions.parent = $2
+    WHERE client_id = $1";
+
+pub(super) async fn child_version(
+    pools: &Pools,
+    client: ClientId,
+    parent: VersionId,
+    at: Timestamp,
+) -> Result<(Child, Option<Note>), StoreError> {
+    let rows = pools.read(CHILD, &[&Id(client.to_bytes()), &Id(parent.to_bytes())]).await?;
+    let Some(row) = rows.first() else { return Ok((Child::NoSuchClient, None)) };
+    let client = Client::of(row)?;
+    match serve::child_version(client.latest, parent, optional_version_id(row, "version")?) {
+        ChildVersion::UpToDate => Ok((Child::UpToDate, client.note(at, None))),
+        ChildVersion::Gone => Ok((Child::Gone, client.note(at, None))),
+        ChildVersion::Found(version) => {
+            let child = StoredVersion { version, parent, segment: body(row, "segment")? };
+            let note = client.note(at, position(parent, number(row, "number")?));
+            Ok((Child::Found(child), note))
+        }
+    }
+}
+
+const SNAPSHOT: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number, newest.version, newest.body
+    FROM tandem.clients LEFT JOIN LATERAL (
+        SELECT version, body FROM tandem.snapshots WHERE client = clients.id
+        ORDER BY number DESC LIMIT 1) AS newest ON true
+    WHERE client_id = $1";
+
+pub(super) async fn snapshot(
+    pools: &Pools,
+    client: ClientId,
+    at: Timestamp,
+) -> Result<(SnapshotFound, Option<Note>), StoreError> {
+    let rows = pools.read(SNAPSHOT, &[&Id(client.to_bytes())]).await?;
+    let Some(row) = rows.first() else { return Ok((SnapshotFound::NoSuchClient, None)) };
+    let note = Client::of(row)?.note(at, None);
+    let found = match optional_version_id(row, "version")? {
+        Some(version) => SnapshotFound::Found(StoredSnapshot { version, body: body(row, "body")? }),
+        None => SnapshotFound::None,
+    };
+    Ok((found, note))
+}
+
+const HEAD: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+        (SELECT version FROM tandem.snapshots WHERE client = clients.id
+         ORDER BY number DESC LIMIT 1) AS snapshot
+    FROM tandem.clients WHERE client_id = $1";
+
+pub(super) async fn head(
+    pools: &Pools,
+    client: ClientId,
+    at: Timestamp,
+) -> Result<(Option<Head>, Option<Note>), StoreError> {
+    let rows = pools.read(HEAD, &[&Id(client.to_bytes())]).await?;
+    let Some(row) = rows.first() else { return Ok((None, None)) };
+    let client = Client::of(row)?;
+    let head = Head { latest: client.latest, snapshot: optional_version_id(row, "snapshot")? };
+    Ok((Some(head), client.note(at, None)))
+}
+
+/// Numbers have no holes, so a row of versions is a range. Sizes are summed without reading bodies.
+const CHILDREN: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+        found.number, found.version, found.parent, found.segment
+    FROM tandem.clients LEFT JOIN LATERAL (
+        SELECT number, version, parent, segment, first,
+            sum(octet_length(segment)) OVER (ORDER BY number) AS bytes
+        FROM tandem.versions, (
+            SELECT number AS first FROM tandem.versions
+            WHERE client = clients.id AND parent = $2) AS begin
+        WHERE client = clients.id AND number >= first AND number < first + $3::bigint
+        ) AS found ON found.bytes <= $4::bigint OR found.number = found.first
+    WHERE client_id = $1
+    ORDER BY found.number";
+
+pub(super) async fn children(
+    pools: &Pools,
+    request: &ReadChildren,
+) -> Result<(Children, Option<Note>), StoreError> {
+    let (client, parent) = (Id(request.client.to_bytes()), Id(request.parent.to_bytes()));
+    let (count, bytes) = (i64::from(request.count_max.max(1)), cell(request.bytes_max));
+    let rows = pools.read(CHILDREN, &[&client, &parent, &count, &bytes]).await?;
+    let Some(first) = rows.first() else { return Ok((Children::NoSuchClient, None)) };
+    let client = Client::of(first)?;
+    let Some(first) = optional_number(first, "number")? else {
+        let children = match serve::child_version(client.latest, request.parent, None) {
+            ChildVersion::UpToDate => Children::UpToDate,
+            ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
+        };
+        return Ok((children, client.note(request.at, None)));
+    };
+    let versions = rows
+        .iter()
+        .map(|row| {
+            Ok(StoredVersion {
+                version: version_id(row, "version")?,
+                parent: version_id(row, "parent")?,
+                segment: body(row, "segment")?,
+            })
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let note = client.note(request.at, position(request.parent, first));
+    Ok((Children::Found { versions, latest: client.latest }, note))
+}
+
+const CLIENT: &str = "
+    SELECT latest, latest_number, first_number, version_bytes, versions_since_snapshot, is_adopted,
+        made_at, changed_at, seen_day,
+        kept.version, kept.stored_at, kept.bytes
+    FROM tandem.clients LEFT JOIN LATERAL (
+        SELECT number, version, stored_at, octet_length(body)::bigint AS bytes
+        FROM tandem.snapshots WHERE client = clients.id
+        ORDER BY number DESC LIMIT $2) AS kept ON true
+    WHERE client_id = $1
+    ORDER BY kept.number DESC";
+
+pub(super) async fn client(pools: &Pools, id: ClientId) -> Result<Option<ClientFacts>, StoreError> {
+    let generations = cell(SNAPSHOT_GENERATIONS as u64);
+    let rows = pools.read(CLIENT, &[&Id(id.to_bytes()), &generations]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (ever, first) = (number(row, "latest_number")?, number(row, "first_number")?);
+    let mut snapshots = Vec::new();
+    for row in &rows {
+        if let Some(version) = optional_version_id(row, "version")? {
+            snapshots.push(SnapshotFacts {
+                version,
+                stored_at: Timestamp::from_seconds(rows::get(row, "stored_at")?),
+                bytes: number(row, "bytes")?,
+            });
+        }
+    }
+    Ok(Some(ClientFacts {
+        latest: version_id(row, "latest")?,
+        versions_ever: ever,
+        versions: (ever + 1).saturating_sub(first),
+        version_bytes: number(row, "version_bytes")?,
+        snapshots,
+        versions_since_snapshot: u32::try_from(number(row, "versions_since_snapshot")?)
+            .unwrap_or(u32::MAX),
+        is_adopted: rows::get(row, "is_adopted")?,
+        made_at: Timestamp::from_seconds(rows::get(row, "made_at")?),
+        changed_at: Timestamp::from_seconds(rows::get(row, "changed_at")?),
+        seen: Day(rows::get(row, "seen_day")?),
+    }))
+}
+
+/// A standby, or a primary that was told to take no writes, is no place for new versions.
+const HEALTH: &str = "
+    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS is_reading
+    FROM tandem.facts LIMIT 1";
+
+pub(super) async fn health(pools: &Pools) -> Health {
+    let reading = async {
+        let rows = pools.read(HEALTH, &[]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Damaged {
+            what: "the table of facts is empty".to_owned(),
+        })?;
+        rows::get(row, "is_reading")
+    };
+    match reading.await {
+        Ok(false) => Health::Ready,
+        Ok(true) => {
+            Health::WritesStopped { reason: "the database takes no writes at present".to_owned() }
+        }
+        Err(error) => Health::Unavailable { reason: error.to_string() },
+    }
+}

@@ -1,0 +1,165 @@
+//! Letting history go: one step, in one transaction, on one node at a time.
+
+use deadpool_postgres::Transaction;
+use tandem_tasks::serve::retention::{self, Day, History, Mark};
+use tokio_postgres::Row;
+
+use super::RETAIN_LOCK;
+use super::pool::{Pools, bounded};
+use super::rows::{self, cell, number, optional_number};
+use super::write::transaction_failed;
+use crate::store::{Retain, Retained, StoreError};
+
+struct Client {
+    id: i64,
+    first: u64,
+    latest: u64,
+    older_snapshot: Option<u64>,
+}
+
+/// Stored and asked marks of one client.
+#[derive(Default)]
+struct Marks {
+    stored: Vec<Mark>,
+    asked: Vec<Mark>,
+}
+
+/// Held until the step commits.
+const ONLY_ONE: &str = "SELECT pg_try_advisory_xact_lock($1) AS is_ours";
+
+const SOME_CLIENTS: &str = "
+    SELECT id, first_number, latest_number,
+        (SELECT number FROM tandem.snapshots WHERE client = clients.id
+         ORDER BY number DESC LIMIT 1 OFFSET 1) AS older_snapshot
+    FROM tandem.clients WHERE id > $1 ORDER BY id LIMIT $2";
+
+const MARKS: &str = "
+    SELECT client, number, day, true AS is_stored FROM tandem.snapshot_days WHERE client = ANY ($1)
+    UNION ALL
+    SELECT client, number, day, false FROM tandem.asked_days WHERE client = ANY ($1)";
+
+const REMOVE_BEFORE: &str = "
+    WITH gone AS (
+        DELETE FROM tandem.versions WHERE client = $1 AND number < $2
+        RETURNING octet_length(segment) AS bytes
+    ), sum AS (
+        SELECT coalesce(sum(bytes), 0)::bigint AS bytes FROM gone
+    )
+    UPDATE tandem.clients SET first_number = $2, version_bytes = version_bytes - sum.bytes
+    FROM sum WHERE id = $1
+    RETURNING sum.bytes";
+
+const FORGET: &str = "
+    WITH stored AS (
+        DELETE FROM tandem.snapshot_days WHERE client = $1 AND day < $2
+    )
+    DELETE FROM tandem.asked_days WHERE client = $1 AND day < $3";
+
+/// What is read may be outdated when it is acted on: others add versions and snapshots meanwhile.
+/// Both only ever allow more to go, so what goes here may go in any case. A question of this moment
+/// may come too late to keep what it asks for; but its note is written behind it in any case.
+pub(super) async fn step(pools: &Pools, request: &Retain) -> Result<Retained, StoreError> {
+    let client = pools.for_writing().await?;
+    let mut is_committing = false;
+    let committing = &mut is_committing;
+    let outcome = bounded(client, async move |client| {
+        let txn = client.transaction().await?;
+        let only_one = txn.prepare_cached(ONLY_ONE).await?;
+        let is_ours: bool = txn.query_one(&only_one, &[&RETAIN_LOCK]).await?.try_get("is_ours")?;
+        // Another node is at it: there is nothing left for this one.
+        let retained = if is_ours { Some(inside(&txn, request).await?) } else { None };
+        if let Some(Err(_)) = retained {
+            txn.rollback().await?;
+        } else {
+            *committing = true;
+            txn.commit().await?;
+        }
+        Ok(retained.unwrap_or_else(|| Ok(Retained::default())))
+    })
+    .await;
+    outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
+}
+
+type Outcome<T> = Result<Result<T, StoreError>, tokio_postgres::Error>;
+
+async fn inside(txn: &Transaction<'_>, request: &Retain) -> Outcome<Retained> {
+    let today = Day::of(request.at);
+    let clients = match some_clients(txn, request).await? {
+        Ok(clients) => clients,
+        Err(error) => return Ok(Err(error)),
+    };
+    let ids: Vec<i64> = clients.iter().map(|client| client.id).collect();
+    let statement = txn.prepare_cached(MARKS).await?;
+    let rows = txn.query(&statement, &[&ids]).await?;
+    let mut retained = Retained::default();
+    let mut room = u64::from(request.versions_max.max(1));
+    for client in &clients {
+        let marks = match marks_of(client.id, &rows) {
+            Ok(marks) => marks,
+            Err(error) => return Ok(Err(error)),
+        };
+        let history = History {
+            first: client.first,
+            latest: client.latest,
+            older_snapshot: client.older_snapshot,
+            stored: &marks.stored,
+            asked: &marks.asked,
+        };
+        let keep_from = retention::keep_from(history, request.rules, today);
+        let upto = keep_from.min(client.first.saturating_add(room));
+        if upto > client.first {
+            let remove = txn.prepare_cached(REMOVE_BEFORE).await?;
+            let gone = txn.query_opt(&remove, &[&client.id, &cell(upto)]).await?;
+            // None if the client was removed meanwhile.
+            let bytes: i64 = gone.map_or(Ok(0), |row| row.try_get("bytes"))?;
+            retained.versions += upto - client.first;
+            retained.bytes += u64::try_from(bytes).unwrap_or(0);
+            room -= upto - client.first;
+        }
+        if upto < keep_from {
+            // The step is full in the middle of this client: the next one goes on with it.
+            retained.next = Some(client.id - 1);
+            return Ok(Ok(retained));
+        }
+        let forget = retention::forget(&marks.stored, request.rules, today);
+        let is_before = |marks: &[Mark], day: Day| marks.iter().any(|mark| mark.day < day);
+        if is_before(&marks.stored, forget.stored_before)
+            || is_before(&marks.asked, forget.asked_before)
+        {
+            let statement = txn.prepare_cached(FORGET).await?;
+            let days = (forget.stored_before.0, forget.asked_before.0);
+            txn.execute(&statement, &[&client.id, &days.0, &days.1]).await?;
+        }
+    }
+    let is_last = clients.len() < usize::try_from(request.clients_max.max(1)).unwrap_or(usize::MAX);
+    retained.next = clients.last().filter(|_| !is_last).map(|client| client.id);
+    Ok(Ok(retained))
+}
+
+async fn some_clients(txn: &Transaction<'_>, request: &Retain) -> Outcome<Vec<Client>> {
+    let statement = txn.prepare_cached(SOME_CLIENTS).await?;
+    let (after, count) = (request.after.unwrap_or(i64::MIN), i64::from(request.clients_max.max(1)));
+    let rows = txn.query(&statement, &[&after, &count]).await?;
+    let client = |row: &Row| {
+        Ok(Client {
+            id: rows::get(row, "id")?,
+            first: number(row, "first_number")?,
+            latest: number(row, "latest_number")?,
+            older_snapshot: optional_number(row, "older_snapshot")?,
+        })
+    };
+    Ok(rows.iter().map(client).collect())
+}
+
+fn marks_of(client: i64, rows: &[Row]) -> Result<Marks, StoreError> {
+    let mut marks = Marks::default();
+    for row in rows {
+        if rows::get::<i64>(row, "client")? != client {
+            continue;
+        }
+        let mark = Mark { number: number(row, "number")?, day: Day(rows::get(row, "day")?) };
+        let is_stored: bool = rows::get(row, "is_stored")?;
+        if is_stored { marks.stored.push(mark) } else { marks.asked.push(mark) }
+    }
+    Ok(marks)
+}

@@ -1,0 +1,23 @@
+//! The storage on PostgreSQL, each test with a PostgreSQL of its own.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
+
+mod chain;
+mod opening;
+mod tls;
+
+use std::sync::Arc;
+
+use tandem_server::Database;
+use tandem_server::store::{PostgresStore, Store};
+use tandem_server::testing::Cluster;
+
+/// The address of a database, as if written in a file.
+pub(crate) fn at(address: String) -> Database {
+    Database { address, ..Database::default() }
+}
+
+/// A node on a database of the cluster.
+pub(crate) async fn open(cluster: &Cluster, name: &str) -> Arc<dyn Store> {
+    Arc::new(PostgresStore::open(&at(cluster.database(name))).await.unwrap())
+}
