@@ -27,6 +27,8 @@ mod durability;
 #[cfg(all(unix, feature = "server"))]
 mod far;
 mod kills;
+#[cfg(all(unix, feature = "server"))]
+mod nodes;
 mod output;
 #[cfg(all(unix, feature = "server"))]
 mod serve;

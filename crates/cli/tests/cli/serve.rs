@@ -58,6 +58,12 @@ impl Serving {
         assert!(sent.unwrap().success());
     }
 
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end: code, and what it said on standard error.
     pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
