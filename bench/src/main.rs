@@ -21,6 +21,7 @@ mod idle;
 mod line;
 mod load;
 mod local;
+mod postgres;
 mod pure;
 mod server;
 mod serving;
@@ -32,7 +33,7 @@ use tools::Tools;
 
 type Bench = (&'static str, fn(&Tools));
 
-fn benches() -> [Bench; 14] {
+fn benches() -> [Bench; 15] {
     [
         ("fsync", local::fsync),
         ("rebase", pure::rebase),
@@ -48,6 +49,7 @@ fn benches() -> [Bench; 14] {
         ("server-idle", server::idle),
         ("far", far::far),
         ("server-size", size::size),
+        ("postgres", postgres::add_version),
     ]
 }
 

@@ -113,6 +113,11 @@ impl Cluster {
         self.port
     }
 
+    /// One of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// Where its files are: `pg_hba.conf`, certificates.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
