@@ -95,6 +95,7 @@ fn grow(folder: &Path, url: &str, count: usize) {
     for number in 0..=count {
         if number > 0 {
             let edit = |editor: &mut tandem_replica::Editor<'_>| {
+                editor.create(task)?;
                 editor.set(task, "description", Some(&format!("text number {number}")))?;
                 Ok::<_, StorageError>(())
             };
@@ -127,13 +128,18 @@ pub(crate) fn far(tools: &Tools) {
     let theirs = run(&mut sync_reference(&at("real"))).0.ms;
     wire.set(Duration::ZERO);
     grow(&at("elsewhere"), &wire.url, VERSIONS - VERSIONS_REFERENCE);
+    let task = TaskId::from_random_bytes([9; 16]).to_string();
     let (mut near, mut far, mut nothing) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         for (delay, times) in [(Duration::ZERO, &mut near), (ROUND_TRIP, &mut far)] {
             let copy = at(&format!("round{round}-{}", delay.as_millis()));
             copy_folder(&ours.join("replica"), &copy.join("replica"));
+            private(&copy.join("replica"));
             wire.set(delay);
             times.push(run(ta_http(tools, &copy, &wire.url).arg("sync")).0.ms);
+            let (_, out) = run(ta_http(tools, &copy, &wire.url).args(["export", &task]));
+            let text = format!("text number {}", VERSIONS - VERSIONS_REFERENCE);
+            assert!(String::from_utf8_lossy(&out).contains(&text), "it has come to the end");
             if delay == ROUND_TRIP {
                 nothing.push(run(ta_http(tools, &copy, &wire.url).arg("sync")).0.ms);
             }
@@ -147,4 +153,10 @@ pub(crate) fn far(tools: &Tools) {
     println!("  difference: {trips:.1} round trips, that of the connection among them");
     println!("  nothing to do over the same line {}", Spread::of(nothing));
     println!("reference client, {VERSIONS_REFERENCE} versions behind, same line: {theirs:.0} ms");
+}
+
+/// Closed to others, so that nothing is remarked.
+fn private(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).unwrap();
 }
