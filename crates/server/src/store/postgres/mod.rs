@@ -13,7 +13,7 @@
 //!
 //! A connection that breaks while a change is under way leaves its outcome open, and that is what
 //! is told. Why it is one statement:
-//! `docs/decisions/0011-compare-and-swap-in-one-statement.md`.
+//! `docs/decisions/0012-compare-and-swap-in-one-statement.md`.
 
 mod address;
 mod notes;
