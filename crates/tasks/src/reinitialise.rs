@@ -128,7 +128,9 @@ pub fn plan(
         return Err(Question::ServerWentBack { version: end, tasks_differing: differing });
     }
     let has_common = ours.state.keys().any(|id| theirs.contains_key(id));
-    let is_foreign = !has_common && ours.fork.is_none();
+    // Histories that share a version are one list, whatever became of its tasks.
+    let shares_version = ours.fork.as_ref().is_some_and(|fork| !fork.branch.fork.is_nil());
+    let is_foreign = !has_common && !shares_version;
     if is_foreign && !ours.state.is_empty() && !theirs.is_empty() && !consent.join {
         return Err(Question::ForeignHistory {
             tasks_here: ours.state.len() as u64,

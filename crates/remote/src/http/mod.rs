@@ -17,7 +17,7 @@
 //!
 //! # Cost
 //! One connection, kept between requests. From a server that is a Tandem many versions come in one
-//! answer ([`children`]); a sync with nothing to do is one request to any server. TLS is set up and the key derived when first needed.
+//! answer (`children`); a sync with nothing to do is one request to any server. TLS is set up and the key derived when first needed.
 //!
 //! # Source
 //! `protocols/taskchampion.md` sections 7, 8 and 10.
