@@ -74,3 +74,16 @@ fn what_is_wrong_is_named_with_its_place_and_the_nearest_setting() {
     let (_, notices) = home.ta(&["server", "check-config"]).done_with_notices();
     assert_says(&notices, &["TA_SERVE_LISEN is no setting", "TA_SERVE_LISTEN"]);
 }
+
+/// The storage is elsewhere: what the folder holds is not what the server serves.
+#[test]
+fn commands_that_know_the_folder_alone_do_not_look_at_it_for_a_database() {
+    let home = TestHome::new();
+    let database = ["--database", "postgres://nobody@127.0.0.1:1/none"];
+    for words in [&["stats"][..], &["verify"], &["gc"], &["backup", "b"], &["client", "list"]] {
+        let told = home.ta(&[&["server"][..], words, &database].concat()).failed(3);
+        assert_says(&told, &["not there for PostgreSQL yet"]);
+        assert!(!told.contains("nobody@"), "the address may hold a password: {told}");
+    }
+    home.ta(&[&["server", "check-config"][..], &database].concat()).done_with_notices();
+}

@@ -47,6 +47,14 @@ pub(crate) fn run(
     let now = tandem_server::server::system_now();
     let mut desk = Desk { config, data_dir, says_yes, now, output };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let needs_folder = !matches!(words[..], ["check-config"] | ["health"]);
+    if desk.config.database.is_some() && needs_folder {
+        // The folder may hold an older server's database: what is said of that would mislead.
+        return Err(Fail::new(Exit::Settings, "that is not there for PostgreSQL yet").hint(
+            "Use PostgreSQL's own tools for backups and sizes; without `database` in the settings \
+             the command looks at the folder.",
+        ));
+    }
     let exit = match words[..] {
         ["client", ref words @ ..] => client::run(&mut desk, words, &mut own)?,
         ["user", ref words @ ..] => user::run(&mut desk, words)?,
