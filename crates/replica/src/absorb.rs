@@ -130,7 +130,16 @@ fn mend_log(txn: &mut dyn Txn, first: OperationId) -> Result<()> {
     for (uuid, image) in txn.base_images()? {
         let Some(image) = image else { continue };
         let mut last: BTreeMap<Text, (OperationId, Option<Text>)> = BTreeMap::new();
-        for row in txn.operations_of(uuid)? {
+        let rows = txn.operations_of(uuid)?;
+        let waiting: Vec<_> =
+            rows.iter().filter(|row| !row.synced).map(|row| row.operation.clone()).collect();
+        let is_waiting = |property: &Text| {
+            waiting.iter().any(|operation| match operation {
+                LocalOperation::Update { property: p, .. } => p == property,
+                _ => true,
+            })
+        };
+        for row in rows {
             match row.operation {
                 _ if !row.synced || trusted.is_some_and(|last| row.id <= last) => {}
                 LocalOperation::Update { property, value, .. } => {
@@ -143,7 +152,7 @@ fn mend_log(txn: &mut dyn Txn, first: OperationId) -> Result<()> {
         let timestamp = Timestamp::from_seconds(image.seconds("modified").unwrap_or(0));
         for (property, (id, old_value)) in last {
             let value = image.properties.get(&property).cloned();
-            if id < first && value != old_value {
+            if id < first && value != old_value && !is_waiting(&property) {
                 let update = LocalOperation::Update { uuid, property, old_value, value, timestamp };
                 txn.append(&update, true)?;
             }

@@ -171,7 +171,7 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
                         let at = fork.branch.changed_at(id, property);
                         (at.is_some(), at.unwrap_or(*timestamp))
                     }
-                    _ => (base.is_none() || their_value != base_value, changed_at(their_task)),
+                    _ => (base.is_none() || their_value != base_value, changed_until(their_task)),
                 };
                 if deleted.contains(&id) {
                     continue;
@@ -269,12 +269,12 @@ fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task
         }
         let (wins, is_told) = match &ours.fork {
             None => {
-                let is_younger = agrees && *timestamp > changed_at(their_task);
+                let is_younger = agrees && *timestamp > changed_until(their_task);
                 (is_younger, is_younger)
             }
             Some(fork) => {
                 let their_time = match fork.branch.is_remade(id) {
-                    true => Some(changed_at(their_task)),
+                    true => Some(changed_until(their_task)),
                     false => fork.branch.changed_at(id, property),
                 };
                 match (their_time, logged) {
@@ -321,6 +321,12 @@ fn creation_as_logged(
 /// When a task was last changed, as it says itself. Old programs may leave `modified` out.
 fn changed_at(task: &Task) -> Timestamp {
     Timestamp::from_seconds(task.seconds("modified").unwrap_or(0))
+}
+
+/// The end of the second in which a task was last changed: `modified` says no more, and of two
+/// changes in one second the server's stays.
+fn changed_until(task: &Task) -> Timestamp {
+    Timestamp::new(changed_at(task).seconds(), 999_999_999)
 }
 
 /// The operations that make a task: Create, then one Update per property that differs from `from`.
@@ -513,6 +519,33 @@ mod tests {
             );
             assert_eq!(plan.kept, [], "{name}: a task made here since is no riddle");
         }
+    }
+
+    /// A server whose data was lost got the whole list again from another replica, a fraction of a
+    /// second after the change that our log holds: `modified` does not tell fractions.
+    #[test]
+    fn what_was_removed_in_the_same_second_stays_removed() {
+        let mut ours_synced = task("milk", 50);
+        ours_synced.set("due", Some("1700000000"));
+        let state = TaskSet::from([(id(1), ours_synced)]);
+        let theirs = TaskSet::from([(id(1), task("milk", 50))]);
+        let mut since = Branch::after(VersionId::NIL);
+        since.take_in(&Operation::Create { uuid: id(1) });
+        let when = Timestamp::new(50, 400_000_000);
+        let due = Logged { value: Some("1700000000".into()), timestamp: when, is_after_fork: true };
+        let ours = Ours {
+            state: &state,
+            base_images: &BTreeMap::new(),
+            pending: &[],
+            had_passed_end: false,
+            fork: Some(Fork { branch: &since, purged: &BTreeSet::new(), is_log_complete: true }),
+            logged: &BTreeMap::from([((id(1), "due".into()), due)]),
+        };
+        let plan = plan(&ours, &theirs, VersionId::NIL, Consent::default()).unwrap();
+        assert_eq!(plan.pending, []);
+        let lost: Vec<_> =
+            plan.lost.iter().map(|lost| (lost.property.clone(), lost.here)).collect();
+        assert_eq!(lost, [(Some("due".into()), true)], "told, since nobody knows which was first");
     }
 
     #[test]

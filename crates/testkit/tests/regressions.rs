@@ -336,10 +336,9 @@ fn moving_to_another_server_survives_edits_in_between() {
     assert_eq!(fresh.all_tasks().unwrap(), moved.replica().all_tasks().unwrap());
 }
 
-/// Found by seed 450 (foreign sync): a pulled change that met a pending one and gave way leaves no
-/// row in the log; after the pending one was undone, the log's last word is older than the base.
-#[test]
-fn what_a_foreign_undo_uncovered_stays_the_base_after_a_foreign_sync() {
+/// A replica that pulled "theirs" under its own younger, still waiting "mine": no row of the log says
+/// "theirs".
+fn with_an_unlogged_base() -> Bench {
     let bench = Bench::new();
     bench.set(1, "first", 1);
     bench.sync();
@@ -357,6 +356,14 @@ fn what_a_foreign_undo_uncovered_stays_the_base_after_a_foreign_sync() {
     bench.sync_with(&mut remote);
     assert_eq!(bench.base(), newest);
     bench.replica().notice(at(100)).unwrap();
+    bench
+}
+
+/// Found by seed 450 (foreign sync): a pulled change that met a pending one and gave way leaves no
+/// row in the log; after the pending one was undone, the log's last word is older than the base.
+#[test]
+fn what_a_foreign_undo_uncovered_stays_the_base_after_a_foreign_sync() {
+    let bench = with_an_unlogged_base();
     foreign_undo(&bench.storage);
     assert_eq!(bench.description(1).as_deref(), Some("theirs"));
     // A foreign sync pulls a version about another task.
@@ -373,4 +380,28 @@ fn what_a_foreign_undo_uncovered_stays_the_base_after_a_foreign_sync() {
     bench.replica().notice(at(600)).unwrap();
     let base = bench.replica().base_tasks().unwrap();
     assert_eq!(base[&id(1)].get("description"), Some("theirs"));
+}
+
+/// Found by seed 20521 (foreign sync): mended while another edit waited over it, the log's last word
+/// would have been older than that edit once it was synced, since it keeps its place.
+#[test]
+fn an_edit_that_waited_while_the_log_was_mended_has_the_last_word() {
+    let bench = with_an_unlogged_base();
+    foreign_undo(&bench.storage);
+    foreign_set(&bench.storage, 1, Some("theirs"), "third");
+    bench.replica().notice(at(510)).unwrap();
+    // A foreign sync pushes it.
+    let newer = bench.server.push(tandem_tasks::segment::write(&[update(1, Some("third"), 500)]));
+    {
+        let mut storage = bench.storage.clone();
+        let mut txn = storage.write().unwrap();
+        let pending = txn.pending_mark().unwrap();
+        txn.mark_synced(pending.first.unwrap(), pending.last.unwrap()).unwrap();
+        txn.set_base_version(newer).unwrap();
+        txn.commit().unwrap();
+    }
+    foreign_set(&bench.storage, 1, Some("stale"), "fourth");
+    bench.replica().notice(at(600)).unwrap();
+    let base = bench.replica().base_tasks().unwrap();
+    assert_eq!(base[&id(1)].get("description"), Some("third"));
 }
