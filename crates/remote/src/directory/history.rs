@@ -48,6 +48,9 @@ const NOTED_FIRST: &str = "SELECT value FROM tandem_directory WHERE key = 'first
 const NOTE_FIRST: &str =
     "INSERT OR REPLACE INTO tandem_directory (key, value) VALUES ('first_version_id', ?1)";
 
+/// SQLite's cache for this file; negative, since that is how it is told KiB instead of pages.
+const CACHE_KIB: i32 = -512;
+
 /// The open database.
 #[derive(Debug)]
 pub(super) struct History {
@@ -84,6 +87,8 @@ impl History {
             connection.busy_timeout(busy_wait)?;
             // Told that a version is stored, a replica forgets its operations: so it must be.
             connection.pragma_update(None, "synchronous", "FULL")?;
+            // Segments are read and written once: a large cache would only hold what nobody asks for.
+            connection.pragma_update(None, "cache_size", CACHE_KIB)?;
             // The file may come from anybody; its schema runs no code of ours.
             connection.pragma_update(None, "trusted_schema", false)?;
             Ok(connection)

@@ -37,7 +37,7 @@ const PREPARED_MAX: usize = 128;
 /// Settings of every connection; none of them touches the disk. FULL makes every commit durable.
 /// The size limit keeps one large import from leaving a log as large behind it.
 const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; \
-     PRAGMA cache_size = -2048; PRAGMA journal_size_limit = 16777216; \
+     PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 16777216; \
      PRAGMA wal_autocheckpoint = 8000;";
 
 /// Opens or makes the database at `path`.
