@@ -64,7 +64,7 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     let vocabulary = app.vocabulary()?;
     let wish = wish(line, &context, &vocabulary)?;
     let mut replica = app.replica()?;
-    let mut confirmed = None;
+    let mut looked_at = None;
     if let Some(limit) = confirm::limit(app) {
         // Asked before the database is held: nobody else waits for the answer.
         let mut txn = replica.storage_mut().read()?;
@@ -78,24 +78,24 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         if tasks.len() > limit {
             drop(txn);
             confirm::ask(line.command, &tasks)?;
-            confirmed = Some(tasks.into_iter().map(|task| task.id).collect::<BTreeSet<_>>());
         }
+        looked_at = Some(tasks.into_iter().map(|task| task.id).collect::<BTreeSet<_>>());
     }
     let edited = replica.edit(line.command.name(), app.now, |editor| {
-        let (mut tasks, passed_over) = chosen(editor.txn(), line, &context, &vocabulary)?;
-        if let Some(confirmed) = &confirmed {
-            // What has come to match since then was not asked about.
-            tasks.retain(|task| confirmed.contains(&task.id));
-        }
+        let (tasks, passed_over) = chosen(editor.txn(), line, &context, &vocabulary)?;
         let mut changed = Changed { tasks: Vec::new(), unchanged: passed_over };
         for task in tasks {
             let changes = differences(editor.txn(), &wish, &task, &context)?;
-            for (property, value) in &changes {
-                editor.set(task.id, property, value.as_deref())?;
-            }
             if changes.is_empty() {
                 changed.unchanged += 1;
                 continue;
+            }
+            if looked_at.as_ref().is_some_and(|tasks| !tasks.contains(&task.id)) {
+                // It has come to match since the count was made that decides whether to ask.
+                continue;
+            }
+            for (property, value) in &changes {
+                editor.set(task.id, property, value.as_deref())?;
             }
             let now = editor.task(task.id)?;
             let description = now.as_ref().and_then(|task| task.get("description"));

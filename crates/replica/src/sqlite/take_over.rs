@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::place::Place;
 use super::statements::SqliteTxn;
@@ -34,7 +34,8 @@ impl SqliteStorage {
     /// it is locked, though not changed. Costs what a copy costs, through the log.
     ///
     /// # Errors
-    /// [`StorageError`]; nothing was changed then.
+    /// [`StorageError`], also if a later TaskChampion has put into it what this schema has no place
+    /// for; nothing was changed then.
     pub fn take_over(&mut self, source: &Path) -> Result<TakenOver> {
         let (connection, place) = (&self.connection, &self.place);
         if self.read_only {
@@ -59,17 +60,37 @@ fn take(connection: &Connection, place: &Place) -> Result<TakenOver> {
     if tasks > 0 || !txn.base_version()?.is_nil() || txn.last_operation_id()?.is_some() {
         return Ok(TakenOver::NotEmpty { tasks });
     }
-    copy_tables(connection).map_err(|error| place.error(DOING, error))?;
+    let failed = |error| place.error(DOING, error);
+    if let Some(unknown) = unknown_here(connection).map_err(failed)? {
+        let what = format!(
+            "a later TaskChampion has put `{unknown}` into it, which cannot be taken along; use \
+             its folder as it is: `ta config set data_dir FOLDER`"
+        );
+        return Err(place.other(DOING, what));
+    }
+    copy_tables(connection).map_err(failed)?;
     txn.commit()?;
     Ok(TakenOver::Done)
 }
 
-/// Within the caller's transaction.
+/// A column of `source` that this database does not have: a later minor version of the schema.
+fn unknown_here(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT t.name || '.' || c.name \
+         FROM source.sqlite_schema AS t, pragma_table_xinfo(t.name, 'source') AS c \
+         WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+         AND NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(t.name, 'main') AS ours \
+                         WHERE ours.name = c.name) \
+         LIMIT 1";
+    connection.query_row(sql, [], |row| row.get(0)).optional()
+}
+
+/// Within the caller's transaction. The version stays that of the tables that are here.
 fn copy_tables(connection: &Connection) -> rusqlite::Result<()> {
     // What both have, without columns that are worked out.
     let columns = "SELECT t.name, group_concat('\"' || c.name || '\"', ', ') \
          FROM main.sqlite_schema AS t, pragma_table_xinfo(t.name, 'main') AS c \
          WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND c.hidden = 0 \
+         AND t.name <> 'version' \
          AND t.name IN (SELECT name FROM source.sqlite_schema WHERE type = 'table') \
          GROUP BY t.name";
     let mut statement = connection.prepare(columns)?;

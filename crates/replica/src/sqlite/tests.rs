@@ -130,3 +130,27 @@ fn a_transaction_that_is_gone_is_an_error() {
     let mut txn = statements::SqliteTxn::read(&storage.connection, &storage.place).unwrap();
     assert_eq!(txn.meta("key").unwrap(), None);
 }
+
+/// A later TaskChampion may add columns without a new major version; its file is used in place.
+#[test]
+fn what_a_later_schema_has_added_is_never_left_behind_in_silence() {
+    let folder = TempDir::new().unwrap();
+    let open = |name| SqliteStorage::open(&folder.path().join(name), &options()).unwrap().0;
+    let (theirs, mut ours) = (open("theirs"), open("ours"));
+    let change = |sql| theirs.connection.execute_batch(sql).unwrap();
+    change(
+        "INSERT INTO tasks VALUES ('11111111-1111-4111-8111-111111111111', '{}'); \
+         UPDATE version SET minor = 9; ALTER TABLE tasks ADD COLUMN colour;",
+    );
+    let refused = ours.take_over(theirs.path()).unwrap_err();
+    let why = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(why.contains("tasks.colour") && why.contains("data_dir"), "{why}");
+    assert_eq!(ours.read().unwrap().task_count().unwrap(), 0);
+
+    change("ALTER TABLE tasks DROP COLUMN colour;");
+    assert_eq!(ours.take_over(theirs.path()).unwrap(), TakenOver::Done);
+    let sql = "SELECT minor, (SELECT count(*) FROM tasks) FROM version";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (minor, tasks) = ours.connection.query_row(sql, [], read).unwrap();
+    assert_eq!((minor, tasks), (2, 1), "the number of the tables that are here");
+}
