@@ -1,0 +1,7 @@
+//! Stories of a replica, a server and another program at the same file, told step by step.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
+
+mod bench;
+mod regressions;
+mod restored;
