@@ -15,19 +15,20 @@ use crate::serving::Serving;
 use crate::tools::{Tools, folder};
 
 const CLIENTS: usize = 10_000;
+/// Of each client, unless `TANDEM_BENCH_VERSIONS` says how many.
 const VERSIONS: usize = 50;
 const ROUNDS: usize = 3;
 const LENGTH: Duration = Duration::from_millis(1500);
 
 /// Adds all versions through the storage itself, many clients at a time.
-fn fill(folder: &Path, clients: usize) {
+fn fill(folder: &Path, clients: usize, versions: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let store = Arc::new(SqliteStore::open(folder).unwrap());
     runtime.block_on(async {
         const AT_ONCE: usize = 200;
         for first in (0..clients).step_by(AT_ONCE) {
             let tasks: Vec<_> = (first..clients.min(first + AT_ONCE))
-                .map(|number| tokio::spawn(fill_one(Arc::clone(&store), number)))
+                .map(|number| tokio::spawn(fill_one(Arc::clone(&store), number, versions)))
                 .collect();
             for task in tasks {
                 task.await.unwrap();
@@ -37,10 +38,10 @@ fn fill(folder: &Path, clients: usize) {
     });
 }
 
-async fn fill_one(store: Arc<SqliteStore>, number: usize) {
+async fn fill_one(store: Arc<SqliteStore>, number: usize, versions: usize) {
     let client: ClientId = client(number).parse().unwrap();
     let mut parent = VersionId::NIL;
-    for place in 0..VERSIONS {
+    for place in 0..versions {
         let mut id = [1; 16];
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
         id[8..].copy_from_slice(&(place as u64 + 1).to_be_bytes());
@@ -70,14 +71,15 @@ fn syncs(address: &str, clients: usize) -> Storm {
 }
 
 pub(crate) fn size(tools: &Tools) {
+    let versions = std::env::var("TANDEM_BENCH_VERSIONS").map_or(VERSIONS, |n| n.parse().unwrap());
     let home = folder();
     let (few, many) = (home.path().join("few"), home.path().join("many"));
-    fill(&few, 10);
+    fill(&few, 10, versions);
     let began = std::time::Instant::now();
-    fill(&many, CLIENTS);
+    fill(&many, CLIENTS, versions);
     println!(
         "{} versions were added in {:.1} s",
-        CLIENTS * VERSIONS,
+        CLIENTS * versions,
         began.elapsed().as_secs_f64()
     );
     let few = Serving::ours(tools, &few);

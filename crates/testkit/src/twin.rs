@@ -1,6 +1,8 @@
 //! The storage of `ta serve` beside the servers in memory: asked the same, it must answer the same.
 //!
-//! All servers of a world are clients in one database. A lever that changes a history beside the
+//! All servers of a world are clients in one database. Every so often its process is killed and started
+//! again on what is on the disk at that moment, so that every answer until then is asked of that, too.
+//! A lever that changes a history beside the
 //! protocol (a deletion without the rules of retention, a restored backup, an orphan in a directory)
 //! ends the comparison for that history: the storage offers no such thing.
 
@@ -19,39 +21,70 @@ use tandem_tasks::session::Added;
 const BEGAN: i64 = 1_700_000_000;
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
+/// After so many answers the server is killed.
+const KILLED_AFTER: u64 = 16;
+
 /// What was seen, for the world.
 #[derive(Debug, Default)]
 struct Findings {
     difference: Option<String>,
     compared: u64,
+    kills: u64,
+}
+
+/// The process of a server: its folder, and the storage that is open in it.
+struct Process {
+    /// None only while it starts.
+    store: Option<SqliteStore>,
+    folder: tempfile::TempDir,
+}
+
+impl Process {
+    fn start(folder: tempfile::TempDir) -> Self {
+        let store = SqliteStore::open(folder.path()).expect("the database can be opened");
+        Self { store: Some(store), folder }
+    }
+
+    /// Starts again on a copy of the files as they are now, log included: what the old process does
+    /// at its end (it moves the log into the database) is not in it.
+    fn kill(&mut self) {
+        let folder = tempfile::tempdir().expect("a folder for the server can be made");
+        for entry in std::fs::read_dir(self.folder.path()).expect("the folder is there") {
+            let entry = entry.expect("the folder can be read");
+            let is_shared_memory = entry.file_name().to_string_lossy().ends_with("-shm");
+            if entry.path().is_file() && !is_shared_memory {
+                let to = folder.path().join(entry.file_name());
+                std::fs::copy(entry.path(), to).expect("a file can be copied");
+            }
+        }
+        self.store = None;
+        *self = Self::start(folder);
+    }
 }
 
 /// The storage, and what differed.
 pub(crate) struct Twin {
     findings: Arc<Mutex<Findings>>,
-    /// Removed with the world.
-    _folder: tempfile::TempDir,
 }
 
 impl Twin {
     /// Lets the storage look on at all of them.
     pub(crate) fn beside(servers: &[MemoryServer]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the server can be made");
-        let store = SqliteStore::open(folder.path()).expect("a new database can be made");
-        let store = Arc::new(store);
+        let process = Arc::new(Mutex::new(Process::start(folder)));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
         let runtime = Arc::new(runtime.expect("a runtime can be made"));
         let findings: Arc<Mutex<Findings>> = Arc::default();
         for (number, server) in (1..).zip(servers) {
             server.witness(Beside {
                 client: ClientId::from_bytes([number; 16]),
-                store: Arc::clone(&store),
+                process: Arc::clone(&process),
                 runtime: Arc::clone(&runtime),
                 findings: Arc::clone(&findings),
                 is_parted: false,
             });
         }
-        Self { findings, _folder: folder }
+        Self { findings }
     }
 
     /// The first answer that differed.
@@ -64,6 +97,11 @@ impl Twin {
         self.look().compared
     }
 
+    /// How often the server was killed.
+    pub(crate) fn kills(&self) -> u64 {
+        self.look().kills
+    }
+
     fn look(&self) -> std::sync::MutexGuard<'_, Findings> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,7 +110,7 @@ impl Twin {
 /// One history in the storage.
 struct Beside {
     client: ClientId,
-    store: Arc<SqliteStore>,
+    process: Arc<Mutex<Process>>,
     runtime: Arc<tokio::runtime::Runtime>,
     findings: Arc<Mutex<Findings>>,
     is_parted: bool,
@@ -85,6 +123,8 @@ impl Beside {
 
     /// What the storage says in the abstract server's words, and what that one said.
     fn ask(&self, seen: &Seen<'_>, at: Timestamp, targets: SnapshotTargets) -> (String, String) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = process.store.as_ref().expect("the server runs");
         match seen {
             Seen::AddVersion { parent, bytes, answer } => {
                 let version = match answer {
@@ -92,7 +132,7 @@ impl Beside {
                     // Refused, it is not used.
                     Added::Conflict { .. } => VersionId::from_bytes([0xff; 16]),
                 };
-                let ours = self.wait(self.store.add_version(AddVersion {
+                let ours = self.wait(store.add_version(AddVersion {
                     client: self.client,
                     parent: *parent,
                     version,
@@ -104,7 +144,7 @@ impl Beside {
                 (format!("{ours:?}"), format!("{answer:?}"))
             }
             Seen::ChildVersion { parent, answer, stored } => {
-                let ours = self.wait(self.store.child_version(self.client, *parent, at));
+                let ours = self.wait(store.child_version(self.client, *parent, at));
                 let told = |version, parent, bytes: &[u8]| format!("{version} {parent} {bytes:?}");
                 let ours = match ours {
                     Child::Found(it) => told(it.version, it.parent, &it.segment),
@@ -121,7 +161,7 @@ impl Beside {
                 (ours, theirs)
             }
             Seen::AddSnapshot { version, bytes, is_accepted } => {
-                let ours = self.wait(self.store.add_snapshot(AddSnapshot {
+                let ours = self.wait(store.add_snapshot(AddSnapshot {
                     client: self.client,
                     version: *version,
                     body: Bytes::copy_from_slice(bytes),
@@ -131,7 +171,7 @@ impl Beside {
                 (format!("snapshot taken: {is_taken}"), format!("snapshot taken: {is_accepted}"))
             }
             Seen::Snapshot { stored } => {
-                let ours = match self.wait(self.store.snapshot(self.client, at)) {
+                let ours = match self.wait(store.snapshot(self.client, at)) {
                     SnapshotFound::Found(it) => Some((it.version, it.body.to_vec())),
                     SnapshotFound::None | SnapshotFound::NoSuchClient => None,
                 };
@@ -153,6 +193,10 @@ impl Witness for Beside {
         let (ours, theirs) = self.ask(seen, at, targets);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         findings.compared += 1;
+        if findings.compared.is_multiple_of(KILLED_AFTER) {
+            findings.kills += 1;
+            self.process.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        }
         if ours != theirs {
             findings.difference.get_or_insert(format!(
                 "the server's storage answers {ours}, the abstract one {theirs}, to {seen:?}"

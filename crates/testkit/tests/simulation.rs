@@ -62,21 +62,23 @@ fn every_replica_converges_over_sqlite() {
 }
 
 /// The server in the simulator is the abstract one, with levers. This shows that over the same seeds
-/// the storage of `ta serve` answers every request as that one does, and that nothing which is wrong
-/// about it goes unseen because nobody asked.
+/// the storage of `ta serve` answers every request as that one does, killed and started again every
+/// few answers, and that nothing which is wrong about it goes unseen because nobody asked.
 #[test]
 fn the_storage_of_the_server_answers_as_the_abstract_one() {
-    let (mut compared, mut failures) = (0, Vec::new());
+    let (mut compared, mut kills, mut failures) = (0, 0, Vec::new());
     for seed in 1..=10 {
         let options = Options { has_twin: true, ..options(seed, None, DiskKind::Memory) };
         let run = run(&options);
         compared += run.counts.get("compared with the storage").copied().unwrap_or(0);
+        kills += run.counts.get("server killed").copied().unwrap_or(0);
         if let Some(failure) = run.failure {
             failures.push(format!("{failure}\nreplay: TANDEM_TWIN=1 TANDEM_SEED={seed} cargo test -p tandem-testkit --test simulation replay -- --nocapture"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(compared > 1000, "{compared} answers were compared");
+    assert!(kills > 50, "the server was killed {kills} times");
 }
 
 #[test]

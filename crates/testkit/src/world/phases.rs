@@ -155,8 +155,9 @@ impl World {
     pub(super) fn end(self) -> Run {
         let mut inner = self.look();
         if let Some(twin) = &inner.twin {
-            let compared = twin.compared();
+            let (compared, kills) = (twin.compared(), twin.kills());
             inner.counts.insert("compared with the storage".into(), compared);
+            inner.counts.insert("server killed".into(), kills);
         }
         Run {
             plan: inner.plan.clone(),

@@ -5,8 +5,8 @@
 use tandem_client::{SyncOptions, sync};
 use tandem_remote::{Call, MemoryRemote, MemoryServer};
 use tandem_replica::{MemoryStorage, Replica, Storage as _};
-use tandem_tasks::session::{Consent, End};
 use tandem_tasks::Operation;
+use tandem_tasks::session::{Consent, End};
 
 use crate::bench::{Bench, at, foreign_set, foreign_undo, id, update};
 
