@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tandem_client::Synced;
 use tandem_replica::ConflictRow;
-use tandem_tasks::session::{End, Failure, Question};
+use tandem_tasks::session::{End, Failure, Question, SyncReport};
 use tandem_words::text::escape;
 
 use crate::fail::{Exit, Fail};
@@ -111,7 +111,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
             0 => "in step".into(),
             _ => format!("in step · {waiting}"),
         });
-    } else if !synced.is_idle() && !asks {
+    } else if !synced.is_idle() && !asks && !is_only_given_back(report) {
         lines.push(format!(
             "up {} · down {} in {} · {waiting}",
             count(report.changes_up, "change"),
@@ -141,12 +141,21 @@ pub(crate) fn words(synced: &Synced) -> Words {
     }
     if report.client_was_forgotten {
         is_worth_telling = true;
-        lines.push("The server no longer knew this list. It was given what is new; ask the operator whether the server was reset.".into());
+        let now = match (report.snapshot_made, report.versions_up) {
+            (Some(_), _) => "It has the whole list again",
+            (None, 0) => "It was not given anything yet",
+            (None, _) => "It was given what is new; a snapshot follows",
+        };
+        lines.push(format!(
+            "The server no longer knew this list. {now}; ask the operator whether the server was reset."
+        ));
     }
     if report.reinitialised {
         is_worth_telling = true;
         lines.push(match report.forked_at {
-            Some(_) => "The server had gone back to an older state (a restored backup?) and another replica had gone on from there. What this replica had synced since was sent again.".into(),
+            Some(_) if report.changes_up > 0 => "The server had gone back to an older state (a restored backup?) and another replica had gone on from there. What this replica had synced since was sent again.".into(),
+            Some(_) => "The server had gone back to an older state (a restored backup?) and another replica had gone on from there. This replica follows.".into(),
+            None if report.brought_forward => "The server had gone back to an older state. It was brought up to this replica's state, as asked for.".into(),
             None => "The server had removed the history that this replica stood on, so it began again from the server's present. What had been changed here was kept.".into(),
         });
     }
@@ -196,6 +205,11 @@ pub(crate) fn words(synced: &Synced) -> Words {
         End::Failed(failure) => Some(explain_failure(failure, synced)),
     };
     Words { lines, fail, is_worth_telling }
+}
+
+/// True if all that went up was a version without changes, for a server that had forgotten the list.
+fn is_only_given_back(report: &SyncReport) -> bool {
+    report.client_was_forgotten && report.changes_up == 0 && report.changes_down == 0
 }
 
 fn explain_question(question: &Question, label: &str) -> Fail {
@@ -308,9 +322,11 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             "Sync first from a replica that has the list, so that the server gets a snapshot; this \
              one is unchanged.",
         ),
-        Failure::DirectoryMissing { .. } => {
-            (Exit::Settings, "Mount the disk, or correct server_dir. Nothing was begun anew.")
-        }
+        Failure::DirectoryMissing { .. } => (
+            Exit::Settings,
+            "Mount the disk, or correct server_dir. Nothing was begun anew; if the history is \
+                 to begin there: ta sync --new-history",
+        ),
         Failure::Directory { .. } => {
             (Exit::Failed, "Check the folder's owner, mode and free space.")
         }

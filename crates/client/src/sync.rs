@@ -151,15 +151,34 @@ fn start(
     let facts = replica.sync_facts(target, now).map_err(StartError::Storage)?;
     let SyncFacts { tail, tasks, remote: row, current, is_ours } = facts;
     let is_fresh = tail.base.is_nil();
-    if target.key.is_none() && remote.is_directory() && held_a_history(replica, &target.label)? {
-        return Err(StartError::Failure(Failure::DirectoryMissing {
-            what: format!("{} held this list's history and is empty now", target.label),
-        }));
+    let mut is_to_begin = false;
+    if target.key.is_none() && remote.is_directory() {
+        let what = if held_a_history(replica, &target.label)? {
+            Some(format!("{} held this list's history and is empty now", target.label))
+        } else if current.is_none() && !is_fresh {
+            let label = &target.label;
+            Some(format!("another program has synchronised this list, and {label} is empty"))
+        } else {
+            None
+        };
+        match what {
+            Some(what) if !options.consent.new_history => {
+                return Err(StartError::Failure(Failure::DirectoryMissing { what }));
+            }
+            // A person has said that it is to begin there all the same.
+            Some(_) => is_to_begin = true,
+            None => {}
+        }
     }
     let last_base = row.as_ref().map(|row| row.last_base).filter(|version| !version.is_nil());
     let start = Start {
         tail,
-        relation: if is_ours { Relation::Ours } else { Relation::Other { last_base } },
+        relation: if is_ours && !is_to_begin {
+            Relation::Ours
+        } else {
+            Relation::Other { last_base }
+        },
+        is_base_known: current.is_some(),
         tasks,
         answered: row.as_ref().is_some_and(|row| row.answered),
         // Another client id at the server that this list belongs to is more often a typo than a

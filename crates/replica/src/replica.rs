@@ -260,7 +260,7 @@ impl Replica {
             };
             // A sync with nothing to do must not cost by what exists: the count only matters for
             // a replica at the beginning, or one that comes as a stranger.
-            let tasks = match is_ours && !tail.base.is_nil() {
+            let tasks = match is_ours && !tail.base.is_nil() && current.is_some() {
                 true => 0,
                 false => txn.task_count()?,
             };

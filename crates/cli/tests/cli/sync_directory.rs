@@ -285,6 +285,25 @@ fn an_unmounted_directory_is_an_error_and_never_a_new_history() {
 }
 
 #[test]
+fn where_the_disk_has_died_the_history_begins_again_on_request() {
+    let disk = TempDir::new().unwrap();
+    let mounted = disk.path().join("server");
+    let (laptop, desk) = two_in_step(&mounted);
+    fs::remove_dir_all(&mounted).unwrap();
+    assert_says(&laptop.ta(&["sync"]).failed(3), &["ta sync --new-history"]);
+    assert!(!mounted.exists());
+    laptop.ta(&["sync", "--new-history"]).done();
+    desk.add("while it was away");
+    desk.ta(&["sync", "--join"]).done();
+    laptop.ta(&["sync"]).done();
+    assert_eq!(laptop.state(), desk.state());
+    assert_eq!(laptop.ta(&["sync"]).done(), "in step\n");
+    let fresh = TestHome::at_directory(&mounted);
+    fresh.ta(&["sync"]).done();
+    assert_eq!(fresh.state(), laptop.state());
+}
+
+#[test]
 fn another_empty_directory_gets_the_whole_list() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (laptop, _) = two_in_step(first.path());

@@ -87,16 +87,48 @@ fn a_server_that_was_reset_gets_the_list_again() {
     let task = a.add(&["milk"]);
     a.sync();
     b.sync();
+    let mut real = Real::new(room.path(), "real", &server.meeting());
+    real.sync();
     let server = reset(server);
     let said = a.sync();
     assert_eq!(said["client_was_forgotten"], true, "{said}");
+    // Nothing had waited, and yet all of it is there again: for new replicas, and for those in step.
+    assert!(said["snapshot_made"].is_string(), "{said}");
+    settle(&room, &server.meeting(), &[&a, &b], &mut [("real", &mut real)]);
     a.change(&task, &["modify", "project:a"]);
     b.change(&task, &["modify", "priority:H"]);
     a.sync();
     b.sync();
-    settle(&room, &server.meeting(), &[&a, &b], &mut []);
+    settle(&room, &server.meeting(), &[&a, &b], &mut [("real", &mut real)]);
     assert_eq!(b.dump()[&task]["project"], "a");
     assert_eq!(a.dump()[&task]["priority"], "H");
+}
+
+/// A list that the real client has synchronised is used in place, and `ta` is told of a server that
+/// has never heard of it.
+#[test]
+fn a_list_from_elsewhere_begins_at_a_new_server_or_folder_on_request_only() {
+    let room = Room::new();
+    let (old, new) = (Server::start(&room.join("old"), &[]), Server::start(&room.join("new"), &[]));
+    let mut real = Real::new(room.path(), "real", &old.meeting());
+    let task = "aaaaaaaa-1111-4111-8111-111111111111";
+    real.create(task, &[("description", "milk"), ("status", "pending")]);
+    real.sync();
+    let data = room.join("real");
+    drop(real);
+    for (meeting, exit) in [(new.meeting(), 7), (Meeting::directory(room.join("folder")), 3)] {
+        let copy = room.join(&format!("copy{exit}"));
+        fs::create_dir(&copy).unwrap();
+        fs::copy(data.join("taskchampion.sqlite3"), copy.join("taskchampion.sqlite3")).unwrap();
+        let ours = Ours::on(room.path(), &format!("ours{exit}"), &copy, &meeting);
+        let said = ours.fails(exit, &["sync"]);
+        assert!(said.err.contains("--new-history"), "{said:?}");
+        ours.ok(&["sync", "--new-history"]);
+        let new = Ours::new(room.path(), &format!("new{exit}"), &meeting);
+        new.sync();
+        assert!(new.dump().contains_key(task));
+        assert_eq!(ours.sync()["outcome"], "in_step");
+    }
 }
 
 /// One replica had seen less of the old history than another when the server forgot it all, and

@@ -53,6 +53,22 @@ impl Session {
         }
     }
 
+    /// The base was left by another program, and nobody knows yet at which remote.
+    pub(super) fn is_base_from_elsewhere(&self) -> bool {
+        !self.facts.is_base_known
+            && !self.base.is_nil()
+            && self.facts.relation == Relation::Ours
+            && self.group.versions.is_empty()
+    }
+
+    /// The list has a history, and this remote knows nothing of the client: a new place for it, or a
+    /// typo, which only a person can tell.
+    pub(super) fn come_from_elsewhere(&mut self) -> Action {
+        self.facts.relation = Relation::Other { last_base: None };
+        self.facts.needs_new_history = true;
+        self.come_as_another()
+    }
+
     /// The base belongs to another remote than this one.
     fn come_as_another(&mut self) -> Action {
         match self.facts.relation {

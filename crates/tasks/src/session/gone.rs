@@ -270,7 +270,10 @@ impl Session {
 
     fn reinitialise(&mut self, lookout: Lookout) -> Action {
         let end = lookout.position;
-        self.report.forked_at = lookout.branch.as_ref().map(|branch| branch.fork);
+        // Where it ends with a version of ours, nobody went on there.
+        let fork = lookout.branch.as_ref().map(|branch| branch.fork);
+        self.report.brought_forward = self.ancestors.contains(end);
+        self.report.forked_at = fork.filter(|_| !self.report.brought_forward);
         let change = Change::Reinitialise {
             end,
             theirs: lookout.tasks,

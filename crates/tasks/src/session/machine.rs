@@ -47,6 +47,8 @@ pub struct Session {
     pub(super) last_conflict: Option<VersionId>,
     pub(super) sends: u32,
     pub(super) is_proved: bool,
+    /// The server knows the client no longer, and nothing of ours has come there since.
+    pub(super) is_forgotten: bool,
     pub(super) is_bulk: bool,
     pub(super) report: SyncReport,
     #[cfg(feature = "planted-defects")]
@@ -57,6 +59,7 @@ pub struct Session {
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) relation: Relation,
+    pub(super) is_base_known: bool,
     pub(super) tasks: u64,
     pub(super) answered: bool,
     pub(super) needs_new_history: bool,
@@ -153,6 +156,7 @@ impl Session {
         let mut session = Self {
             facts: Facts {
                 relation: start.relation,
+                is_base_known: start.is_base_known,
                 tasks: start.tasks,
                 answered: start.answered,
                 needs_new_history: start.needs_new_history,
@@ -180,6 +184,7 @@ impl Session {
             last_conflict: None,
             sends: 0,
             is_proved: false,
+            is_forgotten: false,
             is_bulk: false,
             report: SyncReport::default(),
             #[cfg(feature = "planted-defects")]
@@ -364,8 +369,12 @@ impl Session {
             }),
             Child::NoSuchClient => {
                 self.facts.answered = true;
-                if !self.base.is_nil() && self.facts.relation == Relation::Ours {
+                if !self.base.is_nil()
+                    && self.facts.relation == Relation::Ours
+                    && self.facts.is_base_known
+                {
                     self.report.client_was_forgotten = true;
+                    self.is_forgotten = true;
                 }
                 Ok(Child::NoSuchClient)
             }
@@ -415,6 +424,7 @@ impl Session {
         match state {
             State::Restarting => {
                 self.facts.relation = Relation::Ours;
+                self.facts.is_base_known = true;
                 self.facts.joining = true;
                 self.begin()
             }

@@ -328,6 +328,8 @@ pub struct Start {
     pub tail: Tail,
     /// How the two know each other.
     pub relation: Relation,
+    /// The base was met at a remote of ours. A base that another program left may belong anywhere.
+    pub is_base_known: bool,
     /// Number of tasks in the replica.
     pub tasks: u64,
     /// The remote has answered before in a way that only a task server does.
@@ -560,6 +562,9 @@ pub struct SyncReport {
     /// The last version that both histories share, where the server was found to have gone back and
     /// then another way than this replica.
     pub forked_at: Option<VersionId>,
+    /// With `reinitialised`: the server had gone back to a version of ours, and was given the
+    /// difference, as a person had asked for.
+    pub brought_forward: bool,
     /// The whole state was made pending for a remote never met, or met long ago.
     pub restarted: bool,
     /// The remote is the one that the base belongs to, under another address than before.

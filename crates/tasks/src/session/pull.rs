@@ -44,6 +44,7 @@ impl Session {
                 }
                 self.take_version(version, parent, segment)
             }
+            Child::NoSuchClient if self.is_base_from_elsewhere() => self.come_from_elsewhere(),
             Child::UpToDate | Child::NoSuchClient | Child::StrangeNotFound => {
                 self.flush(AfterPull::AtTip)
             }
@@ -211,6 +212,7 @@ impl Session {
         if let Some(last) = group.versions.last() {
             self.base = last.version;
             self.base_parent = Some(last.parent);
+            self.facts.is_base_known = true;
             // Whatever was in flight stood on an older base, and its place is taken.
             self.in_flight = None;
             self.segment = None;

@@ -17,7 +17,7 @@ use crate::session::messages::{
 impl Session {
     pub(super) fn at_tip(&mut self) -> Action {
         let owes_snapshot = self.wanted_snapshot.is_some() && !self.base.is_nil();
-        if self.pending.is_empty() && !owes_snapshot {
+        if self.pending.is_empty() && !owes_snapshot && !self.is_forgotten {
             return self.end(End::InStep);
         }
         // Also a snapshot may only be sealed with a key that fits: it replaces the good one.
@@ -76,9 +76,8 @@ impl Session {
                 return self.send();
             }
         }
-        let Some((in_flight, segment)) = self.cut(self.base) else {
-            return self.make_snapshot();
-        };
+        let next = self.cut(self.base).or_else(|| self.nothing_new());
+        let Some((in_flight, segment)) = next else { return self.make_snapshot() };
         self.stand_in_flight(in_flight.clone(), segment);
         self.commit(State::Preparing, Change::Push { accepted: None, next: Some(in_flight) })
     }
@@ -88,6 +87,15 @@ impl Session {
         let digest = SegmentDigest::of(&cut.segment);
         let in_flight = InFlight { parent, digest, count: cut.count, ranges: cut.ranges };
         Some((in_flight, Arc::new(cut.segment)))
+    }
+
+    /// A version without operations, for a server that has forgotten a list of which nothing waits:
+    /// it goes on at our base, where replicas in step find it, and a snapshot of it holds the rest.
+    fn nothing_new(&self) -> Option<(InFlight, Arc<Vec<u8>>)> {
+        let segment = self.is_forgotten.then(|| segment::write([]))?;
+        let digest = SegmentDigest::of(&segment);
+        let in_flight = InFlight { parent: self.base, digest, count: 0, ranges: Vec::new() };
+        Some((in_flight, Arc::new(segment)))
     }
 
     /// True if `plain` is what we had sent, or were about to.
@@ -123,9 +131,11 @@ impl Session {
                 self.count_pushed(count);
                 let straddling = self.pending.straddling(count);
                 let operations = Arc::new(self.pending.accept(count));
+                // Whoever forgot the list has nothing from before.
+                let was_forgotten = std::mem::take(&mut self.is_forgotten);
                 let wants_snapshot = match urgency {
-                    Urgency::None => false,
-                    Urgency::Low => !self.facts.avoid_snapshots,
+                    Urgency::None => was_forgotten,
+                    Urgency::Low => was_forgotten || !self.facts.avoid_snapshots,
                     Urgency::High => true,
                 };
                 let accepted = AcceptedVersion {

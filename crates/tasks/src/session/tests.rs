@@ -60,6 +60,7 @@ fn tail(base: u8, operations: &[Operation]) -> Tail {
 
 fn start(tail: Tail) -> Start {
     Start {
+        is_base_known: true,
         tail,
         relation: Relation::Ours,
         tasks: 1,

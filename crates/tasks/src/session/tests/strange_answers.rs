@@ -23,8 +23,50 @@ fn a_server_that_has_forgotten_the_client_gets_the_rest_and_the_report_says_so()
         .prepares(3)
         .pushes(3, &ours, accepted(4))
         .takes_in(4, false)
+        // Nothing from before is there: with the snapshot the whole list is.
+        .hears(&Request::AddSnapshot { version: v(4) }, Response::SnapshotAdded)
+        .commits(|change| assert!(matches!(change, Change::Note { snapshot_done: true, .. })))
         .ends(&End::InStep);
     assert!(report.client_was_forgotten);
+    assert_eq!(report.snapshot_made, Some(v(4)));
+}
+
+#[test]
+fn a_server_that_has_forgotten_a_list_of_which_nothing_waits_gets_it_again() {
+    let report = Talk::begin(Start { avoid_snapshots: true, ..start(tail(3, &[])) })
+        .hears(&child(3), Response::Child(Child::NoSuchClient))
+        .hears(&Request::CheckProof, PROVED)
+        .prepares(3)
+        .pushes(3, &[], accepted(4))
+        .takes_in(4, false)
+        .hears(&Request::AddSnapshot { version: v(4) }, Response::SnapshotAdded)
+        .commits(|change| assert!(matches!(change, Change::Note { snapshot_done: true, .. })))
+        .ends(&End::InStep);
+    assert!(report.client_was_forgotten);
+    // The reply was lost, and another replica in step did the same: its version stands for ours.
+    let sent = InFlight { ranges: Vec::new(), ..in_flight(3, &[], (0, 0)) };
+    let tail = Tail { in_flight: Some(sent), ..tail(3, &[]) };
+    Talk::begin(start(tail))
+        .hears(&child(3), version(4, &[]))
+        .takes_in(4, false)
+        .hears(&child(4), UP_TO_DATE)
+        .ends(&End::InStep);
+}
+
+#[test]
+fn a_base_of_another_program_at_a_server_that_knows_nothing_asks_a_person() {
+    let from_elsewhere = || Start { is_base_known: false, ..start(tail(3, &[])) };
+    let look = |talk: Talk| {
+        talk.hears(&child(3), Response::Child(Child::NoSuchClient))
+            .hears(&Request::GetSnapshot, Response::Snapshot(None))
+            .hears(&child(0), Response::Child(Child::NoSuchClient))
+    };
+    look(Talk::begin(from_elsewhere())).ends(&End::Question(Question::NewHistory));
+    let consent = Consent { new_history: true, ..Consent::default() };
+    look(Talk::begin(Start { consent, ..from_elsewhere() }))
+        .commits(|change| assert!(matches!(change, Change::Restart)));
+    // Where the client is known, the base may well belong there.
+    Talk::begin(from_elsewhere()).hears(&child(3), UP_TO_DATE).ends(&End::InStep);
 }
 
 #[test]
