@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{self, OpenError};
-use super::{DATABASE_FILE, check};
+use super::{DATABASE_FILE, check, files, schema};
 
 /// How the names of backups begin and end; between them is the moment.
 const PREFIX: &str = "tandem-server-";
@@ -130,7 +130,7 @@ pub(super) fn copy(
     folder: &Path,
     moment: &str,
 ) -> Result<Copied, BackupError> {
-    open::make_folder(folder).map_err(|source| file(folder, source))?;
+    files::make_folder(folder).map_err(|source| file(folder, source))?;
     let partial = folder.join(format!("{PREFIX}{moment}.{}.partial", std::process::id()));
     let made = fill(source, &partial).and_then(|counts| {
         let path = free_name(folder, moment)?;
@@ -163,7 +163,7 @@ fn fill(source: &Connection, partial: &Path) -> Result<(u64, u64), BackupError> 
         what: error.to_string(),
     };
     // An empty file is taken as it is, with its mode.
-    open::make_file(partial).map_err(|source| file(partial, source))?;
+    files::make_file(partial).map_err(|source| file(partial, source))?;
     let target = partial.to_string_lossy();
     source.execute("VACUUM INTO ?1", [&*target]).map_err(failed)?;
     File::open(partial).and_then(|file| file.sync_all()).map_err(|source| file(partial, source))?;
@@ -178,7 +178,7 @@ fn check_file(path: &Path) -> Result<(u64, u64), BackupError> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let copy = Connection::open_with_flags(path, flags).map_err(failed)?;
-    open::check_ours(&copy, path)?;
+    schema::check_ours(&copy, path)?;
     let unsound = |finding: String| BackupError::Unsound { path: path.to_owned(), finding };
     if let Some(finding) = check::storage(&copy).map_err(failed)?.into_iter().next() {
         return Err(unsound(finding));
@@ -215,16 +215,16 @@ pub fn restore(
     existing: Existing,
     moment: &str,
 ) -> Result<Copied, BackupError> {
-    open::make_folder(data_dir).map_err(|source| file(data_dir, source))?;
+    files::make_folder(data_dir).map_err(|source| file(data_dir, source))?;
     let path = data_dir.join(DATABASE_FILE);
     let in_use = || BackupError::InUse { path: path.clone() };
-    let lock = open::lock_file(data_dir).map_err(|source| file(data_dir, source))?;
+    let lock = files::lock_file(data_dir).map_err(|source| file(data_dir, source))?;
     lock.try_lock().map_err(|_| in_use())?;
     if path.exists() && existing == Existing::Refuse {
         return Err(BackupError::Exists { path });
     }
     let incoming = data_dir.join(format!("{DATABASE_FILE}.incoming"));
-    let counts = open::make_file(&incoming)
+    let counts = files::make_file(&incoming)
         .and_then(|()| fs::copy(from, &incoming).map(drop))
         .and_then(|()| File::open(&incoming)?.sync_all())
         .map_err(|source| file(from, source))

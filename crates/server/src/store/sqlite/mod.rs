@@ -20,11 +20,13 @@ mod accounts;
 mod admin;
 pub mod backup;
 mod check;
+mod files;
 mod open;
 mod read;
 mod readers;
 mod retain;
 mod rows;
+mod schema;
 mod write;
 mod writer;
 
@@ -134,7 +136,9 @@ impl Store for SqliteStore {
 
     fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.readers, client, at).await?;
+            // Snapshots are large: on a thread that may wait for the disk.
+            let question = move |txn: &rusqlite::Connection| read::snapshot(txn, client, at);
+            let (found, note) = self.readers.with_away(question).await?;
             self.note(note);
             Ok(found)
         })
@@ -169,10 +173,10 @@ impl Store for SqliteStore {
 
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async move {
-            Ok(match self.readers.with(open::schema) {
+            Ok(match self.readers.with(schema::version) {
                 Err(error) => Health::Unavailable { reason: error.to_string() },
-                Ok(schema) if schema != open::MIGRATIONS.len() as i64 => Health::Unavailable {
-                    reason: format!("the schema is {schema} now, made by another program"),
+                Ok(found) if found != schema::MIGRATIONS.len() as i64 => Health::Unavailable {
+                    reason: format!("the schema is {found} now, made by another program"),
                 },
                 Ok(_) => match self.writer.stopped() {
                     Some(reason) => Health::WritesStopped { reason },

@@ -11,6 +11,8 @@ use super::*;
 use crate::store::StoreError;
 use crate::store::conformance::{self, Customer};
 
+mod ids;
+
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(folder.path()).unwrap())
 }
@@ -251,28 +253,51 @@ async fn a_copy_made_in_use_brings_back_the_same_chains() {
     SqliteStore::open_existing(&data).unwrap();
 }
 
+/// A database of an older program, with a client that has two versions, a snapshot and marks.
+fn older(path: &Path, version: usize) {
+    let old = Connection::open(path).unwrap();
+    old.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+    schema::MIGRATIONS[..version].iter().for_each(|step| old.execute_batch(step).unwrap());
+    old.execute_batch(&format!(
+        "PRAGMA user_version = {version}; PRAGMA application_id = 1415664502;
+         INSERT INTO clients VALUES (7, randomblob(16), x'02020202020202020202020202020202', 2, 1,
+             3, 0, 2, 86400, 0, 1, 1, 1, 0, 0);
+         INSERT INTO versions VALUES
+             (11, 7, 1, x'01010101010101010101010101010101', zeroblob(16), 1, x'aa'),
+             (12, 7, 2, x'02020202020202020202020202020202',
+                 x'01010101010101010101010101010101', 1, x'bbbb');
+         INSERT INTO snapshots VALUES
+             (3, 7, 2, x'02020202020202020202020202020202', 86400, x'cc');
+         INSERT INTO snapshot_days VALUES (7, 1, 2);
+         INSERT INTO asked_days VALUES (7, 1, 1)",
+    ))
+    .unwrap();
+}
+
 #[tokio::test]
 async fn before_an_older_schema_is_changed_everything_is_copied() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join(DATABASE_FILE);
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(open::MIGRATIONS[0]).unwrap();
-    old.execute_batch(
-        "PRAGMA user_version = 1; PRAGMA application_id = 1415664502;
-         INSERT INTO clients VALUES (1, randomblob(16), zeroblob(16), 0, 1, 0, 0, NULL, NULL, 0,
-             1, 1, 1, 0, 0)",
-    )
-    .unwrap();
-    drop(old);
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(store.totals().await.unwrap().clients, 1);
-    assert_eq!(store.totals().await.unwrap().accounts, 0);
-    drop(store);
-    drop(SqliteStore::open(folder.path()).unwrap());
-    let copies: Vec<_> = std::fs::read_dir(folder.path().join("backups")).unwrap().collect();
-    assert_eq!(copies.len(), 1, "once");
-    let copy = Connection::open(copies[0].as_ref().unwrap().path()).unwrap();
-    assert_eq!(open::schema(&copy).unwrap(), 1);
+    for version in 1..schema::MIGRATIONS.len() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join(DATABASE_FILE);
+        older(&path, version);
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let totals = store.totals().await.unwrap();
+        assert_eq!((totals.clients, totals.versions, totals.snapshots), (1, 2, 1));
+        assert_eq!(totals.accounts, 0);
+        assert_eq!(store.check_storage().await, Ok(Vec::new()));
+        let checked = store.check_client(None).await.unwrap().unwrap();
+        assert_eq!((checked.versions, checked.findings), (2, Vec::new()));
+        drop(store);
+        drop(SqliteStore::open(folder.path()).unwrap());
+        let now = Connection::open(&path).unwrap();
+        let marks =
+            "SELECT (SELECT count(*) FROM snapshot_days) + (SELECT count(*) FROM asked_days)";
+        assert_eq!(now.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+        let copies: Vec<_> = std::fs::read_dir(folder.path().join("backups")).unwrap().collect();
+        assert_eq!(copies.len(), 1, "once");
+        let copy = Connection::open(copies[0].as_ref().unwrap().path()).unwrap();
+        assert_eq!(schema::version(&copy).unwrap(), version as i64);
+    }
 }
 
 /// Lets the next commit fail; what the request in it is told.

@@ -1,0 +1,124 @@
+//! The schema: whose it is, how new it is, and what brings it up to date.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+
+use super::open::OpenError;
+
+/// Marks the file as ours: "TaSv".
+const APPLICATION_ID: i32 = 0x5461_5376;
+
+/// What brings the schema from one version to the next, by `user_version`. Only ever added to.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("sql/0001_first.sql"),
+    include_str!("sql/0002_accounts.sql"),
+    include_str!("sql/0003_ids_once.sql"),
+];
+
+pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let not_ours = || OpenError::NotOurs { path: path.to_owned() };
+    let look = |pragma: &str| -> rusqlite::Result<i64> {
+        connection.pragma_query_value(None, pragma, |row| row.get(0))
+    };
+    let id = look("application_id").map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => not_ours(),
+        _ => OpenError::Unusable { path: path.to_owned(), what: error.to_string() },
+    })?;
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let is_empty = look("schema_version").map_err(unusable)? == 0;
+    if id == i64::from(APPLICATION_ID) || (id == 0 && is_empty) { Ok(()) } else { Err(not_ours()) }
+}
+
+/// The version of the schema that a database has.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Before an older schema is changed, a copy of everything is made in the folder `backups`.
+pub(super) fn copy_before_migration(
+    connection: &Connection,
+    folder: &Path,
+    path: &Path,
+) -> Result<(), OpenError> {
+    let found = version(connection)
+        .map_err(|error| OpenError::Unusable { path: path.to_owned(), what: error.to_string() })?;
+    if !(1..MIGRATIONS.len()).contains(&usize::try_from(found).unwrap_or(0)) {
+        return Ok(());
+    }
+    let moment = super::moment(crate::server::system_now());
+    let copied = super::backup::copy(connection, &folder.join("backups"), &moment)
+        .map_err(|error| OpenError::NoCopy { what: error.to_string() })?;
+    tracing::info!(copy = %copied.path.display(), schema = found, "copied before the schema changes");
+    Ok(())
+}
+
+/// All migrations that are missing, in one transaction: a kill in between leaves the old schema.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    // Tables that are made anew are away for a moment, with rows that refer to them.
+    connection.pragma_update(None, "foreign_keys", false).map_err(unusable)?;
+    let outcome = migrate_unwatched(connection, path);
+    connection.pragma_update(None, "foreign_keys", true).map_err(unusable)?;
+    outcome
+}
+
+fn migrate_unwatched(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let txn =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
+    let found = version(&txn).map_err(unusable)?;
+    let known = MIGRATIONS.len();
+    let missing = match usize::try_from(found) {
+        Ok(done) if done <= known => &MIGRATIONS[done..],
+        _ => return Err(OpenError::TooNew { path: path.to_owned(), found, known }),
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for migration in missing {
+        txn.execute_batch(migration).map_err(unusable)?;
+    }
+    let dangling = txn.prepare("PRAGMA foreign_key_check").and_then(|mut rows| rows.exists([]));
+    if dangling.map_err(unusable)? {
+        let what = "rows refer to others that are not there; bring a backup back".to_owned();
+        return Err(OpenError::Unusable { path: path.to_owned(), what });
+    }
+    txn.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
+        .map_err(unusable)?;
+    txn.pragma_update(None, "application_id", APPLICATION_ID).map_err(unusable)?;
+    txn.commit().map_err(unusable)
+}
+
+/// The key by which client ids are shortened in logs, made at the first start.
+pub(super) fn log_key(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::Unusable {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let txn =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
+    let stored = txn
+        .query_row("SELECT value FROM facts WHERE name = 'log_key'", [], |row| row.get(0))
+        .optional()
+        .map_err(unusable)?;
+    if let Some(key) = stored {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)
+        .map_err(|error| OpenError::NoRandomness { what: error.to_string() })?;
+    txn.execute("INSERT INTO facts (name, value) VALUES ('log_key', ?1)", [&key])
+        .map_err(unusable)?;
+    txn.commit().map_err(unusable)?;
+    Ok(key)
+}
