@@ -60,7 +60,7 @@ pub(crate) fn run(
         ["user", ref words @ ..] => user::run(&mut desk, words)?,
         ["stats"] => upkeep::stats(&mut desk)?,
         ["verify"] => upkeep::verify(&mut desk)?,
-        ["gc"] => upkeep::gc(&mut desk)?,
+        ["gc"] => upkeep::gc(&mut desk, own.take_force())?,
         ["check-config"] => upkeep::check_config(&mut desk)?,
         ["health"] => health::run(&mut desk)?,
         ["backup", folder] => backup::backup(&mut desk, Path::new(folder), own.keep.take())?,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tandem_server::keeper::{self, Round};
 use tandem_server::store::Retained;
+use tandem_tasks::serve::rounds::Watched;
 
 use super::{Desk, bytes, counted, tag};
 use crate::fail::{Exit, Fail};
@@ -73,18 +75,30 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     ))
 }
 
-pub(super) fn gc(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
     let store = desk.store()?;
     let file = desk.data_dir.join(tandem_server::store::sqlite::DATABASE_FILE);
     let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     let (before, rules) = (size(), desk.config.rules);
     let mut total = Retained::default();
     let clock: tandem_server::Clock = Arc::new(tandem_server::server::system_now);
-    tandem_server::program::block_on(async {
-        tandem_server::keeper::once(&store, rules, &clock, &mut total).await?;
-        store.close().await
+    let watched = if has_force { Watched::ByAPerson } else { Watched::Nothing };
+    let round = tandem_server::program::block_on(async {
+        let round = keeper::once(&store, rules, &clock, watched, &mut total).await?;
+        store.close().await.map(|()| round)
     })
     .map_err(super::super::serve::fail)??;
+    if round == Round::DateInDoubt {
+        let today = Desk::day(desk.now.seconds());
+        return Err(Fail::failed(format!(
+            "nothing was let go: today is {today}, which does not follow from when it was last \
+             looked"
+        ))
+        .hint(
+            "If that date is right: ta server gc --force. A running server believes it after a \
+             day.",
+        ));
+    }
     // The last connection's end moved the log into the file; beside a running server it is later.
     let given_back = before.saturating_sub(size());
     if desk.output.is_json {

@@ -20,6 +20,7 @@ mod accounts;
 mod admin;
 pub mod backup;
 mod check;
+mod facts;
 mod files;
 mod open;
 mod read;
@@ -34,6 +35,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_core::{ClientId, Timestamp, VersionId};
+use tandem_tasks::serve::retention::Day;
+use tandem_tasks::serve::rounds::Watched;
 
 use super::{
     AddSnapshot, AddVersion, Added, Admin, Answer, Child, Children, ClientFacts, Head, Health,
@@ -163,6 +166,12 @@ impl Store for SqliteStore {
 
     fn client(&self, client: ClientId) -> Answer<'_, Option<ClientFacts>> {
         Box::pin(async move { self.readers.with_away(move |txn| read::client(txn, client)).await })
+    }
+
+    fn begin_round(&self, today: Day, watched: Watched) -> Answer<'_, bool> {
+        Box::pin(async move {
+            self.writer.ask(0, move |txn| facts::begin_round(txn, today, watched)).await
+        })
     }
 
     fn retain(&self, request: Retain) -> Answer<'_, Retained> {

@@ -4,6 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
+use tandem_tasks::serve::retention::Day;
+use tandem_tasks::serve::rounds::Rounds;
+
+use super::facts;
 use super::open::OpenError;
 
 /// Marks the file as ours: "TaSv".
@@ -87,6 +91,11 @@ fn migrate_unwatched(connection: &mut Connection, path: &Path) -> Result<(), Ope
     }
     for migration in missing {
         txn.execute_batch(migration).map_err(unusable)?;
+    }
+    if found == 0 {
+        // Nothing can go yet: no date is doubted later because none was known.
+        let today = Day::of(crate::server::system_now());
+        facts::save_rounds(&txn, Rounds::from(today)).map_err(unusable)?;
     }
     let dangling = txn.prepare("PRAGMA foreign_key_check").and_then(|mut rows| rows.exists([]));
     if dangling.map_err(unusable)? {

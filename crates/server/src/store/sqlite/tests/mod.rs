@@ -11,6 +11,7 @@ use super::*;
 use crate::store::StoreError;
 use crate::store::conformance::{self, Customer};
 
+mod clock;
 mod ids;
 
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
