@@ -71,7 +71,7 @@ pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
         let missing = ImportError::NotTheReferences { path: path.to_owned() };
         return Err(missing.into());
     }
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&desk.data_dir)?);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_or_make(&desk.data_dir)?);
     let original = Original::open(path, &desk.data_dir)?;
     let mut all = Vec::new();
     tandem_server::program::block_on(original.import(&store, desk.now, |one| all.push(one)))

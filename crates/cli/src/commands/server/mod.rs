@@ -135,7 +135,7 @@ impl Desk<'_> {
 
     /// The storage, made if it is not there yet.
     fn store_or_new(&self) -> Result<Arc<dyn Store>, Fail> {
-        Ok(Arc::new(SqliteStore::open(&self.data_dir)?))
+        Ok(Arc::new(SqliteStore::open_or_make(&self.data_dir)?))
     }
 
     /// Asks the storage something.
@@ -187,7 +187,14 @@ impl From<OpenError> for Fail {
             OpenError::Missing { .. } => {
                 "Name the server's folder with --data-dir, or its settings with --config."
             }
-            OpenError::BeingRestored { .. } => "Wait for `ta server restore` to end.",
+            OpenError::BeingRestored { .. } => {
+                "Wait for `ta server restore`, or the new version's start, to end."
+            }
+            OpenError::UsedByOlder { .. } => {
+                "Start the server anew, with this version: that brings the database up to date."
+            }
+            OpenError::NoRoom { .. } => "Make room on the disk. Nothing was changed.",
+            OpenError::NoLog { .. } => "Use a folder on a disk of this machine.",
             _ => "Check the folder's owner and room. Nothing was changed.",
         };
         Self::failed(chain(&error)).hint(hint)

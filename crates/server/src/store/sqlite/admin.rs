@@ -5,7 +5,7 @@ use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 
 use super::rows::{cell, number, version_id};
-use super::{SqliteStore, accounts, check, writer};
+use super::{SqliteStore, accounts, check};
 use crate::store::admin::{
     AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, Standing, State,
     TokenFacts, Totals,
@@ -30,10 +30,9 @@ impl Admin for SqliteStore {
     }
 
     fn remove_history(&self, client: ClientId, extent: Extent) -> Answer<'_, Option<Removed>> {
-        Box::pin(async move {
-            let bytes = writer::RETAIN_BYTES;
-            self.writer.ask(bytes, move |txn| remove_history(txn, client, extent)).await
-        })
+        Box::pin(
+            async move { self.make_room(move |txn| remove_history(txn, client, extent)).await },
+        )
     }
 
     fn totals(&self) -> Answer<'_, Totals> {

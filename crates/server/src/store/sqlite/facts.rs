@@ -4,6 +4,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::rounds::{Rounds, Watched};
 
+/// The fact that keeps the key for logs.
+const LOG_KEY: &str = "log_key";
+
 /// The fact about rounds: 8 bytes of the day, 4 of the hours.
 const ROUNDS: &str = "rounds";
 
@@ -36,4 +39,18 @@ pub(super) fn save_rounds(txn: &Connection, rounds: Rounds) -> rusqlite::Result<
     let value = [&rounds.last.0.to_be_bytes()[..], &rounds.hours_left.to_be_bytes()[..]].concat();
     txn.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)", (ROUNDS, value))
         .map(drop)
+}
+
+/// The key by which client ids are shortened in logs.
+pub(super) fn log_key(connection: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+    connection
+        .query_row("SELECT value FROM facts WHERE name = ?1", [LOG_KEY], |row| row.get(0))
+        .optional()
+}
+
+/// Makes this the key, unless there is one; the one that is there then.
+pub(super) fn offer_log_key(connection: &Connection, key: [u8; 32]) -> rusqlite::Result<[u8; 32]> {
+    let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.execute(sql, (LOG_KEY, key))?;
+    Ok(log_key(connection)?.unwrap_or(key))
 }

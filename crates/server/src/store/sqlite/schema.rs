@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::rounds::Rounds;
@@ -22,34 +22,59 @@ pub(super) const MIGRATIONS: &[&str] = &[
 
 pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let not_ours = || OpenError::NotOurs { path: path.to_owned() };
-    let look = |pragma: &str| -> rusqlite::Result<i64> {
-        connection.pragma_query_value(None, pragma, |row| row.get(0))
-    };
-    let id = look("application_id").map_err(|error| match error.sqlite_error_code() {
+    let id = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0));
+    let id = id.map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => not_ours(),
-        _ => OpenError::Unusable { path: path.to_owned(), what: error.to_string() },
+        _ => OpenError::of(path, &error),
     })?;
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    let is_empty = look("schema_version").map_err(unusable)? == 0;
-    if id == i64::from(APPLICATION_ID) || (id == 0 && is_empty) { Ok(()) } else { Err(not_ours()) }
+    let is_ours = id == i64::from(APPLICATION_ID) || (id == 0 && is_empty(connection, path)?);
+    if is_ours { Ok(()) } else { Err(not_ours()) }
+}
+
+/// Whether nothing was ever made in it.
+pub(super) fn is_empty(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+    let changes = connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0));
+    Ok(changes.map_err(|error| OpenError::of(path, &error))? == 0)
+}
+
+/// Whether the schema is the one that this program works with.
+pub(super) fn check_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = version(connection).map_err(|error| OpenError::of(path, &error))?;
+    let (path, known) = (path.to_owned(), MIGRATIONS.len());
+    match usize::try_from(found) {
+        Ok(found) if found == known => Ok(()),
+        Ok(older) if older < known => Err(OpenError::UsedByOlder { path, found, known }),
+        _ => Err(OpenError::TooNew { path, found, known }),
+    }
+}
+
+/// Brings an older schema up to date, after a copy of everything was made. For whoever has the
+/// database alone.
+pub(super) fn update(
+    connection: &mut Connection,
+    folder: &Path,
+    path: &Path,
+) -> Result<(), OpenError> {
+    match check_current(connection, path) {
+        Err(OpenError::UsedByOlder { .. }) => {}
+        outcome => return outcome,
+    }
+    copy_before_migration(connection, folder, path)?;
+    migrate(connection, path)
 }
 
 /// The version of the schema that a database has.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+    connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))
 }
 
 /// Before an older schema is changed, a copy of everything is made in the folder `backups`.
-pub(super) fn copy_before_migration(
+fn copy_before_migration(
     connection: &Connection,
     folder: &Path,
     path: &Path,
 ) -> Result<(), OpenError> {
-    let found = version(connection)
-        .map_err(|error| OpenError::Unusable { path: path.to_owned(), what: error.to_string() })?;
+    let found = version(connection).map_err(|error| OpenError::of(path, &error))?;
     if !(1..MIGRATIONS.len()).contains(&usize::try_from(found).unwrap_or(0)) {
         return Ok(());
     }
@@ -61,11 +86,8 @@ pub(super) fn copy_before_migration(
 }
 
 /// All migrations that are missing, in one transaction: a kill in between leaves the old schema.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::of(path, &error);
     // Tables that are made anew are away for a moment, with rows that refer to them.
     connection.pragma_update(None, "foreign_keys", false).map_err(unusable)?;
     let outcome = migrate_unwatched(connection, path);
@@ -74,10 +96,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
 }
 
 fn migrate_unwatched(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
+    let unusable = |error: rusqlite::Error| OpenError::of(path, &error);
     let txn =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
     let found = version(&txn).map_err(unusable)?;
@@ -109,25 +128,15 @@ fn migrate_unwatched(connection: &mut Connection, path: &Path) -> Result<(), Ope
 }
 
 /// The key by which client ids are shortened in logs, made at the first start.
-pub(super) fn log_key(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    let txn =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
-    let stored = txn
-        .query_row("SELECT value FROM facts WHERE name = 'log_key'", [], |row| row.get(0))
-        .optional()
-        .map_err(unusable)?;
-    if let Some(key) = stored {
+pub(super) fn log_key(connection: &Connection, path: &Path) -> Result<[u8; 32], OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::of(path, &error);
+    // Read first: only the very first start needs to write.
+    if let Some(key) = facts::log_key(connection).map_err(unusable)? {
         return Ok(key);
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key)
         .map_err(|error| OpenError::NoRandomness { what: error.to_string() })?;
-    txn.execute("INSERT INTO facts (name, value) VALUES ('log_key', ?1)", [&key])
-        .map_err(unusable)?;
-    txn.commit().map_err(unusable)?;
-    Ok(key)
+    // Of two that start at once the first has made it.
+    facts::offer_log_key(connection, key).map_err(unusable)
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{rows, write};
+use super::{rows, schema, write};
 use crate::store::StoreError;
 
 /// Requests in one group. More would make the first of them wait without saving an fsync worth
@@ -146,6 +146,11 @@ impl Work {
             first.answer(Err(rows::store_error(&error)));
             return;
         }
+        if let Err(error) = self.check_schema() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            first.answer(Err(error));
+            return;
+        }
         let mut done: Vec<(Box<dyn Job>, Result<(), StoreError>)> = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
@@ -174,6 +179,17 @@ impl Work {
         }
     }
 
+    /// Whether the tables are still those that our statements were written for. One look for a group.
+    fn check_schema(&self) -> Result<(), StoreError> {
+        let found = schema::version(&self.connection).map_err(|error| rows::store_error(&error))?;
+        if usize::try_from(found) == Ok(schema::MIGRATIONS.len()) {
+            return Ok(());
+        }
+        let reason = format!("another program has made the schema {found}");
+        self.stop(reason.clone());
+        Err(StoreError::Stopped { reason })
+    }
+
     /// One request in its savepoint: what it wrote before it failed is taken back.
     fn one(&self, job: &mut dyn Job) -> rusqlite::Result<()> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
@@ -195,7 +211,7 @@ impl Work {
         else {
             return Ok(());
         };
-        let is_full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        let is_full = rows::is_full(&error);
         let is_taken_back =
             self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok();
         if is_full && is_taken_back {
@@ -215,7 +231,7 @@ impl Work {
         match outcome {
             Ok(()) => {}
             // Everything is in the log still; with room again it goes on.
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            Err(error) if rows::is_full(&error) => {
                 tracing::warn!(%error, "the log could not be moved into the database");
             }
             Err(error) => {

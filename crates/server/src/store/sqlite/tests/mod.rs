@@ -13,6 +13,7 @@ use crate::store::conformance::{self, Customer};
 
 mod clock;
 mod ids;
+mod opening;
 
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(folder.path()).unwrap())
