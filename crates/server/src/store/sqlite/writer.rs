@@ -76,7 +76,10 @@ impl Writer {
         let queue = self.queue().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
         let job = Asked { bytes, work: Some(work), found: None, reply };
-        queue.send(Box::new(job)).await.map_err(|_| closed())?;
+        queue.send(Box::new(job)).await.map_err(|_| match self.stopped() {
+            Some(reason) => StoreError::Stopped { reason },
+            None => closed(),
+        })?;
         drop(queue);
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown { what: "the writer has ended".to_owned() })
@@ -126,12 +129,23 @@ struct Work {
     log_bytes: usize,
 }
 
+impl Drop for Work {
+    /// A defect that ends the thread is told by the health of the storage, not only by requests.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop("the writer has ended by a defect".to_owned());
+        }
+    }
+}
+
 impl Work {
-    fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    fn run(self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+        // Dropped before the queue is: who finds that closed by a defect finds the reason, too.
+        let mut work = self;
         while let Some(first) = jobs.blocking_recv() {
-            self.group(first, &mut jobs);
-            if self.log_bytes >= LOG_BYTES_BEFORE_CHECKPOINT {
-                self.checkpoint();
+            work.group(first, &mut jobs);
+            if work.log_bytes >= LOG_BYTES_BEFORE_CHECKPOINT {
+                work.checkpoint();
             }
         }
         // The last connection's end moves the log into the database and removes it.

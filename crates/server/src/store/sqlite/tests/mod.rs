@@ -14,6 +14,7 @@ use crate::store::conformance::{self, Customer};
 mod clock;
 mod ids;
 mod opening;
+mod writing;
 
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(folder.path()).unwrap())
@@ -73,40 +74,6 @@ async fn two_servers_on_one_file_keep_one_chain() {
         chain.push(latest);
     }
     assert_eq!(client.walk(VersionId::NIL).await, chain);
-}
-
-#[tokio::test]
-async fn after_a_commit_of_unknown_outcome_nothing_more_is_written() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let client = Customer::new(&store);
-    let first = client.add(VersionId::NIL, b"first").await.0;
-    plan_failure(&own, rusqlite::ffi::SQLITE_IOERR_FSYNC).await;
-    let refused = client.offer(first, b"second").await;
-    assert!(matches!(refused, Err(StoreError::Stopped { .. })), "{refused:?}");
-    let health = store.health().await.unwrap();
-    assert!(matches!(health, Health::WritesStopped { .. }), "it says so: {health:?}");
-    assert_eq!(client.walk(VersionId::NIL).await, [first], "reading goes on");
-    // Opened anew, what is on the disk counts.
-    let store: Arc<dyn Store> = open(&folder);
-    let mut again = Customer::new(&store);
-    again.id = client.id;
-    let second = again.add(first, b"second").await.0;
-    assert_eq!(again.walk(VersionId::NIL).await, [first, second]);
-}
-
-#[tokio::test]
-async fn a_full_disk_turns_writes_away_and_no_more() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let client = Customer::new(&store);
-    let first = client.add(VersionId::NIL, b"first").await.0;
-    assert_eq!(plan_failure(&own, rusqlite::ffi::SQLITE_FULL).await, StoreError::Full);
-    assert_eq!(store.health().await, Ok(Health::Ready));
-    let second = client.add(first, b"second").await.0;
-    assert_eq!(client.walk(VersionId::NIL).await, [first, second]);
 }
 
 #[tokio::test]
@@ -300,13 +267,4 @@ async fn before_an_older_schema_is_changed_everything_is_copied() {
         let copy = Connection::open(copies[0].as_ref().unwrap().path()).unwrap();
         assert_eq!(schema::version(&copy).unwrap(), version as i64);
     }
-}
-
-/// Lets the next commit fail; what the request in it is told.
-async fn plan_failure(store: &SqliteStore, code: i32) -> StoreError {
-    let doomed = store.writer.ask(0, move |_| {
-        writer::plan_failure(code);
-        Ok(())
-    });
-    doomed.await.unwrap_err()
 }
