@@ -8,7 +8,6 @@
 //! `protocols/taskchampion.md` section 17 for the tables.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,13 +17,15 @@ use rusqlite::{Connection, OptionalExtension as _};
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::SnapshotTargets;
 
+use crate::copying::{self, CopyError};
 use crate::store::{AddSnapshot, AddVersion, Added, Child, Store, StoreError};
+
+mod work;
+
+use work::WorkFolder;
 
 /// The name of the reference's database.
 pub const REFERENCE_FILE: &str = "taskchampion-sync-server.sqlite3";
-
-/// How often the files are copied anew when they changed meanwhile.
-const COPIES_MAX: u32 = 5;
 
 /// Why nothing, or not all, could be taken over.
 #[derive(Debug, thiserror::Error)]
@@ -114,17 +115,11 @@ struct Theirs {
 /// A copy of the original, removed when this is dropped.
 #[derive(Debug)]
 pub struct Original {
+    // Closed before the folder goes.
     connection: Option<Connection>,
-    folder: PathBuf,
+    #[expect(dead_code, reason = "it removes the copy when it is dropped")]
+    work: WorkFolder,
     named: PathBuf,
-}
-
-impl Drop for Original {
-    fn drop(&mut self) {
-        drop(self.connection.take());
-        // It holds sealed bytes and client ids, in a folder that only its owner reads.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
 }
 
 impl Original {
@@ -138,14 +133,14 @@ impl Original {
         if !named.is_file() {
             return Err(ImportError::NotTheReferences { path: named });
         }
-        let folder = work_dir.join(format!("import-{}", std::process::id()));
         let failed = |source| ImportError::Copy { path: named.clone(), source };
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder).map_err(failed)?;
-        let mut original = Self { connection: None, folder, named };
-        let copy = original.copy()?;
+        let work = WorkFolder::make(work_dir).map_err(failed)?;
+        let copy = work.path().join("copy");
+        copying::copy_database(&named, &copy).map_err(|error| match error {
+            CopyError::File(source) => failed(source),
+            CopyError::Changing => ImportError::Changing { path: named.clone() },
+        })?;
+        let mut original = Self { connection: None, work, named };
         let unreadable = |error: rusqlite::Error| ImportError::Unreadable {
             path: original.named.clone(),
             what: error.to_string(),
@@ -169,29 +164,6 @@ impl Original {
         }
         original.connection = Some(connection);
         Ok(original)
-    }
-
-    /// Copies database and log as they are at one moment.
-    fn copy(&self) -> Result<PathBuf, ImportError> {
-        let failed = |source| ImportError::Copy { path: self.named.clone(), source };
-        let log = PathBuf::from(format!("{}-wal", self.named.display()));
-        let (copy, copy_log) = (self.folder.join("copy"), self.folder.join("copy-wal"));
-        let look = |path: &Path| fs::metadata(path).ok().map(|m| (m.len(), m.modified().ok()));
-        for _ in 0..COPIES_MAX {
-            let before = (look(&self.named), look(&log));
-            fs::copy(&self.named, &copy).map_err(failed)?;
-            match fs::copy(&log, &copy_log) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let _ = fs::remove_file(&copy_log);
-                }
-                Err(error) => return Err(failed(error)),
-            }
-            if (look(&self.named), look(&log)) == before {
-                return Ok(copy);
-            }
-        }
-        Err(ImportError::Changing { path: self.named.clone() })
     }
 
     /// Offers everything to our storage; `told` hears of each client.

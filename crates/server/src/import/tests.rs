@@ -3,6 +3,8 @@
 use tempfile::TempDir;
 
 use super::*;
+use std::fs;
+
 use crate::SqliteStore;
 
 const TABLES: &str = "
@@ -174,4 +176,21 @@ async fn what_differs_or_is_broken_is_told_and_left_alone() {
     other.execute_batch("CREATE TABLE x (y)").unwrap();
     let found = Original::open(folder.path(), work.path());
     assert!(matches!(found, Err(ImportError::NotTheReferences { .. })));
+}
+
+/// In a container every process has the same id: what a kill left must not be in the way for ever.
+#[test]
+fn what_a_killed_import_left_is_removed_by_the_next() {
+    let reference = Reference::new();
+    let work = TempDir::new().unwrap();
+    let left = work.path().join(format!("import-{}", std::process::id()));
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("copy"), b"all of it").unwrap();
+    let running = Original::open(reference.folder.path(), work.path()).unwrap();
+    assert!(!left.exists());
+    let second = Original::open(reference.folder.path(), work.path()).unwrap();
+    let folders = || fs::read_dir(work.path()).unwrap().count();
+    assert_eq!(folders(), 2, "of one that runs nothing is removed");
+    drop((running, second));
+    assert_eq!(folders(), 0);
 }
