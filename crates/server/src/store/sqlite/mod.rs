@@ -26,6 +26,7 @@ mod open;
 mod read;
 mod readers;
 mod reserve;
+pub mod restore;
 mod retain;
 mod rows;
 mod schema;

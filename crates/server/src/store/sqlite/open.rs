@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{files, reserve, rows, schema};
+use crate::copying::beside;
+
+use super::files::{self, Owner};
+use super::{reserve, rows, schema};
 
 /// How long a write waits for another process that is writing, in milliseconds.
 const BUSY_MS: u64 = 5_000;
@@ -222,7 +225,7 @@ fn use_together(
 /// looked after, and an older schema is brought up to date. The connection is closed again: between
 /// this and the shared lock a backup may be brought back.
 fn put_in_order(folder: &Path, path: &Path) -> Result<(), OpenError> {
-    files::make_file(path)
+    files::make_file(path, Owner::Folder)
         .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
     let mut connection = existing(path)?;
     let is_current = schema::check_current(&connection, path).is_ok();
@@ -255,9 +258,7 @@ fn set_modes(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(log).is_ok_and(|log| log.len() > 0)
+    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 /// Moves what a crash left in the log into the database, and to the disk.

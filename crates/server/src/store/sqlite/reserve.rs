@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::files;
+use super::files::{self, Owner};
 use crate::disk::Room;
 
 /// Bytes that are put by: enough for the largest step of retention and the log around it, twice.
@@ -39,7 +39,7 @@ pub(super) fn keep(folder: &Path) {
 }
 
 fn make(path: &Path) -> io::Result<()> {
-    files::make_file(path)?;
+    files::make_file(path, Owner::Folder)?;
     let mut file = fs::OpenOptions::new().write(true).open(path)?;
     match fallocate(&file, FallocateFlags::empty(), 0, BYTES) {
         // A file system that knows no such thing.

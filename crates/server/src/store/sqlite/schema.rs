@@ -8,6 +8,7 @@ use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::rounds::Rounds;
 
 use super::facts;
+use super::files::{self, Owner};
 use super::open::OpenError;
 
 /// Marks the file as ours: "TaSv".
@@ -48,6 +49,14 @@ pub(super) fn check_current(connection: &Connection, path: &Path) -> Result<(), 
     }
 }
 
+/// Whether the schema is one that this program knows, or can bring up to date.
+pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match check_current(connection, path) {
+        Err(OpenError::UsedByOlder { .. }) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Brings an older schema up to date, after a copy of everything was made. For whoever has the
 /// database alone.
 pub(super) fn update(
@@ -79,8 +88,11 @@ fn copy_before_migration(
         return Ok(());
     }
     let moment = super::moment(crate::server::system_now());
-    let copied = super::backup::copy(connection, &folder.join("backups"), &moment)
-        .map_err(|error| OpenError::NoCopy { what: error.to_string() })?;
+    let copies = folder.join("backups");
+    let no_copy = |what: String| OpenError::NoCopy { what };
+    files::make_inner_folder(&copies).map_err(|error| no_copy(error.to_string()))?;
+    let copied = super::backup::copy(connection, &copies, Owner::Folder, &moment)
+        .map_err(|error| no_copy(error.to_string()))?;
     tracing::info!(copy = %copied.path.display(), schema = found, "copied before the schema changes");
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::store::StoreError;
 use crate::store::conformance::{self, Customer};
 
 mod clock;
+mod copies;
 mod ids;
 mod opening;
 mod writing;
@@ -180,46 +181,6 @@ async fn damage_is_found_and_named() {
     assert!(matches!(copied, Err(backup::BackupError::Unsound { .. })), "{copied:?}");
     let left = std::fs::read_dir(folder.path().join("copies")).unwrap().count();
     assert_eq!(left, 0, "a copy that is not sound is none");
-}
-
-#[tokio::test]
-async fn a_copy_made_in_use_brings_back_the_same_chains() {
-    let folder = TempDir::new().unwrap();
-    let copies = folder.path().join("copies");
-    let data = folder.path().join("data");
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data).unwrap());
-    let client = Customer::new(&store);
-    let row = client.add_row(VersionId::NIL, 5).await;
-    client.snap(row[4], b"snapshot").await;
-    for (number, moment) in
-        ["20260101T000000Z", "20260102T000000Z", "20260102T000000Z"].iter().enumerate()
-    {
-        let copied = backup::backup(&data, &copies, Some(2), moment).unwrap();
-        assert_eq!((copied.clients, copied.versions), (1, 5));
-        assert_eq!(copied.others.len(), usize::from(number == 2), "the oldest goes");
-    }
-    std::fs::write(copies.join("tandem-server-mine.sqlite3"), b"").unwrap();
-    let copy = copies.join("tandem-server-20260102T000000Z.sqlite3");
-    client.add_row(row[4], 2).await;
-    let busy = backup::restore(&copy, &data, backup::Existing::PutAside, "x");
-    assert!(matches!(busy, Err(backup::BackupError::InUse { .. })), "{busy:?}");
-    store.close().await.unwrap();
-    let (id, now) = (client.id, client.now);
-    drop((client, store));
-    let there = backup::restore(&copy, &data, backup::Existing::Refuse, "x");
-    assert!(matches!(there, Err(backup::BackupError::Exists { .. })), "{there:?}");
-    let back = backup::restore(&copy, &data, backup::Existing::PutAside, "x").unwrap();
-    assert_eq!((back.versions, back.others.len()), (5, 1));
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data).unwrap());
-    let mut client = Customer::new(&store);
-    (client.id, client.now) = (id, now);
-    assert_eq!(client.walk(VersionId::NIL).await, row);
-    assert!(matches!(client.snapshot().await, SnapshotFound::Found(_)));
-    drop((client, store));
-    std::fs::write(folder.path().join("junk"), b"no database").unwrap();
-    let junk = folder.path().join("junk");
-    assert!(backup::restore(&junk, &data, backup::Existing::PutAside, "y").is_err());
-    SqliteStore::open_existing(&data).unwrap();
 }
 
 /// A database of an older program, with a client that has two versions, a snapshot and marks.
