@@ -101,7 +101,7 @@ pub enum SnapshotOutcome {
     None,
     /// It is here, or a newer one.
     Here,
-    /// It shows no version of the chain, and stays out.
+    /// It shows no version of the chain nor the one before its first, and stays out.
     LeftOut,
 }
 
@@ -233,16 +233,15 @@ impl Original {
                 // Somebody wrote here meanwhile: the next run will see it.
                 _ => return Ok(Imported { outcome: Outcome::Differs, ..imported }),
             }
-            if theirs.snapshot.is_some_and(|(snapshot, _)| snapshot == *version) {
-                // Now, while it is among the newest.
-                self.snapshot(connection, store, theirs).await?;
-            }
         }
-        let is_on_chain = |snapshot| chain.iter().any(|(_, version)| *version == snapshot);
+        // A history that was trimmed begins right after its snapshot's version.
+        let is_on_chain = |snapshot| {
+            chain.iter().any(|(parent, version)| [*parent, *version].contains(&snapshot))
+        };
         if theirs.snapshot.is_some_and(|(snapshot, _)| is_on_chain(snapshot)) {
-            // A run may have been cut off between the version and its snapshot.
+            // Ours may have a newer one already.
             if !has_snapshot(store, client, now).await? {
-                self.snapshot(connection, store, theirs).await?;
+                self.snapshot(connection, store, theirs, now).await?;
             }
             if has_snapshot(store, client, now).await? {
                 imported.snapshot = SnapshotOutcome::Here;
@@ -256,14 +255,16 @@ impl Original {
         connection: &Connection,
         store: &Arc<dyn Store>,
         theirs: &Theirs,
+        now: Timestamp,
     ) -> Result<(), ImportError> {
+        let Some(admin) = store.admin() else { return Ok(()) };
         let Some((version, seconds)) = theirs.snapshot else { return Ok(()) };
         let Some(body) = self.read(|| snapshot_body(connection, theirs))? else { return Ok(()) };
         // When it was stored decides what may go, and when the next one is asked for.
-        let at = Timestamp::from_seconds(seconds);
+        let at = Timestamp::from_seconds(seconds).min(now);
         let request = AddSnapshot { client: theirs.client, version, body, at };
         // Whether it was taken is looked at afterwards.
-        store.add_snapshot(request).await?;
+        admin.import_snapshot(request).await?;
         Ok(())
     }
 

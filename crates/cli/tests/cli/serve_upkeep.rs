@@ -53,6 +53,44 @@ fn clients_are_listed_shown_shut_out_and_removed_while_the_server_runs() {
     home.ta(&["server", "client", "delete", &tag, "--yes"]).done();
     assert_eq!(json(&home, &["client", "list"]), Value::Array(Vec::new()));
     home.ta(&["server", "client", "show", &tag]).failed(1);
+    // Who is shut out stays so, and is found again.
+    row(&serving.address, NIL.to_owned(), 1);
+    home.ta(&["server", "client", "disable", &tag]).done();
+    let told = home.ta(&["server", "client", "delete", &tag, "--yes"]).done();
+    assert_says(&told, &["stays shut out"]);
+    assert!((0..1_000_000).any(|_| status() == 403), "it is not made anew");
+    assert_says(&home.ta(&["server", "client", "list"]).done(), &["Shut out", &tag]);
+    home.ta(&["server", "client", "enable", &tag]).done();
+    assert_eq!(status(), 404);
+}
+
+#[test]
+fn a_snapshot_that_is_no_good_is_dropped_for_the_one_before() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    let mut last = NIL.to_owned();
+    let mut shown = Vec::new();
+    for _ in 0..2 {
+        last = row(&serving.address, last, 10);
+        let path = format!("/v1/client/add-snapshot/{last}");
+        assert_eq!(snapshot(&serving.address, &path, &[("X-Client-Id", CLIENT_KEY)]), 200);
+        shown.push(last.clone());
+    }
+    let tag = json(&home, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
+    let newest = || {
+        let (status, headers, _) =
+            ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap();
+        (status, headers.get("x-version-id").cloned())
+    };
+    assert_eq!(newest(), (200, Some(shown[1].clone())));
+    let drop = ["server", "client", "snapshot", "drop", &tag];
+    assert_says(&home.ta(&drop).failed(1), &["nothing was changed"]);
+    json(&home, &["gc", "--grace-days", "0"]);
+    let drop = [&drop[..], &["--yes"]].concat();
+    assert_says(&home.ta(&drop).done(), &["Removed", "New replicas get that of"]);
+    assert_eq!(newest(), (200, Some(shown[0].clone())));
+    assert_says(&home.ta(&drop).failed(1), &["no other snapshot"]);
+    home.ta(&["server", "verify"]).done();
 }
 
 #[test]
@@ -66,7 +104,10 @@ fn stats_verify_gc_and_health_tell_of_a_running_server() {
     let stats = json(&home, &["stats"]);
     assert_eq!((&stats["clients"], &stats["versions"]), (&1.into(), &5.into()));
     assert_says(&home.ta(&["server", "verify"]).done(), &["Sound: 5 versions of 1 client"]);
-    assert_says(&home.ta(&["server", "gc"]).done(), &["Nothing may go yet"]);
+    assert_says(
+        &home.ta(&["server", "gc"]).done(),
+        &["Nothing may go yet", "without a second snapshot"],
+    );
     let health = ["server", "health", "-l", &serving.address];
     assert_says(&home.ta(&health).done(), &["is ready"]);
     let address = serving.address.clone();

@@ -6,6 +6,7 @@ use super::*;
 use std::fs;
 
 use crate::SqliteStore;
+use crate::store::SnapshotFound;
 
 const TABLES: &str = "
     CREATE TABLE clients (client_id STRING PRIMARY KEY, latest_version_id STRING,
@@ -138,6 +139,32 @@ async fn every_chain_and_snapshot_comes_over_and_a_second_run_changes_nothing() 
     assert_eq!((third[0].added, third[1].added), (1, 0));
     assert_eq!(third[1].outcome, Outcome::Here);
     assert_eq!(chain(&store, bob).await, [id(50), id(51)]);
+}
+
+#[tokio::test]
+async fn a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in() {
+    let reference = Reference::new();
+    let ann = client(1);
+    for number in 5..=16_u8 {
+        reference.version(ann, id(number - 1), id(number));
+    }
+    reference.client(ann, id(16), Some(id(4)));
+    let work = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(work.path()).unwrap());
+    for added in [12, 0] {
+        let all = reference.import(&store, &work).await;
+        assert_eq!((all[0].outcome, all[0].added), (Outcome::Here, added));
+        assert_eq!(all[0].snapshot, SnapshotOutcome::Here);
+    }
+    let at = Timestamp::from_seconds(1_800_000_000);
+    let found = store.snapshot(ann, at).await.unwrap();
+    assert!(matches!(found, SnapshotFound::Found(found) if found.version == id(4)));
+    let child = store.child_version(ann, id(4), at).await.unwrap();
+    assert!(matches!(child, Child::Found(child) if child.version == id(5)), "and on from there");
+    let known = store.client(ann).await.unwrap().unwrap();
+    assert_eq!((known.versions_since_snapshot, known.is_adopted), (12, false));
+    let checked = store.admin().unwrap().check_client(None).await.unwrap().unwrap();
+    assert_eq!(checked.findings, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use tandem_server::keeper::{self, Round};
 use tandem_server::store::Retained;
+use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::rounds::Watched;
 
-use super::{Desk, bytes, counted, tag};
+use super::{Desk, bytes, client, counted, tag};
 use crate::fail::{Exit, Fail};
 
 pub(super) fn stats(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
@@ -51,6 +52,16 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
         versions += checked.versions;
         after = Some(checked.next);
     }
+    // A day of grace: midnight may have passed.
+    let tomorrow = Day(Day::of(desk.now).0 + 1);
+    let ahead = desk.ask(&store, async |admin| admin.clients_ahead_of(tomorrow).await)?;
+    if ahead > 0 {
+        findings.push(format!(
+            "{} with days that are still to come: a clock was ahead, and their history stays \
+             until then",
+            counted(ahead, "client")
+        ));
+    }
     let is_sound = findings.is_empty();
     if desk.output.is_json {
         desk.output.json(&json!({
@@ -83,11 +94,8 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
     let mut total = Retained::default();
     let clock: tandem_server::Clock = Arc::new(tandem_server::server::system_now);
     let watched = if has_force { Watched::ByAPerson } else { Watched::Nothing };
-    let round = tandem_server::program::block_on(async {
-        let round = keeper::once(&store, rules, &clock, watched, &mut total).await?;
-        store.close().await.map(|()| round)
-    })
-    .map_err(super::super::serve::fail)??;
+    let once = keeper::once(&store, rules, &clock, watched, &mut total);
+    let round = tandem_server::program::block_on(once).map_err(super::super::serve::fail)??;
     if round == Round::DateInDoubt {
         let today = Desk::day(desk.now.seconds());
         return Err(Fail::failed(format!(
@@ -99,17 +107,19 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
              day.",
         ));
     }
+    let reason = match total.versions {
+        0 => Some(client::why_all_stays(desk, &store)?),
+        _ => None,
+    };
+    tandem_server::program::block_on(store.close()).map_err(super::super::serve::fail)??;
     // The last connection's end moved the log into the file; beside a running server it is later.
     let given_back = before.saturating_sub(size());
     if desk.output.is_json {
         desk.output.json(&json!({
             "versions": total.versions, "bytes": total.bytes, "given_back_bytes": given_back,
         }));
-    } else if total.versions == 0 {
-        desk.output.line(format!(
-            "Nothing may go yet: snapshots must be {} days old first.",
-            rules.grace_days
-        ));
+    } else if let Some(reason) = reason {
+        desk.output.line(reason);
     } else {
         desk.output.line(format!(
             "Let go: {} ({}); {} given back to the disk.",

@@ -30,6 +30,7 @@ pub mod restore;
 mod retain;
 mod rows;
 mod schema;
+mod snapshots;
 mod write;
 mod writer;
 

@@ -15,6 +15,7 @@ mod clock;
 mod copies;
 mod ids;
 mod opening;
+mod operators;
 mod writing;
 
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
