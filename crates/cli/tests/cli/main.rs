@@ -37,6 +37,8 @@ mod serve_accounts;
 #[cfg(all(unix, feature = "server"))]
 mod serve_disk;
 #[cfg(all(unix, feature = "server"))]
+mod serve_kills;
+#[cfg(all(unix, feature = "server"))]
 mod serve_operation;
 #[cfg(all(unix, feature = "server"))]
 mod serve_settings;

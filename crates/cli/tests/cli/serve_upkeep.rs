@@ -9,14 +9,14 @@ use crate::server::CLIENT_KEY;
 
 const DATA: &str = ".local/share/tandem-server";
 
-fn json(home: &TestHome, words: &[&str]) -> Value {
+pub(crate) fn json(home: &TestHome, words: &[&str]) -> Value {
     let ran = home.ta(&[&["server"], words, &["--json"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran.json()
 }
 
 /// Adds versions in a row after `parent`; the last one's id.
-fn row(address: &str, mut parent: String, count: u8) -> String {
+pub(crate) fn row(address: &str, mut parent: String, count: u8) -> String {
     for number in 0..count {
         let (status, headers) = add(address, &parent, &[number + 1]);
         assert_eq!(status, 200);
@@ -150,7 +150,7 @@ fn gc_lets_go_what_the_rules_allow() {
 }
 
 /// Offers a snapshot: its content type is another one than that of [`ask`].
-fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+pub(crate) fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let own: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::files::{self, Owner};
 use super::open::{self, OpenError};
 use super::{DATABASE_FILE, check, rows, schema};
-use crate::copying::remove_if_there;
+use crate::copying::{beside, remove_if_there};
 use crate::disk::Room;
 
 /// How the names of backups begin and end; between them is the moment.
@@ -172,6 +172,7 @@ pub(super) fn copy(
     });
     if made.is_err() {
         // What is not sound is worth nothing; the error says why.
+        let _ = fs::remove_file(beside(&partial, "-journal"));
         let _ = fs::remove_file(&partial);
     }
     let (path, (clients, versions)) = made?;
@@ -190,7 +191,10 @@ fn remove_partial(folder: &Path) -> Result<(), BackupError> {
         }
         let path = folder.join(&name);
         if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
-            remove_if_there(&path).map_err(|source| file(&path, source))?;
+            // The journal first: nothing would lead to it later.
+            for path in [beside(&path, "-journal"), path] {
+                remove_if_there(&path).map_err(|source| file(&path, source))?;
+            }
         }
     }
     Ok(())
