@@ -193,6 +193,10 @@ impl From<OpenError> for Fail {
             OpenError::UsedByOlder { .. } => {
                 "Start the server anew, with this version: that brings the database up to date."
             }
+            OpenError::Unusable { .. } => {
+                "Check the folder's owner. If the database is damaged, keep a copy of the folder; `ta \
+                 server restore FILE --force` brings a backup back."
+            }
             OpenError::NoRoom { .. } => "Make room on the disk. Nothing was changed.",
             OpenError::NoLog { .. } => "Use a folder on a disk of this machine.",
             _ => "Check the folder's owner and room. Nothing was changed.",
