@@ -233,6 +233,11 @@ impl Original {
                 // Somebody wrote here meanwhile: the next run will see it.
                 _ => return Ok(Imported { outcome: Outcome::Differs, ..imported }),
             }
+            if theirs.snapshot.is_some_and(|(snapshot, _)| snapshot == *version) {
+                // Now, while it is among the newest: a run that is cut off has it, and a storage
+                // that takes no other takes it.
+                self.snapshot(connection, store, theirs, now).await?;
+            }
         }
         // A history that was trimmed begins right after its snapshot's version.
         let is_on_chain = |snapshot| {
@@ -257,14 +262,21 @@ impl Original {
         theirs: &Theirs,
         now: Timestamp,
     ) -> Result<(), ImportError> {
-        let Some(admin) = store.admin() else { return Ok(()) };
         let Some((version, seconds)) = theirs.snapshot else { return Ok(()) };
         let Some(body) = self.read(|| snapshot_body(connection, theirs))? else { return Ok(()) };
         // When it was stored decides what may go, and when the next one is asked for.
         let at = Timestamp::from_seconds(seconds).min(now);
         let request = AddSnapshot { client: theirs.client, version, body, at };
         // Whether it was taken is looked at afterwards.
-        admin.import_snapshot(request).await?;
+        let taken = match store.admin() {
+            Some(admin) => admin.import_snapshot(request.clone()).await,
+            None => Err(StoreError::Unavailable { what: "nobody is there to ask".to_owned() }),
+        };
+        match taken {
+            // A storage without that call takes it as from a client.
+            Err(StoreError::Unavailable { .. }) => store.add_snapshot(request).await?,
+            outcome => outcome?,
+        };
         Ok(())
     }
 
