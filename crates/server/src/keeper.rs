@@ -37,6 +37,7 @@ pub(crate) async fn keep(
 ) {
     let mut rest = FIRST_AFTER;
     let mut watched = Watched::Nothing;
+    let mut is_doubted = false;
     loop {
         tokio::select! {
             () = sleep(rest) => {}
@@ -55,11 +56,16 @@ pub(crate) async fn keep(
             tracing::info!(versions, bytes, "old history was let go");
         }
         match outcome {
-            Ok(Round::Done) => {}
-            Ok(Round::DateInDoubt) => tracing::warn!(
-                "the date has leapt since the last look: no history goes before it has been \
-                 plausible for a day"
-            ),
+            Ok(Round::Done) => is_doubted = false,
+            // Said once, not for each of the hours that it lasts.
+            Ok(Round::DateInDoubt) if is_doubted => {}
+            Ok(Round::DateInDoubt) => {
+                is_doubted = true;
+                tracing::warn!(
+                    "the date does not follow from that of the last look: no history goes before \
+                     it has been plausible for a day"
+                );
+            }
             Err(error) => {
                 tracing::warn!(%error, "old history could not be let go; it is tried again later");
             }
