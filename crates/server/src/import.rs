@@ -8,7 +8,6 @@
 //! `protocols/taskchampion.md` section 17 for the tables.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,13 +17,15 @@ use rusqlite::{Connection, OptionalExtension as _};
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::SnapshotTargets;
 
+use crate::copying::{self, CopyError};
 use crate::store::{AddSnapshot, AddVersion, Added, Child, Store, StoreError};
+
+mod work;
+
+use work::WorkFolder;
 
 /// The name of the reference's database.
 pub const REFERENCE_FILE: &str = "taskchampion-sync-server.sqlite3";
-
-/// How often the files are copied anew when they changed meanwhile.
-const COPIES_MAX: u32 = 5;
 
 /// Why nothing, or not all, could be taken over.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +101,7 @@ pub enum SnapshotOutcome {
     None,
     /// It is here, or a newer one.
     Here,
-    /// It shows no version of the chain, and stays out.
+    /// It shows no version of the chain nor the one before its first, and stays out.
     LeftOut,
 }
 
@@ -114,17 +115,11 @@ struct Theirs {
 /// A copy of the original, removed when this is dropped.
 #[derive(Debug)]
 pub struct Original {
+    // Closed before the folder goes.
     connection: Option<Connection>,
-    folder: PathBuf,
+    #[expect(dead_code, reason = "it removes the copy when it is dropped")]
+    work: WorkFolder,
     named: PathBuf,
-}
-
-impl Drop for Original {
-    fn drop(&mut self) {
-        drop(self.connection.take());
-        // It holds sealed bytes and client ids, in a folder that only its owner reads.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
 }
 
 impl Original {
@@ -138,14 +133,14 @@ impl Original {
         if !named.is_file() {
             return Err(ImportError::NotTheReferences { path: named });
         }
-        let folder = work_dir.join(format!("import-{}", std::process::id()));
         let failed = |source| ImportError::Copy { path: named.clone(), source };
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder).map_err(failed)?;
-        let mut original = Self { connection: None, folder, named };
-        let copy = original.copy()?;
+        let work = WorkFolder::make(work_dir).map_err(failed)?;
+        let copy = work.path().join("copy");
+        copying::copy_database(&named, &copy).map_err(|error| match error {
+            CopyError::File(source) => failed(source),
+            CopyError::Changing => ImportError::Changing { path: named.clone() },
+        })?;
+        let mut original = Self { connection: None, work, named };
         let unreadable = |error: rusqlite::Error| ImportError::Unreadable {
             path: original.named.clone(),
             what: error.to_string(),
@@ -169,29 +164,6 @@ impl Original {
         }
         original.connection = Some(connection);
         Ok(original)
-    }
-
-    /// Copies database and log as they are at one moment.
-    fn copy(&self) -> Result<PathBuf, ImportError> {
-        let failed = |source| ImportError::Copy { path: self.named.clone(), source };
-        let log = PathBuf::from(format!("{}-wal", self.named.display()));
-        let (copy, copy_log) = (self.folder.join("copy"), self.folder.join("copy-wal"));
-        let look = |path: &Path| fs::metadata(path).ok().map(|m| (m.len(), m.modified().ok()));
-        for _ in 0..COPIES_MAX {
-            let before = (look(&self.named), look(&log));
-            fs::copy(&self.named, &copy).map_err(failed)?;
-            match fs::copy(&log, &copy_log) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let _ = fs::remove_file(&copy_log);
-                }
-                Err(error) => return Err(failed(error)),
-            }
-            if (look(&self.named), look(&log)) == before {
-                return Ok(copy);
-            }
-        }
-        Err(ImportError::Changing { path: self.named.clone() })
     }
 
     /// Offers everything to our storage; `told` hears of each client.
@@ -262,15 +234,19 @@ impl Original {
                 _ => return Ok(Imported { outcome: Outcome::Differs, ..imported }),
             }
             if theirs.snapshot.is_some_and(|(snapshot, _)| snapshot == *version) {
-                // Now, while it is among the newest.
-                self.snapshot(connection, store, theirs).await?;
+                // Now, while it is among the newest: a run that is cut off has it, and a storage
+                // that takes no other takes it.
+                self.snapshot(connection, store, theirs, now).await?;
             }
         }
-        let is_on_chain = |snapshot| chain.iter().any(|(_, version)| *version == snapshot);
+        // A history that was trimmed begins right after its snapshot's version.
+        let is_on_chain = |snapshot| {
+            chain.iter().any(|(parent, version)| [*parent, *version].contains(&snapshot))
+        };
         if theirs.snapshot.is_some_and(|(snapshot, _)| is_on_chain(snapshot)) {
-            // A run may have been cut off between the version and its snapshot.
+            // Ours may have a newer one already.
             if !has_snapshot(store, client, now).await? {
-                self.snapshot(connection, store, theirs).await?;
+                self.snapshot(connection, store, theirs, now).await?;
             }
             if has_snapshot(store, client, now).await? {
                 imported.snapshot = SnapshotOutcome::Here;
@@ -284,14 +260,23 @@ impl Original {
         connection: &Connection,
         store: &Arc<dyn Store>,
         theirs: &Theirs,
+        now: Timestamp,
     ) -> Result<(), ImportError> {
         let Some((version, seconds)) = theirs.snapshot else { return Ok(()) };
         let Some(body) = self.read(|| snapshot_body(connection, theirs))? else { return Ok(()) };
         // When it was stored decides what may go, and when the next one is asked for.
-        let at = Timestamp::from_seconds(seconds);
+        let at = Timestamp::from_seconds(seconds).min(now);
         let request = AddSnapshot { client: theirs.client, version, body, at };
         // Whether it was taken is looked at afterwards.
-        store.add_snapshot(request).await?;
+        let taken = match store.admin() {
+            Some(admin) => admin.import_snapshot(request.clone()).await,
+            None => Err(StoreError::Unavailable { what: "nobody is there to ask".to_owned() }),
+        };
+        match taken {
+            // A storage without that call takes it as from a client.
+            Err(StoreError::Unavailable { .. }) => store.add_snapshot(request).await?,
+            outcome => outcome?,
+        };
         Ok(())
     }
 

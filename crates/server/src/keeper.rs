@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_tasks::serve::retention::Rules;
+use tandem_tasks::serve::retention::{Day, Rules};
+use tandem_tasks::serve::rounds::Watched;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -12,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::server::stopped;
 use crate::store::{Retain, Retained, Store, StoreError};
 
-/// How often it looks. The rules count days.
+/// How often it looks. The rules count days; [`Watched::AnHour`] counts these.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The first look is not while everybody comes back after a restart.
@@ -35,6 +36,8 @@ pub(crate) async fn keep(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut rest = FIRST_AFTER;
+    let mut watched = Watched::Nothing;
+    let mut is_doubted = false;
     loop {
         tokio::select! {
             () = sleep(rest) => {}
@@ -43,18 +46,41 @@ pub(crate) async fn keep(
         rest = EVERY;
         let mut total = Retained::default();
         let outcome = tokio::select! {
-            outcome = once(&store, rules, &clock, &mut total) => outcome,
+            outcome = once(&store, rules, &clock, watched, &mut total) => outcome,
             () = stopped(&mut stop) => return,
         };
+        watched = Watched::AnHour;
         metrics.versions_let_go.inc_by(total.versions);
         if total.versions > 0 {
             let Retained { versions, bytes, .. } = total;
             tracing::info!(versions, bytes, "old history was let go");
         }
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "old history could not be let go; it is tried again later");
+        match outcome {
+            Ok(Round::Done) => is_doubted = false,
+            // Said once, not for each of the hours that it lasts.
+            Ok(Round::DateInDoubt) if is_doubted => {}
+            Ok(Round::DateInDoubt) => {
+                is_doubted = true;
+                tracing::warn!(
+                    "the date does not follow from that of the last look: no history goes before \
+                     it has been plausible for a day"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "old history could not be let go; it is tried again later");
+            }
         }
     }
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// All clients were looked at.
+    Done,
+    /// None was: today does not follow from the day of the last round
+    /// (`tandem_tasks::serve::rounds`).
+    DateInDoubt,
 }
 
 /// One round over all clients, added to `total` step by step.
@@ -65,8 +91,12 @@ pub async fn once(
     store: &Arc<dyn Store>,
     rules: Rules,
     clock: &Clock,
+    watched: Watched,
     total: &mut Retained,
-) -> Result<(), StoreError> {
+) -> Result<Round, StoreError> {
+    if !store.begin_round(Day::of(clock()), watched).await? {
+        return Ok(Round::DateInDoubt);
+    }
     let mut after = None;
     loop {
         let at = clock();
@@ -77,7 +107,7 @@ pub async fn once(
         total.bytes += retained.bytes;
         after = retained.next;
         if after.is_none() {
-            return Ok(());
+            return Ok(Round::Done);
         }
         sleep(REST).await;
     }

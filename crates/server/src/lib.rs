@@ -19,6 +19,7 @@ pub mod access;
 pub mod account;
 mod attempts;
 pub mod config;
+mod copying;
 pub mod database;
 pub mod disk;
 pub mod embedded;

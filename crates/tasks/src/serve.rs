@@ -11,13 +11,14 @@
 //!       kept history    snapshot             "versions since" = 1
 //! ```
 //!
-//! When versions and snapshots may go is [`retention`]. Left to others: identity of clients, limits
+//! When versions and snapshots may go is [`retention`], whether the date is believed [`rounds`]. Left to others: identity of clients, limits
 //! on bodies.
 //!
 //! # Source
 //! `protocols/taskchampion.md` sections 6 and 11.
 
 pub mod retention;
+pub mod rounds;
 
 use tandem_core::VersionId;
 

@@ -106,6 +106,8 @@ server client disable|enable CLIENT
                                   shut it out; let it in again
 server client reset CLIENT        remove its history: it begins anew with its first replica
 server client delete CLIENT       remove the client and its history
+server client snapshot drop CLIENT
+                                  remove its newest snapshot: the one before is handed out
 server user add NAME              an account with a client id and tokens; the password comes
                                   from the terminal or standard input
 server user client NAME           another client id for it, for another list
@@ -113,7 +115,8 @@ server user list
 server user passwd|disable|enable NAME
 server stats                      how much there is
 server verify                     check every chain, snapshot, reference and sum
-server gc                         let go now what may go, and give space back
+server gc [--force]               let go now what may go, and give space back; --force says that
+                                  the date is right
 server health                     ask the running server whether it is ready
 server check-config               check the settings of `ta serve`
 server backup FOLDER [--keep N]   a checked copy with the moment in its name, while the

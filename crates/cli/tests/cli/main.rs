@@ -35,6 +35,10 @@ mod serve;
 #[cfg(all(unix, feature = "server"))]
 mod serve_accounts;
 #[cfg(all(unix, feature = "server"))]
+mod serve_disk;
+#[cfg(all(unix, feature = "server"))]
+mod serve_kills;
+#[cfg(all(unix, feature = "server"))]
 mod serve_operation;
 #[cfg(all(unix, feature = "server"))]
 mod serve_settings;

@@ -9,14 +9,14 @@ use crate::server::CLIENT_KEY;
 
 const DATA: &str = ".local/share/tandem-server";
 
-fn json(home: &TestHome, words: &[&str]) -> Value {
+pub(crate) fn json(home: &TestHome, words: &[&str]) -> Value {
     let ran = home.ta(&[&["server"], words, &["--json"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran.json()
 }
 
 /// Adds versions in a row after `parent`; the last one's id.
-fn row(address: &str, mut parent: String, count: u8) -> String {
+pub(crate) fn row(address: &str, mut parent: String, count: u8) -> String {
     for number in 0..count {
         let (status, headers) = add(address, &parent, &[number + 1]);
         assert_eq!(status, 200);
@@ -53,6 +53,44 @@ fn clients_are_listed_shown_shut_out_and_removed_while_the_server_runs() {
     home.ta(&["server", "client", "delete", &tag, "--yes"]).done();
     assert_eq!(json(&home, &["client", "list"]), Value::Array(Vec::new()));
     home.ta(&["server", "client", "show", &tag]).failed(1);
+    // Who is shut out stays so, and is found again.
+    row(&serving.address, NIL.to_owned(), 1);
+    home.ta(&["server", "client", "disable", &tag]).done();
+    let told = home.ta(&["server", "client", "delete", &tag, "--yes"]).done();
+    assert_says(&told, &["stays shut out"]);
+    assert!((0..1_000_000).any(|_| status() == 403), "it is not made anew");
+    assert_says(&home.ta(&["server", "client", "list"]).done(), &["Shut out", &tag]);
+    home.ta(&["server", "client", "enable", &tag]).done();
+    assert_eq!(status(), 404);
+}
+
+#[test]
+fn a_snapshot_that_is_no_good_is_dropped_for_the_one_before() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    let mut last = NIL.to_owned();
+    let mut shown = Vec::new();
+    for _ in 0..2 {
+        last = row(&serving.address, last, 10);
+        let path = format!("/v1/client/add-snapshot/{last}");
+        assert_eq!(snapshot(&serving.address, &path, &[("X-Client-Id", CLIENT_KEY)]), 200);
+        shown.push(last.clone());
+    }
+    let tag = json(&home, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
+    let newest = || {
+        let (status, headers, _) =
+            ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap();
+        (status, headers.get("x-version-id").cloned())
+    };
+    assert_eq!(newest(), (200, Some(shown[1].clone())));
+    let drop = ["server", "client", "snapshot", "drop", &tag];
+    assert_says(&home.ta(&drop).failed(1), &["nothing was changed"]);
+    json(&home, &["gc", "--grace-days", "0"]);
+    let drop = [&drop[..], &["--yes"]].concat();
+    assert_says(&home.ta(&drop).done(), &["Removed", "New replicas get that of"]);
+    assert_eq!(newest(), (200, Some(shown[0].clone())));
+    assert_says(&home.ta(&drop).failed(1), &["no other snapshot"]);
+    home.ta(&["server", "verify"]).done();
 }
 
 #[test]
@@ -66,7 +104,10 @@ fn stats_verify_gc_and_health_tell_of_a_running_server() {
     let stats = json(&home, &["stats"]);
     assert_eq!((&stats["clients"], &stats["versions"]), (&1.into(), &5.into()));
     assert_says(&home.ta(&["server", "verify"]).done(), &["Sound: 5 versions of 1 client"]);
-    assert_says(&home.ta(&["server", "gc"]).done(), &["Nothing may go yet"]);
+    assert_says(
+        &home.ta(&["server", "gc"]).done(),
+        &["Nothing may go yet", "without a second snapshot"],
+    );
     let health = ["server", "health", "-l", &serving.address];
     assert_says(&home.ta(&health).done(), &["is ready"]);
     let address = serving.address.clone();
@@ -92,7 +133,16 @@ fn gc_lets_go_what_the_rules_allow() {
         let answer = snapshot(&serving.address, &path, &headers);
         assert_eq!(answer, 200);
     }
-    let gone = json(&home, &["gc", "--grace-days", "0"]);
+    // When it was last looked, as a clock that has leapt would make it appear.
+    let database = Connection::open(home.path(&format!("{DATA}/tandem-server.sqlite3"))).unwrap();
+    let long_ago = "UPDATE facts SET value = zeroblob(12) WHERE name = 'rounds'";
+    assert_eq!(database.execute(long_ago, []).unwrap(), 1);
+    drop(database);
+    for _ in 0..2 {
+        let told = home.ta(&["server", "gc", "--grace-days", "0"]).failed(1);
+        assert_says(&told, &["nothing was let go", "--force"]);
+    }
+    let gone = json(&home, &["gc", "--grace-days", "0", "--force"]);
     assert_eq!(gone["versions"], 10, "those up to the older snapshot");
     assert_says(&home.ta(&["server", "verify"]).done(), &["Sound: 10 versions"]);
     let path = format!("/v1/client/get-child-version/{NIL}");
@@ -100,7 +150,7 @@ fn gc_lets_go_what_the_rules_allow() {
 }
 
 /// Offers a snapshot: its content type is another one than that of [`ask`].
-fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+pub(crate) fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let own: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

@@ -1,10 +1,11 @@
 /* Loaded into `ta` before the system's library. Writes down, in order, what is written and flushed
    where (to the file that SHIM_LOG names), and lets the disk be full after SHIM_ROOM bytes. While
    the file that SHIM_FULL names is there the disk is full, too; while that of SHIM_BROKEN is there,
-   flushes fail. */
+   flushes fail. At the SHIM_KILL_AT'th place where files are changed the process dies. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 static int log_fd = -1;
-static long room = -1;
+static long room = -1, kill_at = -1, places;
 static const char *full, *broken;
 
 static int is_there(const char *name) {
@@ -28,6 +29,8 @@ __attribute__((constructor)) static void begin(void) {
     const char *name = getenv("SHIM_LOG"), *text = getenv("SHIM_ROOM");
     if (name) log_fd = syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (text) room = atol(text);
+    text = getenv("SHIM_KILL_AT");
+    if (text) kill_at = atol(text);
     full = getenv("SHIM_FULL");
     broken = getenv("SHIM_BROKEN");
 }
@@ -58,8 +61,15 @@ static int is_regular(int fd) {
     return fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
 }
 
+/* Files are about to be changed here. */
+static void place(void) {
+    if (kill_at >= 0 && __atomic_add_fetch(&places, 1, __ATOMIC_SEQ_CST) == kill_at)
+        syscall(SYS_kill, getpid(), SIGKILL);
+}
+
 /* Bytes that still fit; takes them. */
 static long take(int fd, size_t length) {
+    if (is_regular(fd)) place();
     if (is_there(full) && is_regular(fd)) return 0;
     if (room < 0 || !is_regular(fd)) return length;
     long fits = (long)length < room ? (long)length : room;
@@ -121,6 +131,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
 /* Noted when they have returned. */
 int fsync(int fd) {
     REAL(fsync);
+    if (is_regular(fd)) place();
     if (is_there(broken) && is_regular(fd)) { errno = EIO; return -1; }
     int result = real(fd);
     if (result == 0) noted("flushed", fd, "", 0);
@@ -129,6 +140,7 @@ int fsync(int fd) {
 
 int fdatasync(int fd) {
     REAL(fdatasync);
+    if (is_regular(fd)) place();
     if (is_there(broken) && is_regular(fd)) { errno = EIO; return -1; }
     int result = real(fd);
     if (result == 0) noted("flushed", fd, "", 0);
@@ -137,7 +149,26 @@ int fdatasync(int fd) {
 
 int unlink(const char *path) {
     REAL(unlink);
+    place();
     int result = real(path);
     if (result == 0) note("removed", path, "", 0);
     return result;
+}
+
+int rename(const char *from, const char *to) {
+    REAL(rename);
+    place();
+    return real(from, to);
+}
+
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) {
+    REAL(linkat);
+    place();
+    return real(from_fd, from, to_fd, to, flags);
+}
+
+int ftruncate64(int fd, off64_t length) {
+    REAL(ftruncate64);
+    place();
+    return real(fd, length);
 }

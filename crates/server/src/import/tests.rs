@@ -3,7 +3,10 @@
 use tempfile::TempDir;
 
 use super::*;
+use std::fs;
+
 use crate::SqliteStore;
+use crate::store::SnapshotFound;
 
 const TABLES: &str = "
     CREATE TABLE clients (client_id STRING PRIMARY KEY, latest_version_id STRING,
@@ -139,6 +142,32 @@ async fn every_chain_and_snapshot_comes_over_and_a_second_run_changes_nothing() 
 }
 
 #[tokio::test]
+async fn a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in() {
+    let reference = Reference::new();
+    let ann = client(1);
+    for number in 5..=16_u8 {
+        reference.version(ann, id(number - 1), id(number));
+    }
+    reference.client(ann, id(16), Some(id(4)));
+    let work = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(work.path()).unwrap());
+    for added in [12, 0] {
+        let all = reference.import(&store, &work).await;
+        assert_eq!((all[0].outcome, all[0].added), (Outcome::Here, added));
+        assert_eq!(all[0].snapshot, SnapshotOutcome::Here);
+    }
+    let at = Timestamp::from_seconds(1_800_000_000);
+    let found = store.snapshot(ann, at).await.unwrap();
+    assert!(matches!(found, SnapshotFound::Found(found) if found.version == id(4)));
+    let child = store.child_version(ann, id(4), at).await.unwrap();
+    assert!(matches!(child, Child::Found(child) if child.version == id(5)), "and on from there");
+    let known = store.client(ann).await.unwrap().unwrap();
+    assert_eq!((known.versions_since_snapshot, known.is_adopted), (12, false));
+    let checked = store.admin().unwrap().check_client(None).await.unwrap().unwrap();
+    assert_eq!(checked.findings, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn what_differs_or_is_broken_is_told_and_left_alone() {
     let reference = Reference::new();
     let (fork, circle) = (client(1), client(2));
@@ -174,4 +203,21 @@ async fn what_differs_or_is_broken_is_told_and_left_alone() {
     other.execute_batch("CREATE TABLE x (y)").unwrap();
     let found = Original::open(folder.path(), work.path());
     assert!(matches!(found, Err(ImportError::NotTheReferences { .. })));
+}
+
+/// In a container every process has the same id: what a kill left must not be in the way for ever.
+#[test]
+fn what_a_killed_import_left_is_removed_by_the_next() {
+    let reference = Reference::new();
+    let work = TempDir::new().unwrap();
+    let left = work.path().join(format!("import-{}", std::process::id()));
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("copy"), b"all of it").unwrap();
+    let running = Original::open(reference.folder.path(), work.path()).unwrap();
+    assert!(!left.exists());
+    let second = Original::open(reference.folder.path(), work.path()).unwrap();
+    let folders = || fs::read_dir(work.path()).unwrap().count();
+    assert_eq!(folders(), 2, "of one that runs nothing is removed");
+    drop((running, second));
+    assert_eq!(folders(), 0);
 }

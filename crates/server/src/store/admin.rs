@@ -7,7 +7,9 @@
 
 use tandem_core::{ClientId, Timestamp};
 
-use super::{Answer, ClientFacts};
+use tandem_tasks::serve::retention::Day;
+
+use super::{AddSnapshot, Answer, ClientFacts, SnapshotAdded, SnapshotFacts, StoreError};
 
 /// What an operator asks of a storage.
 pub trait Admin: std::fmt::Debug + Send + Sync {
@@ -22,6 +24,32 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Removes the history of a client; none for an unknown one.
     fn remove_history(&self, client: ClientId, extent: Extent) -> Answer<'_, Option<Removed>>;
+
+    /// Removes the newest snapshot of a client, so that the one before is handed out: a server cannot
+    /// tell whether a sealed one is any good, its replicas can.
+    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
+        let _ = client;
+        not_there_yet()
+    }
+
+    /// Takes a snapshot over from another server, for a client that has none: of any version of the
+    /// chain or of the one before its first, stored at `snapshot.at`. Else it is passed over.
+    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
+        let _ = snapshot;
+        not_there_yet()
+    }
+
+    /// Client ids that are shut out and have no history here. None where a storage does not tell.
+    fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// How many clients have marks of days after this one: a clock was ahead when they were made.
+    /// 0 where a storage does not tell.
+    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64> {
+        let _ = day;
+        Box::pin(async { Ok(0) })
+    }
 
     /// How much there is.
     fn totals(&self) -> Answer<'_, Totals>;
@@ -55,6 +83,25 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
     fn token(&self, hash: [u8; 32]) -> Answer<'_, Option<TokenFacts>>;
 }
 
+/// The answer of a storage that does not know a call yet.
+fn not_there_yet<T: Send + 'static>() -> Answer<'static, T> {
+    let what = "this storage cannot do that yet".to_owned();
+    Box::pin(async { Err(StoreError::Unavailable { what }) })
+}
+
+/// What became of a snapshot that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotDropped {
+    /// It is gone.
+    Dropped(SnapshotFacts),
+    /// There was none.
+    None,
+    /// It stays: a new replica would have no way to the present without it.
+    OnlyWayIn,
+    /// The client is unknown.
+    NoSuchClient,
+}
+
 /// What is said of a client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -80,7 +127,7 @@ pub enum State {
 pub enum Extent {
     /// Versions and snapshots: the client begins anew with whichever replica comes first.
     History,
-    /// The client, too, and what is said of its id.
+    /// The client, too, and what is said of its id, except that it is shut out.
     Client,
 }
 

@@ -3,8 +3,9 @@
 //! A storage reads the client's row, its versions by number and its snapshots, all of one moment, and
 //! tells them to a [`ChainCheck`]; nothing but the row before is remembered.
 
-use tandem_core::VersionId;
-use tandem_tasks::serve::retention::SNAPSHOT_GENERATIONS;
+use tandem_core::{Timestamp, VersionId};
+use tandem_tasks::serve::SNAPSHOT_RECENT_VERSIONS;
+use tandem_tasks::serve::retention::{Mark, SNAPSHOT_GENERATIONS};
 
 /// Findings about one client; more of the same would not help.
 const FINDINGS_MAX: usize = 20;
@@ -24,6 +25,21 @@ pub struct ChainFacts {
     pub snapshot_number: Option<u64>,
     /// The history began in the middle, and there has been no snapshot since.
     pub is_adopted: bool,
+}
+
+/// What a storage notes beside the chain, for retention and for asking for snapshots.
+#[derive(Debug, Clone)]
+pub struct Upkeep {
+    /// Versions added since the newest snapshot was stored, or ever.
+    pub versions_since_snapshot: u64,
+    /// When the newest snapshot was stored, as the client's row says.
+    pub snapshot_at: Option<Timestamp>,
+    /// The same, as the snapshot's row says.
+    pub stored_at: Option<Timestamp>,
+    /// Which snapshots were stored on which days.
+    pub stored: Vec<Mark>,
+    /// Which positions were asked for on which days.
+    pub asked: Vec<Mark>,
 }
 
 /// A version without its body.
@@ -67,6 +83,35 @@ impl ChainCheck {
     pub fn new(facts: ChainFacts, snapshots: Vec<SnapshotRow>) -> Self {
         let (first_parent, before) = (None, None);
         Self { facts, snapshots, first_parent, before, versions: 0, bytes: 0, findings: vec![] }
+    }
+
+    /// What is noted beside the chain. Once, for a storage that keeps it in this form.
+    pub fn upkeep(&mut self, upkeep: &Upkeep) {
+        let ChainFacts { latest_number: latest, snapshot_number, .. } = self.facts;
+        let since = latest.saturating_sub(snapshot_number.unwrap_or(0));
+        // A snapshot may be of one of the newest versions, and those after it are not counted.
+        let uncounted = snapshot_number.map_or(0, |_| SNAPSHOT_RECENT_VERSIONS as u64 - 1);
+        let noted = upkeep.versions_since_snapshot;
+        if noted > since || noted < since.saturating_sub(uncounted) {
+            self.find(format!(
+                "{since} versions are after the newest snapshot's, and {noted} are noted"
+            ));
+        }
+        if upkeep.snapshot_at != upkeep.stored_at {
+            self.find("the newest snapshot was not stored when that is noted".to_owned());
+        }
+        let last = upkeep.stored.iter().map(|mark| mark.number).max();
+        if last != snapshot_number {
+            self.find("the days of snapshots do not end with the newest one".to_owned());
+        }
+        if upkeep.asked.iter().any(|mark| mark.number > latest) {
+            self.find("a position after the latest version is noted as asked for".to_owned());
+        }
+        let mut stored = upkeep.stored.clone();
+        stored.sort_unstable_by_key(|mark| mark.day);
+        if stored.windows(2).any(|two| two[1].number < two[0].number) {
+            self.find("an older snapshot is noted for a later day".to_owned());
+        }
     }
 
     /// The next version, in the order of numbers.
@@ -149,6 +194,8 @@ impl ChainCheck {
 
 #[cfg(test)]
 mod tests {
+    use tandem_tasks::serve::retention::Day;
+
     use super::*;
 
     fn id(number: u64) -> VersionId {
@@ -186,6 +233,38 @@ mod tests {
         assert_eq!(findings(trimmed, &rows[2..], &[4, 2]), Vec::<String>::new());
         let adopted = ChainFacts { snapshot_number: None, is_adopted: true, ..trimmed };
         assert_eq!(findings(adopted, &rows[2..], &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_noted_beside_the_chain_is_compared_with_it() {
+        let at = |seconds| Some(Timestamp::from_seconds(seconds));
+        let mark = |number, day| Mark { number, day: Day(day) };
+        let good = Upkeep {
+            versions_since_snapshot: 1,
+            snapshot_at: at(7),
+            stored_at: at(7),
+            stored: vec![mark(4, 12), mark(2, 10)],
+            asked: vec![mark(5, 11), mark(0, 9)],
+        };
+        let found = |upkeep: &Upkeep| {
+            let snapshots =
+                [4, 2].map(|number| SnapshotRow { number, version: id(number), bytes: 1 }).to_vec();
+            let mut check = ChainCheck::new(facts(), snapshots);
+            check.upkeep(upkeep);
+            (1..=5).for_each(|number| check.version(row(number)));
+            check.end().1
+        };
+        assert_eq!(found(&good), Vec::<String>::new());
+        for (upkeep, part) in [
+            (Upkeep { versions_since_snapshot: 2, ..good.clone() }, "and 2 are noted"),
+            (Upkeep { snapshot_at: at(8), ..good.clone() }, "was not stored when"),
+            (Upkeep { stored: vec![mark(2, 10)], ..good.clone() }, "do not end with"),
+            (Upkeep { stored: vec![mark(4, 9), mark(2, 10)], ..good.clone() }, "a later day"),
+            (Upkeep { asked: vec![mark(6, 11)], ..good }, "after the latest version"),
+        ] {
+            let found = found(&upkeep);
+            assert!(found.iter().any(|finding| finding.contains(part)), "{part}: {found:?}");
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::SnapshotTargets;
-use tandem_tasks::serve::retention::Rules;
+use tandem_tasks::serve::retention::{Day, Rules};
+use tandem_tasks::serve::rounds::Watched;
 
 pub use admin::Admin;
 pub use answer::{
@@ -95,6 +96,16 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// What is known of a client, bodies apart. None for an unknown one.
     fn client(&self, client: ClientId) -> Answer<'_, Option<ClientFacts>>;
+
+    /// Notes that a round of [`Store::retain`] begins today, and says whether history may go in it:
+    /// `tandem_tasks::serve::rounds` over what was noted before. Callers ask once an hour.
+    ///
+    /// A storage that takes the day from a clock of its own, and not from those who ask, may believe
+    /// it.
+    fn begin_round(&self, today: Day, watched: Watched) -> Answer<'_, bool> {
+        let _ = (today, watched);
+        Box::pin(async { Ok(true) })
+    }
 
     /// Lets old history go, a bounded step at a time, and gives its space back.
     ///

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tandem_server::import::{ImportError, Original, Outcome, SnapshotOutcome};
-use tandem_server::store::sqlite::backup::{self as copies, BackupError, Copied, Existing};
+use tandem_server::store::sqlite::OpenError;
+use tandem_server::store::sqlite::backup::{self as copies, BackupError, Copied};
 use tandem_server::store::sqlite::moment;
+use tandem_server::store::sqlite::restore::{Existing, restore as bring_back};
 use tandem_server::{SqliteStore, Store};
 
 use super::{Desk, bytes, counted, tag};
@@ -38,7 +40,7 @@ pub(super) fn backup(
 
 pub(super) fn restore(desk: &mut Desk<'_>, from: &Path, has_force: bool) -> Result<Exit, Fail> {
     let existing = if has_force { Existing::PutAside } else { Existing::Refuse };
-    let copied = copies::restore(from, &desk.data_dir, existing, &moment(desk.now))?;
+    let copied = bring_back(from, &desk.data_dir, existing, &moment(desk.now))?;
     if desk.output.is_json {
         desk.output.json(&document(&copied));
         return Ok(Exit::Done);
@@ -49,6 +51,10 @@ pub(super) fn restore(desk: &mut Desk<'_>, from: &Path, has_force: bool) -> Resu
         counted(copied.versions, "version"),
         counted(copied.clients, "client")
     ));
+    desk.output.line(
+        "Passwords, tokens and who is shut out are those of the backup, too: `ta server user list` \
+         and `client list` show them.",
+    );
     for aside in &copied.others {
         desk.output.line(format!("What was there before is in {}", aside.display()));
     }
@@ -71,7 +77,7 @@ pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
         let missing = ImportError::NotTheReferences { path: path.to_owned() };
         return Err(missing.into());
     }
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&desk.data_dir)?);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_or_make(&desk.data_dir)?);
     let original = Original::open(path, &desk.data_dir)?;
     let mut all = Vec::new();
     tandem_server::program::block_on(original.import(&store, desk.now, |one| all.push(one)))
@@ -139,9 +145,12 @@ pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
 impl From<BackupError> for Fail {
     fn from(error: BackupError) -> Self {
         let hint = match &error {
+            BackupError::Open(OpenError::TooNew { .. }) => "Use the version of `ta` that made it.",
             BackupError::Open(_) => "Name the server's folder with --data-dir.",
             BackupError::Exists { .. } => "To put what is there aside: --force.",
             BackupError::InUse { .. } => "End the server and other `ta server` commands first.",
+            BackupError::Changing { .. } => "End whatever writes to that file first.",
+            BackupError::NoRoom { .. } => "Make room, or name another folder. Nothing was changed.",
             BackupError::Unsound { .. } => "Use another backup. `ta server verify` tells more.",
             _ => "Check the folder's owner and room. Nothing was changed.",
         };

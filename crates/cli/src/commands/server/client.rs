@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tandem_core::ClientId;
 use tandem_server::Store;
-use tandem_server::store::admin::{ClientEntry, Extent, State};
+use tandem_server::store::admin::{ClientEntry, Extent, SnapshotDropped, State};
+use tandem_tasks::serve::retention::SNAPSHOT_GENERATIONS;
 use tandem_words::Table;
 use tandem_words::table::{Align, Fit};
 
@@ -23,8 +24,11 @@ pub(super) fn run(desk: &mut Desk<'_>, words: &[&str], own: &mut Own) -> Result<
         ["enable", name] => set_state(desk, name, State::Enabled),
         ["delete", name] => remove(desk, name, Extent::Client),
         ["reset", name] => remove(desk, name, Extent::History),
-        _ => Err(Fail::usage("that is not how `server client` is used")
-            .hint("Use ta server client list | show|disable|enable|delete|reset CLIENT.")),
+        ["snapshot", "drop", name] => drop_snapshot(desk, name),
+        _ => Err(Fail::usage("that is not how `server client` is used").hint(
+            "Use ta server client list | show|disable|enable|delete|reset CLIENT | snapshot \
+                 drop CLIENT.",
+        )),
     }
 }
 
@@ -42,19 +46,49 @@ fn all(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientEntry>, Fail
     })
 }
 
+/// Why no version may go, as far as that shows from what is known of all clients.
+pub(super) fn why_all_stays(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<String, Fail> {
+    let clients = all(desk, store)?;
+    let has_two = |entry: &&ClientEntry| entry.facts.snapshots.len() >= SNAPSHOT_GENERATIONS;
+    let (all, two) = (clients.len() as u64, clients.iter().filter(has_two).count() as u64);
+    let days = desk.config.rules.grace_days;
+    Ok(match (all, two) {
+        (0, _) => "Nothing may go: no client has a history here.".to_owned(),
+        (_, 0) => format!(
+            "Nothing may go yet: {} without a second snapshot, which each needs first.",
+            counted(all, "client")
+        ),
+        _ => format!(
+            "Nothing may go yet: {} of {all} with two snapshots, but none with versions before \
+             one that was stored {days} days ago and that nobody asked for since.",
+            counted(two, "client")
+        ),
+    })
+}
+
 /// The client that a tag means, or the beginning of one, or a whole id. An id is a credential, and
 /// the process list is read by many: tags are better.
 fn find(desk: &Desk<'_>, store: &Arc<dyn Store>, name: &str) -> Result<ClientEntry, Fail> {
+    only(store, all(desk, store)?, |entry| entry.id, name)
+}
+
+/// The one that is meant.
+fn only<T>(
+    store: &Arc<dyn Store>,
+    all: Vec<T>,
+    id_of: impl Fn(&T) -> ClientId,
+    name: &str,
+) -> Result<T, Fail> {
     let id: Option<ClientId> = name.parse().ok();
     let name = name.to_ascii_lowercase();
-    let is_meant = |entry: &ClientEntry| match id {
-        Some(id) => entry.id == id,
-        None => name.len() >= 4 && tag(store, entry.id).starts_with(&name),
+    let is_meant = |one: &T| match id {
+        Some(id) => id_of(one) == id,
+        None => name.len() >= 4 && tag(store, id_of(one)).starts_with(&name),
     };
-    let mut found: Vec<ClientEntry> = all(desk, store)?.into_iter().filter(is_meant).collect();
+    let mut found: Vec<T> = all.into_iter().filter(is_meant).collect();
     let hint = "`ta server client list` lists them; write the first column, or its beginning.";
     match (found.pop(), found.is_empty()) {
-        (Some(entry), true) => Ok(entry),
+        (Some(one), true) => Ok(one),
         (Some(_), false) => Err(Fail::usage("several clients are meant").hint(hint)),
         (None, _) => Err(Fail::failed("there is no such client here").hint(hint)),
     }
@@ -99,8 +133,10 @@ fn list(desk: &mut Desk<'_>, reveals: bool) -> Result<Exit, Fail> {
         desk.output.json(&Value::Array(all));
         return Ok(Exit::Done);
     }
+    let shut_out = desk.ask(&store, async |admin| admin.shut_out().await)?;
     if clients.is_empty() {
         desk.output.line("No client has a history here yet.");
+        say_shut_out(desk, &store, &shut_out);
         return Ok(Exit::Done);
     }
     let mut table = Table::new(&[
@@ -128,7 +164,16 @@ fn list(desk: &mut Desk<'_>, reveals: bool) -> Result<Exit, Fail> {
         ]);
     }
     desk.output.text(&table.render(crate::output::width(), crate::output::style()));
+    say_shut_out(desk, &store, &shut_out);
     Ok(Exit::Done)
+}
+
+/// Who could not come back even without a history.
+fn say_shut_out(desk: &mut Desk<'_>, store: &Arc<dyn Store>, clients: &[ClientId]) {
+    if !clients.is_empty() {
+        let tags: Vec<String> = clients.iter().map(|client| tag(store, *client)).collect();
+        desk.output.line(format!("Shut out, without a history here: {}", tags.join(", ")));
+    }
 }
 
 fn show(desk: &mut Desk<'_>, name: &str, reveals: bool) -> Result<Exit, Fail> {
@@ -164,11 +209,13 @@ fn show(desk: &mut Desk<'_>, name: &str, reveals: bool) -> Result<Exit, Fail> {
 
 fn set_state(desk: &mut Desk<'_>, name: &str, state: State) -> Result<Exit, Fail> {
     let store = desk.store()?;
-    let entry = find(desk, &store, name)?;
+    let mut known: Vec<ClientId> = all(desk, &store)?.iter().map(|entry| entry.id).collect();
+    known.extend(desk.ask(&store, async |admin| admin.shut_out().await)?);
+    let id = only(&store, known, |id| *id, name)?;
     let now = desk.now;
-    desk.ask(&store, async |admin| admin.set_client_state(entry.id, state, now).await)?;
+    desk.ask(&store, async |admin| admin.set_client_state(id, state, now).await)?;
     let is_disabled = state == State::Disabled;
-    let tag = tag(&store, entry.id);
+    let tag = tag(&store, id);
     if desk.output.is_json {
         desk.output.json(&json!({ "client": tag, "disabled": is_disabled }));
     } else if is_disabled {
@@ -212,6 +259,7 @@ fn remove(desk: &mut Desk<'_>, name: &str, extent: Extent) -> Result<Exit, Fail>
         bytes(removed.bytes)
     );
     desk.output.line(match extent {
+        Extent::Client if entry.is_disabled => format!("{counts} {tag} stays shut out."),
         Extent::Client => format!(
             "{counts} {tag} is not known any more; an open server makes it anew when it comes back."
         ),
@@ -220,4 +268,50 @@ fn remove(desk: &mut Desk<'_>, name: &str, extent: Extent) -> Result<Exit, Fail>
         }
     });
     Ok(Exit::Done)
+}
+
+/// For replicas that cannot use the newest snapshot: the one before is handed out again.
+fn drop_snapshot(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let entry = find(desk, &store, name)?;
+    let tag = tag(&store, entry.id);
+    let none = || {
+        Fail::failed(format!("{tag} has no snapshot")).hint(
+            "A new replica walks through all versions; the next one that syncs is asked for a \
+             snapshot.",
+        )
+    };
+    let newest = entry.facts.snapshots.first().ok_or_else(none)?;
+    desk.confirm(&format!(
+        "This removes the newest snapshot of {tag}: {}, {}. The one before is handed out then.",
+        Desk::day(newest.stored_at.seconds()),
+        bytes(newest.bytes)
+    ))?;
+    let dropped = desk.ask(&store, async |admin| admin.drop_snapshot(entry.id).await)?;
+    match dropped {
+        SnapshotDropped::Dropped(facts) => {
+            if desk.output.is_json {
+                let version = facts.version.to_string();
+                desk.output.json(&json!({ "client": tag, "dropped": version }));
+                return Ok(Exit::Done);
+            }
+            let next = match entry.facts.snapshots.get(1) {
+                Some(older) => {
+                    format!("New replicas get that of {}", Desk::day(older.stored_at.seconds()))
+                }
+                None => "New replicas walk through all versions".to_owned(),
+            };
+            desk.output
+                .line(format!("Removed: the snapshot of version {}. {next}.", facts.version));
+            Ok(Exit::Done)
+        }
+        SnapshotDropped::None | SnapshotDropped::NoSuchClient => Err(none()),
+        SnapshotDropped::OnlyWayIn => Err(Fail::failed(format!(
+            "{tag} has no other snapshot, and its first versions are gone"
+        ))
+        .hint(
+            "Without it a new replica has no way in. A replica that is in step stores a new one \
+             when it syncs; or `ta server client reset`, and it sends everything again.",
+        )),
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) fn run(
         ["user", ref words @ ..] => user::run(&mut desk, words)?,
         ["stats"] => upkeep::stats(&mut desk)?,
         ["verify"] => upkeep::verify(&mut desk)?,
-        ["gc"] => upkeep::gc(&mut desk)?,
+        ["gc"] => upkeep::gc(&mut desk, own.take_force())?,
         ["check-config"] => upkeep::check_config(&mut desk)?,
         ["health"] => health::run(&mut desk)?,
         ["backup", folder] => backup::backup(&mut desk, Path::new(folder), own.keep.take())?,
@@ -135,7 +135,7 @@ impl Desk<'_> {
 
     /// The storage, made if it is not there yet.
     fn store_or_new(&self) -> Result<Arc<dyn Store>, Fail> {
-        Ok(Arc::new(SqliteStore::open(&self.data_dir)?))
+        Ok(Arc::new(SqliteStore::open_or_make(&self.data_dir)?))
     }
 
     /// Asks the storage something.
@@ -187,7 +187,18 @@ impl From<OpenError> for Fail {
             OpenError::Missing { .. } => {
                 "Name the server's folder with --data-dir, or its settings with --config."
             }
-            OpenError::BeingRestored { .. } => "Wait for `ta server restore` to end.",
+            OpenError::BeingRestored { .. } => {
+                "Wait for `ta server restore`, or the new version's start, to end."
+            }
+            OpenError::UsedByOlder { .. } => {
+                "Start the server anew, with this version: that brings the database up to date."
+            }
+            OpenError::Unusable { .. } => {
+                "Check the folder's owner. If the database is damaged, keep a copy of the folder; `ta \
+                 server restore FILE --force` brings a backup back."
+            }
+            OpenError::NoRoom { .. } => "Make room on the disk. Nothing was changed.",
+            OpenError::NoLog { .. } => "Use a folder on a disk of this machine.",
             _ => "Check the folder's owner and room. Nothing was changed.",
         };
         Self::failed(chain(&error)).hint(hint)

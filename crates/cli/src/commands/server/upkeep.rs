@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tandem_server::keeper::{self, Round};
 use tandem_server::store::Retained;
+use tandem_tasks::serve::retention::Day;
+use tandem_tasks::serve::rounds::Watched;
 
-use super::{Desk, bytes, counted, tag};
+use super::{Desk, bytes, client, counted, tag};
 use crate::fail::{Exit, Fail};
 
 pub(super) fn stats(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
@@ -49,6 +52,16 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
         versions += checked.versions;
         after = Some(checked.next);
     }
+    // A day of grace: midnight may have passed.
+    let tomorrow = Day(Day::of(desk.now).0 + 1);
+    let ahead = desk.ask(&store, async |admin| admin.clients_ahead_of(tomorrow).await)?;
+    if ahead > 0 {
+        findings.push(format!(
+            "{} with days that are still to come: a clock was ahead, and their history stays \
+             until then",
+            counted(ahead, "client")
+        ));
+    }
     let is_sound = findings.is_empty();
     if desk.output.is_json {
         desk.output.json(&json!({
@@ -73,29 +86,40 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     ))
 }
 
-pub(super) fn gc(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
+pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
     let store = desk.store()?;
     let file = desk.data_dir.join(tandem_server::store::sqlite::DATABASE_FILE);
     let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     let (before, rules) = (size(), desk.config.rules);
     let mut total = Retained::default();
     let clock: tandem_server::Clock = Arc::new(tandem_server::server::system_now);
-    tandem_server::program::block_on(async {
-        tandem_server::keeper::once(&store, rules, &clock, &mut total).await?;
-        store.close().await
-    })
-    .map_err(super::super::serve::fail)??;
+    let watched = if has_force { Watched::ByAPerson } else { Watched::Nothing };
+    let once = keeper::once(&store, rules, &clock, watched, &mut total);
+    let round = tandem_server::program::block_on(once).map_err(super::super::serve::fail)??;
+    if round == Round::DateInDoubt {
+        let today = Desk::day(desk.now.seconds());
+        return Err(Fail::failed(format!(
+            "nothing was let go: today is {today}, which does not follow from when it was last \
+             looked"
+        ))
+        .hint(
+            "If that date is right: ta server gc --force. A running server believes it after a \
+             day.",
+        ));
+    }
+    let reason = match total.versions {
+        0 => Some(client::why_all_stays(desk, &store)?),
+        _ => None,
+    };
+    tandem_server::program::block_on(store.close()).map_err(super::super::serve::fail)??;
     // The last connection's end moved the log into the file; beside a running server it is later.
     let given_back = before.saturating_sub(size());
     if desk.output.is_json {
         desk.output.json(&json!({
             "versions": total.versions, "bytes": total.bytes, "given_back_bytes": given_back,
         }));
-    } else if total.versions == 0 {
-        desk.output.line(format!(
-            "Nothing may go yet: snapshots must be {} days old first.",
-            rules.grace_days
-        ));
+    } else if let Some(reason) = reason {
+        desk.output.line(reason);
     } else {
         desk.output.line(format!(
             "Let go: {} ({}); {} given back to the disk.",

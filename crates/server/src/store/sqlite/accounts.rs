@@ -46,6 +46,16 @@ pub(super) fn set_client_state(
     Ok(true)
 }
 
+/// Client ids that are shut out and have no history here.
+pub(super) fn shut_out(txn: &Connection) -> rusqlite::Result<Vec<ClientId>> {
+    txn.prepare_cached(
+        "SELECT client_id FROM client_access
+         WHERE is_disabled AND client_id NOT IN (SELECT client_id FROM clients) ORDER BY made_at",
+    )?
+    .query_map([], |row| row.get(0).map(ClientId::from_bytes))?
+    .collect()
+}
+
 pub(super) fn add(txn: &Connection, new: &NewAccount) -> rusqlite::Result<bool> {
     let made = txn
         .prepare_cached(

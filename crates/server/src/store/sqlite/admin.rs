@@ -5,12 +5,12 @@ use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 
 use super::rows::{cell, number, version_id};
-use super::{SqliteStore, accounts, check, writer};
+use super::{SqliteStore, accounts, check, snapshots};
 use crate::store::admin::{
-    AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, Standing, State,
-    TokenFacts, Totals,
+    AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, SnapshotDropped,
+    Standing, State, TokenFacts, Totals,
 };
-use crate::store::{Admin, Answer, ClientFacts, SnapshotFacts};
+use crate::store::{AddSnapshot, Admin, Answer, ClientFacts, SnapshotAdded, SnapshotFacts};
 
 impl Admin for SqliteStore {
     fn standing(&self, client: ClientId) -> Answer<'_, Standing> {
@@ -30,9 +30,31 @@ impl Admin for SqliteStore {
     }
 
     fn remove_history(&self, client: ClientId, extent: Extent) -> Answer<'_, Option<Removed>> {
+        Box::pin(
+            async move { self.make_room(move |txn| remove_history(txn, client, extent)).await },
+        )
+    }
+
+    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
+        Box::pin(
+            async move { self.make_room(move |txn| snapshots::drop_newest(txn, client)).await },
+        )
+    }
+
+    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
         Box::pin(async move {
-            let bytes = writer::RETAIN_BYTES;
-            self.writer.ask(bytes, move |txn| remove_history(txn, client, extent)).await
+            let bytes = snapshot.body.len();
+            self.writer.ask(bytes, move |txn| snapshots::import(txn, &snapshot)).await
+        })
+    }
+
+    fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
+        Box::pin(async move { self.readers.with_away(accounts::shut_out).await })
+    }
+
+    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64> {
+        Box::pin(async move {
+            self.readers.with_away(move |txn| check::clients_ahead_of(txn, day)).await
         })
     }
 
@@ -45,7 +67,7 @@ impl Admin for SqliteStore {
     }
 
     fn check_storage(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async move { self.readers.with_away(check::storage).await })
+        Box::pin(async move { self.readers.with_away(check::whole_storage).await })
     }
 
     fn add_account(&self, account: NewAccount) -> Answer<'_, bool> {
@@ -176,7 +198,9 @@ fn remove_history(
         }
         Extent::Client => {
             txn.execute("DELETE FROM clients WHERE id = ?1", [row])?;
-            txn.execute("DELETE FROM client_access WHERE client_id = ?1", [client.to_bytes()])?;
+            // Who was shut out would be made anew by an open server.
+            let sql = "DELETE FROM client_access WHERE client_id = ?1 AND is_disabled = 0";
+            txn.execute(sql, [client.to_bytes()])?;
         }
     }
     Ok(Some(Removed {

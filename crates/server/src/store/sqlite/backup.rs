@@ -1,4 +1,4 @@
-//! A copy of the whole database while it is in use, its check, and the way back.
+//! A copy of the whole database while it is in use, and its check. The way back is `restore`.
 //!
 //! A copy is one read transaction of SQLite (`VACUUM INTO`): writers go on meanwhile, and what it
 //! holds is one moment. It gets its name only after it was checked and is on the disk.
@@ -7,15 +7,21 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
+use super::files::{self, Owner};
 use super::open::{self, OpenError};
-use super::{DATABASE_FILE, check};
+use super::{DATABASE_FILE, check, rows, schema};
+use crate::copying::{beside, remove_if_there};
+use crate::disk::Room;
 
 /// How the names of backups begin and end; between them is the moment.
 const PREFIX: &str = "tandem-server-";
 /// See [`PREFIX`].
 const SUFFIX: &str = ".sqlite3";
+/// How the name of one ends that is not complete.
+const PARTIAL: &str = ".partial";
 
 /// Copies made within one second, at most.
 const SAME_SECOND_MAX: u32 = 100;
@@ -57,6 +63,22 @@ pub enum BackupError {
         /// The database.
         path: PathBuf,
     },
+    /// Somebody writes to the file that is to be brought back.
+    #[error("{} changes while it is copied", path.display())]
+    Changing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is too little room.
+    #[error("a copy takes {needed} bytes, and {} has room for {free}", folder.display())]
+    NoRoom {
+        /// Where it was to be.
+        folder: PathBuf,
+        /// What it takes, about.
+        needed: u64,
+        /// What there is.
+        free: u64,
+    },
     /// A server or another command uses the database.
     #[error("{} is in use", path.display())]
     InUse {
@@ -92,7 +114,8 @@ pub fn backup(
     moment: &str,
 ) -> Result<Copied, BackupError> {
     let source = open::existing(&data_dir.join(DATABASE_FILE))?;
-    let mut copied = copy(&source, folder, moment)?;
+    files::make_folder(folder).map_err(|source| file(folder, source))?;
+    let mut copied = copy(&source, folder, Owner::Maker, moment)?;
     if let Some(keep) = keep {
         let mut copies = list(folder)?;
         copies.truncate(copies.len().saturating_sub(keep.max(1)));
@@ -124,14 +147,23 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
     Ok(copies.into_iter().map(|(_, path)| path).collect())
 }
 
-/// One checked copy.
+/// One checked copy, in a folder that is there.
 pub(super) fn copy(
     source: &Connection,
     folder: &Path,
+    owner: Owner,
     moment: &str,
 ) -> Result<Copied, BackupError> {
-    open::make_folder(folder).map_err(|source| file(folder, source))?;
-    let partial = folder.join(format!("{PREFIX}{moment}.{}.partial", std::process::id()));
+    // One at a time, so that what has just been made is not taken for what a kill has left.
+    let quiet = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    let quiet = quiet.map_err(|source| file(folder, source))?;
+    remove_partial(folder)?;
+    check_room(folder, source_bytes(source, folder)?)?;
+    let partial = folder.join(format!("{PREFIX}{moment}.{}{PARTIAL}", std::process::id()));
+    let handle = files::create(&partial, owner).map_err(|source| file(&partial, source))?;
+    // Says that somebody is at it.
+    handle.lock().map_err(|source| file(&partial, source))?;
+    drop(quiet);
     let made = fill(source, &partial).and_then(|counts| {
         let path = free_name(folder, moment)?;
         fs::rename(&partial, &path).map_err(|source| file(&path, source))?;
@@ -140,11 +172,56 @@ pub(super) fn copy(
     });
     if made.is_err() {
         // What is not sound is worth nothing; the error says why.
+        let _ = fs::remove_file(beside(&partial, "-journal"));
         let _ = fs::remove_file(&partial);
     }
     let (path, (clients, versions)) = made?;
     let bytes = fs::metadata(&path).map_err(|source| file(&path, source))?.len();
     Ok(Copied { path, bytes, clients, versions, others: Vec::new() })
+}
+
+/// Removes what copies left that were killed: nobody is at it any more.
+fn remove_partial(folder: &Path) -> Result<(), BackupError> {
+    let failed = |source| file(folder, source);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let is_ours = |name: &str| name.starts_with(PREFIX) && name.ends_with(PARTIAL);
+        if !name.to_str().is_some_and(is_ours) {
+            continue;
+        }
+        let path = folder.join(&name);
+        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            // The journal first: nothing would lead to it later.
+            for path in [beside(&path, "-journal"), path] {
+                remove_if_there(&path).map_err(|source| file(&path, source))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// About how large a copy will be.
+fn source_bytes(source: &Connection, folder: &Path) -> Result<u64, BackupError> {
+    let pragma = |name: &str| source.pragma_query_value(None, name, |row| rows::number(row, 0));
+    let bytes = || {
+        let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+        Ok(pages.saturating_mul(pragma("page_size")?))
+    };
+    bytes().map_err(|error: rusqlite::Error| BackupError::Database {
+        path: folder.to_owned(),
+        what: error.to_string(),
+    })
+}
+
+/// Refuses what would fill the disk.
+pub(super) fn check_room(folder: &Path, needed: u64) -> Result<(), BackupError> {
+    let room = Room { folder: folder.to_owned(), bytes_min: needed };
+    match room.free_bytes() {
+        Some(free) if free < needed => {
+            Err(BackupError::NoRoom { folder: folder.to_owned(), needed, free })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn free_name(folder: &Path, moment: &str) -> Result<PathBuf, BackupError> {
@@ -162,23 +239,23 @@ fn fill(source: &Connection, partial: &Path) -> Result<(u64, u64), BackupError> 
         path: partial.to_owned(),
         what: error.to_string(),
     };
-    // An empty file is taken as it is, with its mode.
-    open::make_file(partial).map_err(|source| file(partial, source))?;
-    let target = partial.to_string_lossy();
-    source.execute("VACUUM INTO ?1", [&*target]).map_err(failed)?;
+    // The name as its bytes, whatever they are; the empty file is taken as it is, with its mode.
+    let target = ToSqlOutput::Borrowed(ValueRef::Text(partial.as_os_str().as_encoded_bytes()));
+    source.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
     File::open(partial).and_then(|file| file.sync_all()).map_err(|source| file(partial, source))?;
     check_file(partial)
 }
 
 /// Checks a database file that nobody uses; how many clients and versions it has.
-fn check_file(path: &Path) -> Result<(u64, u64), BackupError> {
+pub(super) fn check_file(path: &Path) -> Result<(u64, u64), BackupError> {
     let failed = |error: rusqlite::Error| BackupError::Database {
         path: path.to_owned(),
         what: error.to_string(),
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let copy = Connection::open_with_flags(path, flags).map_err(failed)?;
-    open::check_ours(&copy, path)?;
+    schema::check_ours(&copy, path)?;
+    schema::check_known(&copy, path)?;
     let unsound = |finding: String| BackupError::Unsound { path: path.to_owned(), finding };
     if let Some(finding) = check::storage(&copy).map_err(failed)?.into_iter().next() {
         return Err(unsound(finding));
@@ -195,80 +272,10 @@ fn check_file(path: &Path) -> Result<(u64, u64), BackupError> {
     Ok((clients, versions))
 }
 
-/// Whether an existing database may be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// No: [`BackupError::Exists`].
-    Refuse,
-    /// It is put aside, under another name in the same folder.
-    PutAside,
-}
-
-/// Makes a copy the database of `data_dir`, after it was checked.
-///
-/// # Errors
-/// What stands in the way; [`BackupError::InUse`] while a server runs. The database is then as it
-/// was.
-pub fn restore(
-    from: &Path,
-    data_dir: &Path,
-    existing: Existing,
-    moment: &str,
-) -> Result<Copied, BackupError> {
-    open::make_folder(data_dir).map_err(|source| file(data_dir, source))?;
-    let path = data_dir.join(DATABASE_FILE);
-    let in_use = || BackupError::InUse { path: path.clone() };
-    let lock = open::lock_file(data_dir).map_err(|source| file(data_dir, source))?;
-    lock.try_lock().map_err(|_| in_use())?;
-    if path.exists() && existing == Existing::Refuse {
-        return Err(BackupError::Exists { path });
-    }
-    let incoming = data_dir.join(format!("{DATABASE_FILE}.incoming"));
-    let counts = open::make_file(&incoming)
-        .and_then(|()| fs::copy(from, &incoming).map(drop))
-        .and_then(|()| File::open(&incoming)?.sync_all())
-        .map_err(|source| file(from, source))
-        .and_then(|()| check_file(&incoming));
-    let (clients, versions) = match counts {
-        Ok(counts) => counts,
-        Err(error) => {
-            let _ = fs::remove_file(&incoming);
-            return Err(error);
-        }
-    };
-    let mut others = Vec::new();
-    if path.exists() {
-        // What its log holds belongs to it, and must not meet the other database.
-        let old = open::existing(&path)?;
-        let busy: i64 = old
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(|_| in_use())?;
-        if busy != 0 {
-            return Err(in_use());
-        }
-        drop(old);
-        let aside = data_dir.join(format!("{DATABASE_FILE}.before-restore-{moment}"));
-        // A second name, not another one: there is a database at every moment, so that a server
-        // that is started after a kill in here makes no empty one.
-        fs::hard_link(&path, &aside)
-            .or_else(|_| fs::copy(&path, &aside).map(drop))
-            .map_err(|source| file(&aside, source))?;
-        others.push(aside);
-    }
-    for rest in ["-wal", "-shm"] {
-        // Of a database that was closed there are none.
-        let _ = fs::remove_file(data_dir.join(format!("{DATABASE_FILE}{rest}")));
-    }
-    fs::rename(&incoming, &path).map_err(|source| file(&path, source))?;
-    sync_folder(data_dir)?;
-    let bytes = fs::metadata(&path).map_err(|source| file(&path, source))?.len();
-    Ok(Copied { path, bytes, clients, versions, others })
-}
-
-fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(|source| file(folder, source))
 }
 
-fn file(path: &Path, source: io::Error) -> BackupError {
+pub(super) fn file(path: &Path, source: io::Error) -> BackupError {
     BackupError::File { path: path.to_owned(), source }
 }

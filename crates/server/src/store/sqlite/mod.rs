@@ -20,11 +20,17 @@ mod accounts;
 mod admin;
 pub mod backup;
 mod check;
+mod facts;
+mod files;
 mod open;
 mod read;
 mod readers;
+mod reserve;
+pub mod restore;
 mod retain;
 mod rows;
+mod schema;
+mod snapshots;
 mod write;
 mod writer;
 
@@ -32,12 +38,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_core::{ClientId, Timestamp, VersionId};
+use tandem_tasks::serve::retention::Day;
+use tandem_tasks::serve::rounds::Watched;
 
 use super::{
     AddSnapshot, AddVersion, Added, Admin, Answer, Child, Children, ClientFacts, Head, Health,
-    ReadChildren, Retain, Retained, SnapshotAdded, SnapshotFound, Store,
+    ReadChildren, Retain, Retained, SnapshotAdded, SnapshotFound, Store, StoreError,
 };
+use open::Purpose;
 use readers::Readers;
+use rusqlite::Connection;
 use writer::Writer;
 
 pub use open::OpenError;
@@ -49,6 +59,7 @@ pub const DATABASE_FILE: &str = "tandem-server.sqlite3";
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
+    folder: PathBuf,
     log_key: [u8; 32],
     writer: Writer,
     readers: Arc<Readers>,
@@ -57,35 +68,62 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens or makes the database in the folder `data_dir`, which is made if it is missing, and
-    /// brings an older schema up to date.
+    /// Opens or makes the database in the folder `data_dir`, which is made if it is missing, to serve
+    /// clients from it. An older schema is brought up to date if nobody else uses it.
     ///
     /// # Errors
     /// What stands in the way: see [`OpenError`].
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        Self::open_for(data_dir, Purpose::Serve)
+    }
+
+    /// The same for a single command, which may run beside a server.
+    ///
+    /// # Errors
+    /// What [`SqliteStore::open`] says.
+    pub fn open_or_make(data_dir: &Path) -> Result<Self, OpenError> {
+        Self::open_for(data_dir, Purpose::Command)
+    }
+
+    fn open_for(data_dir: &Path, purpose: Purpose) -> Result<Self, OpenError> {
         let path = data_dir.join(DATABASE_FILE);
-        let open::Opened { connection, log_key, lock } = open::open_for_writing(data_dir, &path)?;
+        let open::Opened { connection, log_key, lock } =
+            open::open_for_writing(data_dir, &path, purpose)?;
+        let folder = data_dir.to_owned();
         let readers = Arc::new(Readers::new(path.clone()));
         // Whether it can be read is better known now than at the first request.
         readers
             .with(|_| Ok(()))
             .map_err(|error| OpenError::Unusable { path: path.clone(), what: error.to_string() })?;
         let writer = Writer::start(connection).map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { path, log_key, writer, readers, _lock: lock })
+        Ok(Self { path, folder, log_key, writer, readers, _lock: lock })
     }
 
-    /// Opens a database that must be there already.
+    /// The same for a command to which a database must be there already.
     ///
     /// # Errors
     /// [`OpenError::Missing`], and what [`SqliteStore::open`] says.
     pub fn open_existing(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(DATABASE_FILE);
-        if path.is_file() { Self::open(data_dir) } else { Err(OpenError::Missing { path }) }
+        if path.is_file() { Self::open_or_make(data_dir) } else { Err(OpenError::Missing { path }) }
     }
 
     /// The database's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Has something written that makes room. On a full disk that takes the room put by for it.
+    async fn make_room<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.writer.ask(writer::RETAIN_BYTES, work.clone()).await {
+            Err(StoreError::Full) if reserve::release(&self.folder) => {
+                self.writer.ask(writer::RETAIN_BYTES, work).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Notes that a client was here, without waiting and without being missed: a full queue drops it.
@@ -134,7 +172,9 @@ impl Store for SqliteStore {
 
     fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.readers, client, at).await?;
+            // Snapshots are large: on a thread that may wait for the disk.
+            let question = move |txn: &Connection| read::snapshot(txn, client, at);
+            let (found, note) = self.readers.with_away(question).await?;
             self.note(note);
             Ok(found)
         })
@@ -161,18 +201,23 @@ impl Store for SqliteStore {
         Box::pin(async move { self.readers.with_away(move |txn| read::client(txn, client)).await })
     }
 
-    fn retain(&self, request: Retain) -> Answer<'_, Retained> {
+    fn begin_round(&self, today: Day, watched: Watched) -> Answer<'_, bool> {
         Box::pin(async move {
-            self.writer.ask(writer::RETAIN_BYTES, move |txn| retain::step(txn, &request)).await
+            reserve::keep(&self.folder);
+            self.make_room(move |txn| facts::begin_round(txn, today, watched)).await
         })
+    }
+
+    fn retain(&self, request: Retain) -> Answer<'_, Retained> {
+        Box::pin(async move { self.make_room(move |txn| retain::step(txn, &request)).await })
     }
 
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async move {
-            Ok(match self.readers.with(open::schema) {
+            Ok(match self.readers.with(schema::version) {
                 Err(error) => Health::Unavailable { reason: error.to_string() },
-                Ok(schema) if schema != open::MIGRATIONS.len() as i64 => Health::Unavailable {
-                    reason: format!("the schema is {schema} now, made by another program"),
+                Ok(found) if found != schema::MIGRATIONS.len() as i64 => Health::Unavailable {
+                    reason: format!("the schema is {found} now, made by another program"),
                 },
                 Ok(_) => match self.writer.stopped() {
                     Some(reason) => Health::WritesStopped { reason },

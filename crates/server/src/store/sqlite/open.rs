@@ -1,25 +1,26 @@
-//! Opening: the file, its modes, and the migrations of its schema.
+//! Opening: the file and its modes.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::copying::beside;
+
+use super::files::{self, Owner};
+use super::{reserve, rows, schema};
 
 /// How long a write waits for another process that is writing, in milliseconds.
 const BUSY_MS: u64 = 5_000;
 
-/// Marks the file as ours: "TaSv".
-const APPLICATION_ID: i32 = 0x5461_5376;
+/// Between two looks whether a database can be had.
+const LOCK_REST: Duration = Duration::from_millis(10);
 
 /// What the write-ahead log is cut back to once its content is in the database, in bytes.
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
-
-/// What brings the schema from one version to the next, by `user_version`. Only ever added to.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("sql/0001_first.sql"), include_str!("sql/0002_accounts.sql")];
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +58,35 @@ pub enum OpenError {
         /// What SQLite says.
         what: String,
     },
-    /// A backup is being brought back into it.
-    #[error("{} is being replaced by a backup", path.display())]
+    /// The disk is full.
+    #[error("there is no room on the disk of {}", path.display())]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An older program uses it, whose schema is not changed under its feet.
+    #[error(
+        "{} is in use by a program that knows the schema {found}; this one needs {known}",
+        path.display()
+    )]
+    UsedByOlder {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The one that we need.
+        known: usize,
+    },
+    /// SQLite cannot keep its log beside it: the file system does not allow what it takes.
+    #[error("SQLite keeps no write-ahead log beside {} (but `{mode}`)", path.display())]
+    NoLog {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite would do in its place.
+        mode: String,
+    },
+    /// Somebody has it alone: a backup is brought back into it, or its schema is changed.
+    #[error("{} is being replaced or brought up to date", path.display())]
     BeingRestored {
         /// The file.
         path: PathBuf,
@@ -89,55 +117,172 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// What SQLite's error means while a database is opened.
+    pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        if rows::is_full(error) || rows::has_no_shared_memory(error) {
+            return Self::NoRoom { path };
+        }
+        Self::Unusable { path, what: error.to_string() }
+    }
+}
+
 /// A database that is open.
 pub(super) struct Opened {
     /// The connection of the writer.
     pub(super) connection: Connection,
     /// The installation's key for logs.
     pub(super) log_key: [u8; 32],
-    /// Held as long as the database is used: see [`lock_file`].
+    /// Held as long as the database is used: see [`files::lock_file`].
     pub(super) lock: fs::File,
 }
 
-/// Opens the database.
-pub(super) fn open_for_writing(folder: &Path, path: &Path) -> Result<Opened, OpenError> {
+/// Who opens a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Whoever serves clients from it, for long.
+    Serve,
+    /// A single command, perhaps beside a server.
+    Command,
+}
+
+/// Opens the database, which is made if it is not there.
+pub(super) fn open_for_writing(
+    folder: &Path,
+    path: &Path,
+    purpose: Purpose,
+) -> Result<Opened, OpenError> {
+    let opened = match attempt(folder, path, purpose) {
+        // The shared memory beside the log takes room on the disk.
+        Err(OpenError::NoRoom { .. }) if reserve::release(folder) => attempt(folder, path, purpose),
+        outcome => outcome,
+    }?;
+    if purpose == Purpose::Serve {
+        reserve::keep(folder);
+    }
+    Ok(opened)
+}
+
+fn attempt(folder: &Path, path: &Path, purpose: Purpose) -> Result<Opened, OpenError> {
     let no_folder = |source| OpenError::Folder { path: folder.to_owned(), source };
-    make_folder(folder).map_err(no_folder)?;
-    let lock = lock_file(folder).map_err(no_folder)?;
-    lock.try_lock_shared().map_err(|error| match error {
-        fs::TryLockError::WouldBlock => OpenError::BeingRestored { path: path.to_owned() },
-        fs::TryLockError::Error(source) => no_folder(source),
-    })?;
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    make_file(path).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
-    prepare(&connection).map_err(unusable)?;
-    check_ours(&connection, path)?;
-    // Before the first table there is: later it would take a VACUUM.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(unusable)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(unusable)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(unusable)?;
-    // The writer does it itself, after the answers.
-    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(unusable)?;
-    copy_before_migration(&connection, folder, path)?;
-    migrate(&mut connection, path)?;
-    let log_key = log_key(&mut connection, path)?;
+    files::make_folder(folder).map_err(no_folder)?;
+    let lock = files::lock_file(folder).map_err(no_folder)?;
+    let is_alone = use_together(&lock, folder, path, Together::OrAlone)?;
+    if is_alone {
+        put_in_order(folder, path)?;
+        use_together(&lock, folder, path, Together::Only)?;
+    }
+    let connection = existing(path)?;
+    schema::check_current(&connection, path)?;
+    set_modes(&connection, path)?;
+    if purpose == Purpose::Serve && !is_alone {
+        recover(&connection, folder, path)?;
+    }
+    let log_key = schema::log_key(&connection, path)?;
     Ok(Opened { connection, log_key, lock })
 }
 
-/// The file whose lock says that the database is used: shared by everybody who uses it, held alone
-/// by whoever replaces it. It is never removed.
-pub(super) fn lock_file(folder: &Path) -> io::Result<fs::File> {
-    let path = folder.join("tandem-server.lock");
-    make_file(&path)?;
-    fs::OpenOptions::new().read(true).write(true).open(path)
+/// How the lock on a database is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Together {
+    /// With others, who may be there or come.
+    Only,
+    /// Alone if nobody else is there.
+    OrAlone,
+}
+
+/// Takes the lock; whether alone. Waits for a moment while somebody else is alone.
+fn use_together(
+    lock: &fs::File,
+    folder: &Path,
+    path: &Path,
+    wanted: Together,
+) -> Result<bool, OpenError> {
+    let failed = |source| OpenError::Folder { path: folder.to_owned(), source };
+    let began = Instant::now();
+    loop {
+        if wanted == Together::OrAlone {
+            match lock.try_lock() {
+                Ok(()) => return Ok(true),
+                Err(fs::TryLockError::WouldBlock) => {}
+                Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+            }
+        }
+        match lock.try_lock_shared() {
+            Ok(()) => return Ok(false),
+            Err(fs::TryLockError::WouldBlock) => {}
+            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        if began.elapsed() >= Duration::from_millis(BUSY_MS) {
+            return Err(OpenError::BeingRestored { path: path.to_owned() });
+        }
+        std::thread::sleep(LOCK_REST);
+    }
+}
+
+/// What may happen only while nobody else uses the database: it is made, what a crash left is
+/// looked after, and an older schema is brought up to date. The connection is closed again: between
+/// this and the shared lock a backup may be brought back.
+fn put_in_order(folder: &Path, path: &Path) -> Result<(), OpenError> {
+    files::make_file(path, Owner::Folder)
+        .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    let mut connection = existing(path)?;
+    let is_current = schema::check_current(&connection, path).is_ok();
+    if is_current && !has_log(path) {
+        return Ok(());
+    }
+    if schema::is_empty(&connection, path)? {
+        // Before the first table there is: later it would take a VACUUM.
+        connection
+            .pragma_update(None, "auto_vacuum", "INCREMENTAL")
+            .map_err(|error| OpenError::of(path, &error))?;
+    }
+    set_modes(&connection, path)?;
+    recover(&connection, folder, path)?;
+    schema::update(&mut connection, folder, path)
+}
+
+fn set_modes(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error: rusqlite::Error| OpenError::of(path, &error);
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(unusable)?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog { path: path.to_owned(), mode });
+    }
+    connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(unusable)?;
+    // The writer does it itself, after the answers.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(unusable)
+}
+
+fn has_log(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// Moves what a crash left in the log into the database, and to the disk.
+///
+/// After a flush that failed the system may hold pages of the log as written that are on no disk. A
+/// server that was killed then and started again would read them and answer with them, and a power
+/// cut would take them back. Written anew, into the database, they are there or the flush fails.
+fn recover(connection: &Connection, folder: &Path, path: &Path) -> Result<(), OpenError> {
+    if !has_log(path) {
+        return Ok(());
+    }
+    let checkpoint = || connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    let outcome = match checkpoint() {
+        Err(error) if rows::is_full(&error) && reserve::release(folder) => checkpoint(),
+        outcome => outcome,
+    };
+    match outcome {
+        Err(error) if rows::is_full(&error) => {
+            // Reading, and making room, must go on; and it is all in the log.
+            tracing::warn!(%error, "the log could not be moved into the database");
+            Ok(())
+        }
+        outcome => outcome.map_err(|error| OpenError::of(path, &error)),
+    }
 }
 
 /// A connection to a database that must be there; its schema is left as it is.
@@ -145,38 +290,12 @@ pub(super) fn existing(path: &Path) -> Result<Connection, OpenError> {
     if !path.is_file() {
         return Err(OpenError::Missing { path: path.to_owned() });
     }
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
+    let unusable = |error: rusqlite::Error| OpenError::of(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
     prepare(&connection).map_err(unusable)?;
-    check_ours(&connection, path)?;
+    schema::check_ours(&connection, path)?;
     Ok(connection)
-}
-
-/// Before an older schema is changed, a copy of everything is made in the folder `backups`.
-fn copy_before_migration(
-    connection: &Connection,
-    folder: &Path,
-    path: &Path,
-) -> Result<(), OpenError> {
-    let found = schema(connection)
-        .map_err(|error| OpenError::Unusable { path: path.to_owned(), what: error.to_string() })?;
-    if !(1..MIGRATIONS.len()).contains(&usize::try_from(found).unwrap_or(0)) {
-        return Ok(());
-    }
-    let moment = super::moment(crate::server::system_now());
-    let copied = super::backup::copy(connection, &folder.join("backups"), &moment)
-        .map_err(|error| OpenError::NoCopy { what: error.to_string() })?;
-    tracing::info!(copy = %copied.path.display(), schema = found, "copied before the schema changes");
-    Ok(())
-}
-
-/// The version of the schema that a database has.
-pub(super) fn schema(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// A connection that only reads.
@@ -195,89 +314,4 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What a bad file could say in its schema is not believed.
     connection.pragma_update(None, "trusted_schema", false)
-}
-
-/// Client ids are credentials: the folder is for its owner alone.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// SQLite gives its other files the mode of this one.
-pub(super) fn make_file(path: &Path) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let not_ours = || OpenError::NotOurs { path: path.to_owned() };
-    let look = |pragma: &str| -> rusqlite::Result<i64> {
-        connection.pragma_query_value(None, pragma, |row| row.get(0))
-    };
-    let id = look("application_id").map_err(|error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => not_ours(),
-        _ => OpenError::Unusable { path: path.to_owned(), what: error.to_string() },
-    })?;
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    let is_empty = look("schema_version").map_err(unusable)? == 0;
-    if id == i64::from(APPLICATION_ID) || (id == 0 && is_empty) { Ok(()) } else { Err(not_ours()) }
-}
-
-/// All migrations that are missing, in one transaction: a kill in between leaves the old schema.
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    let txn =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
-    let found = schema(&txn).map_err(unusable)?;
-    let known = MIGRATIONS.len();
-    let missing = match usize::try_from(found) {
-        Ok(done) if done <= known => &MIGRATIONS[done..],
-        _ => return Err(OpenError::TooNew { path: path.to_owned(), found, known }),
-    };
-    if missing.is_empty() {
-        return Ok(());
-    }
-    for migration in missing {
-        txn.execute_batch(migration).map_err(unusable)?;
-    }
-    txn.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
-        .map_err(unusable)?;
-    txn.pragma_update(None, "application_id", APPLICATION_ID).map_err(unusable)?;
-    txn.commit().map_err(unusable)
-}
-
-/// The key by which client ids are shortened in logs, made at the first start.
-fn log_key(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::Unusable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    let txn =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unusable)?;
-    let stored = txn
-        .query_row("SELECT value FROM facts WHERE name = 'log_key'", [], |row| row.get(0))
-        .optional()
-        .map_err(unusable)?;
-    if let Some(key) = stored {
-        return Ok(key);
-    }
-    let mut key = [0; 32];
-    getrandom::fill(&mut key)
-        .map_err(|error| OpenError::NoRandomness { what: error.to_string() })?;
-    txn.execute("INSERT INTO facts (name, value) VALUES ('log_key', ?1)", [&key])
-        .map_err(unusable)?;
-    txn.commit().map_err(unusable)?;
-    Ok(key)
 }

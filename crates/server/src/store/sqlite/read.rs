@@ -78,7 +78,10 @@ pub(super) async fn child_version(
             };
             let segment = match segment {
                 Some(segment) => Some(segment),
-                None => readers.with_away(move |txn| large(txn, "versions", "segment", id)).await?,
+                None => {
+                    let client = row.id;
+                    readers.with_away(move |txn| large(txn, id, client, version)).await?
+                }
             };
             let child = match segment {
                 Some(segment) => Child::Found(StoredVersion { version, parent, segment }),
@@ -125,35 +128,45 @@ fn child_row(
         .optional()
 }
 
-fn large(txn: &Connection, table: &str, column: &str, id: i64) -> rusqlite::Result<Option<Bytes>> {
-    txn.prepare_cached(&format!("SELECT {column} FROM {table} WHERE id = ?1"))?
-        .query_row([id], |row| body(row, 0))
-        .optional()
+/// The body of a version that was looked up a moment ago. Named in full: meanwhile it may have gone.
+pub(super) fn large(
+    txn: &Connection,
+    id: i64,
+    client: i64,
+    version: VersionId,
+) -> rusqlite::Result<Option<Bytes>> {
+    txn.prepare_cached(
+        "SELECT segment FROM versions WHERE id = ?1 AND client = ?2 AND version = ?3",
+    )?
+    .query_row(params![id, client, version.to_bytes()], |row| body(row, 0))
+    .optional()
 }
 
-pub(super) async fn snapshot(
-    readers: &Arc<Readers>,
+pub(super) fn snapshot(
+    txn: &Connection,
     client: ClientId,
     at: Timestamp,
-) -> Result<(SnapshotFound, Option<Note>), StoreError> {
-    let Some(row) = readers.with(|txn| load_client(txn, client))? else {
-        return Ok((SnapshotFound::NoSuchClient, None));
-    };
-    let note = row.note(at, None);
-    // Snapshots are large; one that is replaced meanwhile has a newer one in its place.
-    let found = readers
-        .with_away(move |txn| {
-            txn.prepare_cached(
-                "SELECT version, body FROM snapshots WHERE client = ?1
-                 ORDER BY number DESC LIMIT 1",
-            )?
-            .query_row([row.id], |row| {
-                Ok(StoredSnapshot { version: version_id(row, 0)?, body: body(row, 1)? })
-            })
-            .optional()
+) -> rusqlite::Result<(SnapshotFound, Option<Note>)> {
+    let sql = format!(
+        "SELECT {}, snapshots.version, body
+         FROM clients LEFT JOIN snapshots ON snapshots.id =
+             (SELECT id FROM snapshots WHERE client = clients.id ORDER BY number DESC LIMIT 1)
+         WHERE client_id = ?1",
+        Client::COLUMNS
+    );
+    let found = txn
+        .prepare_cached(&sql)?
+        .query_row([client.to_bytes()], |row| {
+            let version: Option<[u8; 16]> = row.get(Client::WIDTH)?;
+            let stored = version
+                .map(VersionId::from_bytes)
+                .map(|version| Ok(StoredSnapshot { version, body: body(row, Client::WIDTH + 1)? }));
+            let stored: rusqlite::Result<Option<StoredSnapshot>> = stored.transpose();
+            Ok((Client::of(row)?, stored?))
         })
-        .await?;
-    Ok((found.map_or(SnapshotFound::None, SnapshotFound::Found), note))
+        .optional()?;
+    let Some((row, stored)) = found else { return Ok((SnapshotFound::NoSuchClient, None)) };
+    Ok((stored.map_or(SnapshotFound::None, SnapshotFound::Found), row.note(at, None)))
 }
 
 pub(super) fn head(

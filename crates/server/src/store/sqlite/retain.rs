@@ -77,7 +77,7 @@ fn some_clients(txn: &Connection, request: &Retain) -> rusqlite::Result<Vec<Clie
     .collect()
 }
 
-fn marks(txn: &Connection, table: &str, client: i64) -> rusqlite::Result<Vec<Mark>> {
+pub(super) fn marks(txn: &Connection, table: &str, client: i64) -> rusqlite::Result<Vec<Mark>> {
     txn.prepare_cached(&format!("SELECT number, day FROM {table} WHERE client = ?1"))?
         .query_map([client], |row| Ok(Mark { number: number(row, 0)?, day: Day(row.get(1)?) }))?
         .collect()

@@ -43,12 +43,26 @@ pub(super) fn body(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
     Ok(Bytes::copy_from_slice(bytes))
 }
 
+/// Whether the system took no more bytes. SQLite knows a full disk as such; a quota that is used up it
+/// takes for any other write that failed.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        || code == Some(rusqlite::ffi::SQLITE_IOERR_WRITE)
+}
+
+/// Whether the shared memory beside the log could not be made: it is a file, and takes room.
+pub(super) fn has_no_shared_memory(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
 /// What an error of SQLite means as long as nothing was committed.
 pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
     let what = error.to_string();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full,
+        _ if is_full(error) => StoreError::Full,
         Some(
             ErrorCode::DatabaseCorrupt
             | ErrorCode::NotADatabase

@@ -1,7 +1,7 @@
 //! What each writing request does inside its savepoint.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tandem_core::{ClientId, VersionId};
+use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS, days_between};
 use tandem_tasks::serve::{self, SNAPSHOT_RECENT_VERSIONS, SnapshotAge};
 
@@ -16,6 +16,7 @@ struct Client {
     snapshot_number: Option<u64>,
     snapshot_at: Option<i64>,
     versions_since: u64,
+    changed_at: i64,
 }
 
 /// That a client was here.
@@ -42,7 +43,7 @@ pub(super) fn add_version(txn: &Connection, request: &AddVersion) -> rusqlite::R
         return Ok(Added::Conflict { latest });
     }
     let age = client.snapshot_at.map(|stored_at| SnapshotAge {
-        days: days_between(tandem_core::Timestamp::from_seconds(stored_at), request.at),
+        days: days_between(Timestamp::from_seconds(stored_at), request.at),
         versions: u32::try_from(client.versions_since).unwrap_or(u32::MAX),
     });
     let urgency = serve::urgency(age, request.targets);
@@ -64,7 +65,8 @@ pub(super) fn add_version(txn: &Connection, request: &AddVersion) -> rusqlite::R
     ])?;
     let changed = txn
         .prepare_cached(
-            "UPDATE clients SET latest = ?3, latest_number = ?4, changed_at = ?5, seen_day = ?6,
+            "UPDATE clients SET latest = ?3, latest_number = ?4,
+                 changed_at = max(changed_at, ?5), seen_day = ?6,
                  version_bytes = version_bytes + ?7, is_adopted = is_adopted OR ?8,
                  versions_since_snapshot = versions_since_snapshot + 1
              WHERE id = ?1 AND latest = ?2",
@@ -106,6 +108,9 @@ pub(super) fn add_snapshot(
         return Ok(SnapshotAdded::PassedOver);
     };
     let (number, at, day) = (cell(*number), request.at.seconds(), Day::of(request.at).0);
+    // A clock that stands in the past must not make a snapshot old at once: it is not older than
+    // what came before it.
+    let stored_day = day.max(Day::of(Timestamp::from_seconds(client.changed_at)).0);
     txn.prepare_cached(
         "INSERT INTO snapshots (client, number, version, stored_at, body)
          VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -120,10 +125,10 @@ pub(super) fn add_snapshot(
         "INSERT INTO snapshot_days (client, day, number) VALUES (?1, ?2, ?3)
          ON CONFLICT (client, day) DO UPDATE SET number = max(number, excluded.number)",
     )?
-    .execute(params![client.id, day, number])?;
+    .execute(params![client.id, stored_day, number])?;
     txn.prepare_cached(
         "UPDATE clients SET snapshot_number = ?2, snapshot_at = ?3, versions_since_snapshot = 0,
-             is_adopted = 0, changed_at = ?3, seen_day = ?4
+             is_adopted = 0, changed_at = max(changed_at, ?3), seen_day = ?4
          WHERE id = ?1",
     )?
     .execute(params![client.id, number, at, day])?;
@@ -154,7 +159,8 @@ pub(super) fn note(txn: &Connection, note: &Note) -> rusqlite::Result<()> {
 
 fn load_client(txn: &Connection, client: ClientId) -> rusqlite::Result<Option<Client>> {
     txn.prepare_cached(
-        "SELECT id, latest, latest_number, snapshot_number, snapshot_at, versions_since_snapshot
+        "SELECT id, latest, latest_number, snapshot_number, snapshot_at, versions_since_snapshot,
+             changed_at
          FROM clients WHERE client_id = ?1",
     )?
     .query_row([client.to_bytes()], |row| {
@@ -165,6 +171,7 @@ fn load_client(txn: &Connection, client: ClientId) -> rusqlite::Result<Option<Cl
             snapshot_number: optional_number(row, 3)?,
             snapshot_at: row.get(4)?,
             versions_since: number(row, 5)?,
+            changed_at: row.get(6)?,
         })
     })
     .optional()
@@ -190,6 +197,7 @@ fn create_client(txn: &Connection, request: &AddVersion) -> rusqlite::Result<Cli
         snapshot_number: None,
         snapshot_at: None,
         versions_since: 0,
+        changed_at: request.at.seconds(),
     })
 }
 

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{rows, write};
+use super::{rows, schema, write};
 use crate::store::StoreError;
 
 /// Requests in one group. More would make the first of them wait without saving an fsync worth
@@ -76,7 +76,10 @@ impl Writer {
         let queue = self.queue().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
         let job = Asked { bytes, work: Some(work), found: None, reply };
-        queue.send(Box::new(job)).await.map_err(|_| closed())?;
+        queue.send(Box::new(job)).await.map_err(|_| match self.stopped() {
+            Some(reason) => StoreError::Stopped { reason },
+            None => closed(),
+        })?;
         drop(queue);
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown { what: "the writer has ended".to_owned() })
@@ -126,12 +129,23 @@ struct Work {
     log_bytes: usize,
 }
 
+impl Drop for Work {
+    /// A defect that ends the thread is told by the health of the storage, not only by requests.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop("the writer has ended by a defect".to_owned());
+        }
+    }
+}
+
 impl Work {
-    fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    fn run(self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+        // Dropped before the queue is: who finds that closed by a defect finds the reason, too.
+        let mut work = self;
         while let Some(first) = jobs.blocking_recv() {
-            self.group(first, &mut jobs);
-            if self.log_bytes >= LOG_BYTES_BEFORE_CHECKPOINT {
-                self.checkpoint();
+            work.group(first, &mut jobs);
+            if work.log_bytes >= LOG_BYTES_BEFORE_CHECKPOINT {
+                work.checkpoint();
             }
         }
         // The last connection's end moves the log into the database and removes it.
@@ -144,6 +158,11 @@ impl Work {
         }
         if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
             first.answer(Err(rows::store_error(&error)));
+            return;
+        }
+        if let Err(error) = self.check_schema() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            first.answer(Err(error));
             return;
         }
         let mut done: Vec<(Box<dyn Job>, Result<(), StoreError>)> = Vec::new();
@@ -174,6 +193,17 @@ impl Work {
         }
     }
 
+    /// Whether the tables are still those that our statements were written for. One look for a group.
+    fn check_schema(&self) -> Result<(), StoreError> {
+        let found = schema::version(&self.connection).map_err(|error| rows::store_error(&error))?;
+        if usize::try_from(found) == Ok(schema::MIGRATIONS.len()) {
+            return Ok(());
+        }
+        let reason = format!("another program has made the schema {found}");
+        self.stop(reason.clone());
+        Err(StoreError::Stopped { reason })
+    }
+
     /// One request in its savepoint: what it wrote before it failed is taken back.
     fn one(&self, job: &mut dyn Job) -> rusqlite::Result<()> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
@@ -195,7 +225,7 @@ impl Work {
         else {
             return Ok(());
         };
-        let is_full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        let is_full = rows::is_full(&error);
         let is_taken_back =
             self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok();
         if is_full && is_taken_back {
@@ -215,7 +245,7 @@ impl Work {
         match outcome {
             Ok(()) => {}
             // Everything is in the log still; with room again it goes on.
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            Err(error) if rows::is_full(&error) => {
                 tracing::warn!(%error, "the log could not be moved into the database");
             }
             Err(error) => {

@@ -11,6 +11,13 @@ use super::*;
 use crate::store::StoreError;
 use crate::store::conformance::{self, Customer};
 
+mod clock;
+mod copies;
+mod ids;
+mod opening;
+mod operators;
+mod writing;
+
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(folder.path()).unwrap())
 }
@@ -69,40 +76,6 @@ async fn two_servers_on_one_file_keep_one_chain() {
         chain.push(latest);
     }
     assert_eq!(client.walk(VersionId::NIL).await, chain);
-}
-
-#[tokio::test]
-async fn after_a_commit_of_unknown_outcome_nothing_more_is_written() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let client = Customer::new(&store);
-    let first = client.add(VersionId::NIL, b"first").await.0;
-    plan_failure(&own, rusqlite::ffi::SQLITE_IOERR_FSYNC).await;
-    let refused = client.offer(first, b"second").await;
-    assert!(matches!(refused, Err(StoreError::Stopped { .. })), "{refused:?}");
-    let health = store.health().await.unwrap();
-    assert!(matches!(health, Health::WritesStopped { .. }), "it says so: {health:?}");
-    assert_eq!(client.walk(VersionId::NIL).await, [first], "reading goes on");
-    // Opened anew, what is on the disk counts.
-    let store: Arc<dyn Store> = open(&folder);
-    let mut again = Customer::new(&store);
-    again.id = client.id;
-    let second = again.add(first, b"second").await.0;
-    assert_eq!(again.walk(VersionId::NIL).await, [first, second]);
-}
-
-#[tokio::test]
-async fn a_full_disk_turns_writes_away_and_no_more() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let client = Customer::new(&store);
-    let first = client.add(VersionId::NIL, b"first").await.0;
-    assert_eq!(plan_failure(&own, rusqlite::ffi::SQLITE_FULL).await, StoreError::Full);
-    assert_eq!(store.health().await, Ok(Health::Ready));
-    let second = client.add(first, b"second").await.0;
-    assert_eq!(client.walk(VersionId::NIL).await, [first, second]);
 }
 
 #[tokio::test]
@@ -211,75 +184,49 @@ async fn damage_is_found_and_named() {
     assert_eq!(left, 0, "a copy that is not sound is none");
 }
 
-#[tokio::test]
-async fn a_copy_made_in_use_brings_back_the_same_chains() {
-    let folder = TempDir::new().unwrap();
-    let copies = folder.path().join("copies");
-    let data = folder.path().join("data");
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data).unwrap());
-    let client = Customer::new(&store);
-    let row = client.add_row(VersionId::NIL, 5).await;
-    client.snap(row[4], b"snapshot").await;
-    for (number, moment) in
-        ["20260101T000000Z", "20260102T000000Z", "20260102T000000Z"].iter().enumerate()
-    {
-        let copied = backup::backup(&data, &copies, Some(2), moment).unwrap();
-        assert_eq!((copied.clients, copied.versions), (1, 5));
-        assert_eq!(copied.others.len(), usize::from(number == 2), "the oldest goes");
-    }
-    std::fs::write(copies.join("tandem-server-mine.sqlite3"), b"").unwrap();
-    let copy = copies.join("tandem-server-20260102T000000Z.sqlite3");
-    client.add_row(row[4], 2).await;
-    let busy = backup::restore(&copy, &data, backup::Existing::PutAside, "x");
-    assert!(matches!(busy, Err(backup::BackupError::InUse { .. })), "{busy:?}");
-    store.close().await.unwrap();
-    let (id, now) = (client.id, client.now);
-    drop((client, store));
-    let there = backup::restore(&copy, &data, backup::Existing::Refuse, "x");
-    assert!(matches!(there, Err(backup::BackupError::Exists { .. })), "{there:?}");
-    let back = backup::restore(&copy, &data, backup::Existing::PutAside, "x").unwrap();
-    assert_eq!((back.versions, back.others.len()), (5, 1));
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data).unwrap());
-    let mut client = Customer::new(&store);
-    (client.id, client.now) = (id, now);
-    assert_eq!(client.walk(VersionId::NIL).await, row);
-    assert!(matches!(client.snapshot().await, SnapshotFound::Found(_)));
-    drop((client, store));
-    std::fs::write(folder.path().join("junk"), b"no database").unwrap();
-    let junk = folder.path().join("junk");
-    assert!(backup::restore(&junk, &data, backup::Existing::PutAside, "y").is_err());
-    SqliteStore::open_existing(&data).unwrap();
+/// A database of an older program, with a client that has two versions, a snapshot and marks.
+fn older(path: &Path, version: usize) {
+    let old = Connection::open(path).unwrap();
+    old.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+    schema::MIGRATIONS[..version].iter().for_each(|step| old.execute_batch(step).unwrap());
+    old.execute_batch(&format!(
+        "PRAGMA user_version = {version}; PRAGMA application_id = 1415664502;
+         INSERT INTO clients VALUES (7, randomblob(16), x'02020202020202020202020202020202', 2, 1,
+             3, 0, 2, 86400, 0, 1, 1, 1, 0, 0);
+         INSERT INTO versions VALUES
+             (11, 7, 1, x'01010101010101010101010101010101', zeroblob(16), 1, x'aa'),
+             (12, 7, 2, x'02020202020202020202020202020202',
+                 x'01010101010101010101010101010101', 1, x'bbbb');
+         INSERT INTO snapshots VALUES
+             (3, 7, 2, x'02020202020202020202020202020202', 86400, x'cc');
+         INSERT INTO snapshot_days VALUES (7, 1, 2);
+         INSERT INTO asked_days VALUES (7, 1, 1)",
+    ))
+    .unwrap();
 }
 
 #[tokio::test]
 async fn before_an_older_schema_is_changed_everything_is_copied() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join(DATABASE_FILE);
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(open::MIGRATIONS[0]).unwrap();
-    old.execute_batch(
-        "PRAGMA user_version = 1; PRAGMA application_id = 1415664502;
-         INSERT INTO clients VALUES (1, randomblob(16), zeroblob(16), 0, 1, 0, 0, NULL, NULL, 0,
-             1, 1, 1, 0, 0)",
-    )
-    .unwrap();
-    drop(old);
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(store.totals().await.unwrap().clients, 1);
-    assert_eq!(store.totals().await.unwrap().accounts, 0);
-    drop(store);
-    drop(SqliteStore::open(folder.path()).unwrap());
-    let copies: Vec<_> = std::fs::read_dir(folder.path().join("backups")).unwrap().collect();
-    assert_eq!(copies.len(), 1, "once");
-    let copy = Connection::open(copies[0].as_ref().unwrap().path()).unwrap();
-    assert_eq!(open::schema(&copy).unwrap(), 1);
-}
-
-/// Lets the next commit fail; what the request in it is told.
-async fn plan_failure(store: &SqliteStore, code: i32) -> StoreError {
-    let doomed = store.writer.ask(0, move |_| {
-        writer::plan_failure(code);
-        Ok(())
-    });
-    doomed.await.unwrap_err()
+    for version in 1..schema::MIGRATIONS.len() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join(DATABASE_FILE);
+        older(&path, version);
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let totals = store.totals().await.unwrap();
+        assert_eq!((totals.clients, totals.versions, totals.snapshots), (1, 2, 1));
+        assert_eq!(totals.accounts, 0);
+        assert_eq!(store.check_storage().await, Ok(Vec::new()));
+        let checked = store.check_client(None).await.unwrap().unwrap();
+        assert_eq!((checked.versions, checked.findings), (2, Vec::new()));
+        drop(store);
+        drop(SqliteStore::open(folder.path()).unwrap());
+        let now = Connection::open(&path).unwrap();
+        let marks =
+            "SELECT (SELECT count(*) FROM snapshot_days) + (SELECT count(*) FROM asked_days)";
+        assert_eq!(now.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+        let copies: Vec<_> = std::fs::read_dir(folder.path().join("backups")).unwrap().collect();
+        assert_eq!(copies.len(), 1, "once");
+        let copy = Connection::open(copies[0].as_ref().unwrap().path()).unwrap();
+        assert_eq!(schema::version(&copy).unwrap(), version as i64);
+    }
 }

@@ -1,0 +1,68 @@
+//! The writer when the disk, or it itself, fails.
+
+use super::*;
+
+#[tokio::test]
+async fn after_a_commit_of_unknown_outcome_nothing_more_is_written() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    let first = client.add(VersionId::NIL, b"first").await.0;
+    plan_failure(&own, rusqlite::ffi::SQLITE_IOERR_FSYNC).await;
+    let refused = client.offer(first, b"second").await;
+    assert!(matches!(refused, Err(StoreError::Stopped { .. })), "{refused:?}");
+    let health = store.health().await.unwrap();
+    assert!(matches!(health, Health::WritesStopped { .. }), "it says so: {health:?}");
+    assert_eq!(client.walk(VersionId::NIL).await, [first], "reading goes on");
+    // Opened anew, what is on the disk counts.
+    let store: Arc<dyn Store> = open(&folder);
+    let mut again = Customer::new(&store);
+    again.id = client.id;
+    let second = again.add(first, b"second").await.0;
+    assert_eq!(again.walk(VersionId::NIL).await, [first, second]);
+}
+
+#[tokio::test]
+async fn a_full_disk_turns_writes_away_and_no_more() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    let first = client.add(VersionId::NIL, b"first").await.0;
+    let mut row = vec![first];
+    // A quota that is used up comes as the second.
+    for code in [rusqlite::ffi::SQLITE_FULL, rusqlite::ffi::SQLITE_IOERR_WRITE] {
+        assert_eq!(plan_failure(&own, code).await, StoreError::Full);
+        assert_eq!(store.health().await, Ok(Health::Ready));
+        row.push(client.add(row[row.len() - 1], b"next").await.0);
+    }
+    assert_eq!(client.walk(VersionId::NIL).await, row);
+}
+
+#[tokio::test]
+async fn a_writer_that_ended_by_a_defect_is_seen() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let client = Customer::new(&store);
+    let first = client.add(VersionId::NIL, b"first").await.0;
+    let cut =
+        own.writer.ask(0, |_| -> rusqlite::Result<()> { panic!("planned by the test") }).await;
+    assert!(matches!(cut, Err(StoreError::Unknown { .. })), "{cut:?}");
+    // This one may have got into the queue before its end.
+    assert!(client.offer(first, b"second").await.is_err());
+    let refused = client.offer(first, b"second").await;
+    assert!(matches!(refused, Err(StoreError::Stopped { .. })), "{refused:?}");
+    assert!(matches!(store.health().await, Ok(Health::WritesStopped { .. })));
+    assert_eq!(client.walk(VersionId::NIL).await, [first], "reading goes on");
+}
+
+/// Lets the next commit fail; what the request in it is told.
+async fn plan_failure(store: &SqliteStore, code: i32) -> StoreError {
+    let doomed = store.writer.ask(0, move |_| {
+        writer::plan_failure(code);
+        Ok(())
+    });
+    doomed.await.unwrap_err()
+}
