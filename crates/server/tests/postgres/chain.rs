@@ -17,7 +17,7 @@ async fn it_does_what_every_storage_does() {
 }
 
 /// A customer of another node.
-fn elsewhere(customer: &Customer, store: &Arc<dyn Store>) -> Customer {
+pub(crate) fn elsewhere(customer: &Customer, store: &Arc<dyn Store>) -> Customer {
     let mut other = Customer::new(store);
     other.id = customer.id;
     other

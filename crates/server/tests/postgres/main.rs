@@ -5,6 +5,7 @@
 mod chain;
 mod opening;
 mod tls;
+mod upkeep;
 
 use std::sync::Arc;
 

@@ -29,10 +29,8 @@ pub(super) fn stats(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     say("Accounts", totals.accounts.to_string());
     say("Versions", format!("{}, {}", totals.versions, bytes(totals.version_bytes)));
     say("Snapshots", format!("{}, {}", totals.snapshots, bytes(totals.snapshot_bytes)));
-    say(
-        "Storage",
-        format!("{}, {} of it free", bytes(totals.storage_bytes), bytes(totals.free_bytes)),
-    );
+    let free = totals.free_bytes.map(|free| format!(", {} of it free", bytes(free)));
+    say("Storage", bytes(totals.storage_bytes) + &free.unwrap_or_default());
     Ok(Exit::Done)
 }
 

@@ -15,7 +15,10 @@
 //! is told. Why it is one statement:
 //! `docs/decisions/0012-compare-and-swap-in-one-statement.md`.
 
+mod accounts;
 mod address;
+mod admin;
+mod check;
 mod notes;
 mod open;
 mod passwords;
@@ -31,7 +34,7 @@ use std::sync::Arc;
 use tandem_core::{ClientId, Timestamp, VersionId};
 
 use super::{
-    AddSnapshot, AddVersion, Added, Answer, Child, Children, ClientFacts, Head, Health,
+    AddSnapshot, AddVersion, Added, Admin, Answer, Child, Children, ClientFacts, Head, Health,
     ReadChildren, Retain, Retained, SnapshotAdded, SnapshotFound, Store,
 };
 use crate::database::Database;
@@ -50,7 +53,7 @@ const MIGRATE_LOCK: i64 = 0x5461_5376_0000_0001;
 const RETAIN_LOCK: i64 = 0x5461_5376_0000_0002;
 
 /// What every new connection prepares at once, so that no request pays for it.
-const READ_FIRST: &[&str] = &[read::CHILD];
+const READ_FIRST: &[&str] = &[read::CHILD, accounts::STANDING];
 /// See [`READ_FIRST`].
 const WRITE_FIRST: &[&str] = &[write::ADD_VERSION];
 
@@ -143,6 +146,10 @@ impl Store for PostgresStore {
 
     fn log_key(&self) -> [u8; 32] {
         self.log_key
+    }
+
+    fn admin(&self) -> Option<&dyn Admin> {
+        Some(self)
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -14,7 +14,8 @@ use crate::store::StoreError;
 const SERVER_VERSION_MIN: i32 = 140_000;
 
 /// What brings the schema from one version to the next. Only ever added to.
-const MIGRATIONS: &[&str] = &[include_str!("sql/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("sql/0001_first.sql"), include_str!("sql/0002_accounts.sql")];
 
 /// Why the database could not be opened. Passwords are in none of the texts.
 #[derive(Debug, thiserror::Error)]

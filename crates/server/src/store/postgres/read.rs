@@ -173,30 +173,36 @@ pub(super) async fn client(pools: &Pools, id: ClientId) -> Result<Option<ClientF
     let generations = cell(SNAPSHOT_GENERATIONS as u64);
     let rows = pools.read(CLIENT, &[&Id(id.to_bytes()), &generations]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let (ever, first) = (number(row, "latest_number")?, number(row, "first_number")?);
-    let mut snapshots = Vec::new();
+    let mut facts = client_facts(row)?;
     for row in &rows {
-        if let Some(version) = optional_version_id(row, "version")? {
-            snapshots.push(SnapshotFacts {
-                version,
-                stored_at: Timestamp::from_seconds(rows::get(row, "stored_at")?),
-                bytes: number(row, "bytes")?,
-            });
-        }
+        facts.snapshots.extend(snapshot_facts(row)?);
     }
-    Ok(Some(ClientFacts {
+    Ok(Some(facts))
+}
+
+/// A client as its row says, without its snapshots.
+pub(super) fn client_facts(row: &Row) -> Result<ClientFacts, StoreError> {
+    let (ever, first) = (number(row, "latest_number")?, number(row, "first_number")?);
+    Ok(ClientFacts {
         latest: version_id(row, "latest")?,
         versions_ever: ever,
         versions: (ever + 1).saturating_sub(first),
         version_bytes: number(row, "version_bytes")?,
-        snapshots,
+        snapshots: Vec::new(),
         versions_since_snapshot: u32::try_from(number(row, "versions_since_snapshot")?)
             .unwrap_or(u32::MAX),
         is_adopted: rows::get(row, "is_adopted")?,
         made_at: Timestamp::from_seconds(rows::get(row, "made_at")?),
         changed_at: Timestamp::from_seconds(rows::get(row, "changed_at")?),
         seen: Day(rows::get(row, "seen_day")?),
-    }))
+    })
+}
+
+/// The snapshot of a row that was joined with one.
+pub(super) fn snapshot_facts(row: &Row) -> Result<Option<SnapshotFacts>, StoreError> {
+    let Some(version) = optional_version_id(row, "version")? else { return Ok(None) };
+    let stored_at = Timestamp::from_seconds(rows::get(row, "stored_at")?);
+    Ok(Some(SnapshotFacts { version, stored_at, bytes: number(row, "bytes")? }))
 }
 
 /// A standby, or a primary that was told to take no writes, is no place for new versions.
