@@ -65,26 +65,34 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     if is_sound {
         return Ok(Exit::Done);
     }
-    Err(Fail::failed(format!("{} things are wrong with the storage", findings.len())).hint(
-        "Keep a copy of the folder. `ta server restore` brings a backup back; what came since, \
-         replicas send again.",
-    ))
+    let hint = match desk.config.database {
+        None => {
+            "Keep a copy of the folder. `ta server restore` brings a backup back; what came since, \
+             replicas send again."
+        }
+        Some(_) => {
+            "Keep a copy of the database. `ta server restore` says how a backup is brought back; what \
+             came since, replicas send again."
+        }
+    };
+    Err(Fail::failed(format!("{} things are wrong with the storage", findings.len())).hint(hint))
 }
 
 pub(super) fn gc(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     let store = desk.store()?;
+    // What PostgreSQL does with the space is its own affair.
+    let has_file = desk.config.database.is_none();
     let file = desk.data_dir.join(tandem_server::store::sqlite::DATABASE_FILE);
     let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     let (before, rules) = (size(), desk.config.rules);
     let mut total = Retained::default();
     let clock: tandem_server::Clock = Arc::new(tandem_server::server::system_now);
-    tandem_server::program::block_on(async {
+    desk.waiting.block_on(async {
         tandem_server::keeper::once(&store, rules, &clock, &mut total).await?;
         store.close().await
-    })
-    .map_err(super::super::serve::fail)??;
+    })?;
     // The last connection's end moved the log into the file; beside a running server it is later.
-    let given_back = before.saturating_sub(size());
+    let given_back = has_file.then(|| before.saturating_sub(size()));
     if desk.output.is_json {
         desk.output.json(&json!({
             "versions": total.versions, "bytes": total.bytes, "given_back_bytes": given_back,
@@ -95,11 +103,14 @@ pub(super) fn gc(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
             rules.grace_days
         ));
     } else {
+        let space = given_back.map_or_else(
+            || "PostgreSQL's VACUUM makes the space free for new ones".to_owned(),
+            |given_back| format!("{} given back to the disk", bytes(given_back)),
+        );
         desk.output.line(format!(
-            "Let go: {} ({}); {} given back to the disk.",
+            "Let go: {} ({}); {space}.",
             counted(total.versions, "old version"),
-            bytes(total.bytes),
-            bytes(given_back)
+            bytes(total.bytes)
         ));
     }
     Ok(Exit::Done)

@@ -38,6 +38,7 @@ use super::{
     ReadChildren, Retain, Retained, SnapshotAdded, SnapshotFound, Store,
 };
 use crate::database::Database;
+use crate::program::Tables;
 use address::Address;
 use notes::Notes;
 use pool::Pools;
@@ -72,12 +73,32 @@ impl PostgresStore {
     /// # Errors
     /// What stands in the way: see [`OpenError`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Tables::MadeIfMissing).await
+    }
+
+    /// The same for a database that must have the schema already.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`], and what [`PostgresStore::open`] says.
+    pub async fn open_existing(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Tables::MustBeThere).await
+    }
+
+    async fn open_with(database: &Database, tables: Tables) -> Result<Self, OpenError> {
         let address = Address::read(database)?;
         let place = address.shown();
         let pools = Arc::new(Pools::new(&address, &tls::connector(&address.trust)?));
-        let log_key = open::prepare(&pools, &place).await?;
+        let log_key = open::prepare(&pools, &place, tables).await?;
         let notes = Notes::start(Arc::clone(&pools));
         Ok(Self { place, log_key, pools, notes })
+    }
+
+    /// The address as PostgreSQL's own tools take it, without a password.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the address cannot be read.
+    pub fn address_for_tools(database: &Database) -> Result<String, OpenError> {
+        Address::read(database).map(|address| address.for_tools())
     }
 
     /// Hosts and the database's name, for people.
