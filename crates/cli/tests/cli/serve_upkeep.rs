@@ -9,14 +9,14 @@ use crate::server::CLIENT_KEY;
 
 const DATA: &str = ".local/share/tandem-server";
 
-fn json(home: &TestHome, words: &[&str]) -> Value {
+pub(crate) fn json(home: &TestHome, words: &[&str]) -> Value {
     let ran = home.ta(&[&["server"], words, &["--json"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran.json()
 }
 
 /// Adds versions in a row after `parent`; the last one's id.
-fn row(address: &str, mut parent: String, count: u8) -> String {
+pub(crate) fn row(address: &str, mut parent: String, count: u8) -> String {
     for number in 0..count {
         let (status, headers) = add(address, &parent, &[number + 1]);
         assert_eq!(status, 200);
@@ -100,7 +100,7 @@ fn gc_lets_go_what_the_rules_allow() {
 }
 
 /// Offers a snapshot: its content type is another one than that of [`ask`].
-fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+pub(crate) fn snapshot(address: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let own: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -147,9 +147,13 @@ fn a_backup_of_a_running_server_is_restored_to_the_same_chains() {
     assert_eq!(elsewhere["versions"], 4);
 }
 
-#[test]
-fn the_references_database_is_served_on() {
-    let home = TestHome::new();
+/// A version of [`make_reference_database`].
+pub(crate) fn reference_version(number: u8) -> String {
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+/// The reference's database in the folder `old`: ten versions, and a snapshot of the seventh.
+pub(crate) fn make_reference_database(home: &TestHome) {
     let path = home.path("old/taskchampion-sync-server.sqlite3");
     std::fs::create_dir(home.path("old")).unwrap();
     let old = Connection::open(&path).unwrap();
@@ -161,21 +165,25 @@ fn the_references_database_is_served_on() {
              parent_version_id STRING, history_segment BLOB);",
     )
     .unwrap();
-    let version = |number: u8| format!("{number:08x}-0000-4000-8000-000000000000");
     for number in 1..=10 {
-        let parent = if number == 1 { NIL.to_owned() } else { version(number - 1) };
+        let parent = if number == 1 { NIL.to_owned() } else { reference_version(number - 1) };
         old.execute(
             "INSERT INTO versions VALUES (?1, ?2, ?3, ?4)",
-            (version(number), CLIENT_KEY, parent, vec![number]),
+            (reference_version(number), CLIENT_KEY, parent, vec![number]),
         )
         .unwrap();
     }
     old.execute(
         "INSERT INTO clients VALUES (?1, ?2, ?3, 3, 1700000000, x'01')",
-        (CLIENT_KEY, version(10), version(7)),
+        (CLIENT_KEY, reference_version(10), reference_version(7)),
     )
     .unwrap();
-    drop(old);
+}
+
+#[test]
+fn the_references_database_is_served_on() {
+    let home = TestHome::new();
+    make_reference_database(&home);
     let serving = Serving::start(&home, &[]);
     for added in [10, 0] {
         let told = json(&home, &["import", "old"]);
@@ -183,12 +191,12 @@ fn the_references_database_is_served_on() {
         assert_eq!(told["clients"][0]["snapshot"], "here");
     }
     let expected: Vec<(String, Vec<u8>)> =
-        (1..=10).map(|number| (version(number), vec![number])).collect();
+        (1..=10).map(|number| (reference_version(number), vec![number])).collect();
     assert_eq!(chain(&serving.address), expected);
     let (status, headers, body) = ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap();
     assert_eq!(
         (status, headers["x-version-id"].as_str(), body.as_slice()),
-        (200, version(7).as_str(), &[1][..])
+        (200, reference_version(7).as_str(), &[1][..])
     );
     home.ta(&["server", "verify"]).done();
     home.ta(&["server", "import", "nowhere"]).failed(1);

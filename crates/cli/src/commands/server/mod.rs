@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use tandem_core::Timestamp;
 use tandem_server::access::ClientTag;
+use tandem_server::program::{self, Tables, Waiting};
 use tandem_server::store::sqlite::OpenError;
 use tandem_server::store::{Admin, StoreError};
-use tandem_server::program::{self, Tables, Waiting};
 use tandem_server::{Config, Database, SqliteStore, Store};
 use tandem_settings::Environment;
 

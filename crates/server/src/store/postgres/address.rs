@@ -96,7 +96,8 @@ impl Address {
             ("user", config.get_user().unwrap_or_default().to_owned()),
         ];
         let words = words.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
-            let is_plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.,/:".contains(&b));
+            let is_plain =
+                value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.,/:".contains(&b));
             if is_plain {
                 return format!("{name}={value}");
             }
