@@ -205,6 +205,8 @@ fn the_references_database_is_taken_over_into_a_database() {
     let stored_at = clients[0]["snapshots"][0]["stored_at"].as_str().unwrap();
     assert!(stored_at.starts_with("2023-11-14"), "with its day: {stored_at}");
     // However old it is, it has been here for no day: nobody who knew the other server is cut off.
+    let path = format!("/v1/client/add-snapshot/{}", reference_version(10));
+    assert_eq!(snapshot(&node.address, &path, &[("X-Client-Id", CLIENT_KEY)]), 200);
     assert_says(&home.ta(&["server", "gc", "--grace-days", "1"]).done(), &["Nothing may go yet"]);
     home.ta(&["server", "verify"]).done();
 }

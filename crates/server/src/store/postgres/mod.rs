@@ -11,6 +11,8 @@
 //! (`sql/add_version.sql`), advisory locks choose who migrates and who lets history go. Commits that
 //! come together share a flush inside PostgreSQL.
 //!
+//! What time it is, the database says (`moments.rs`).
+//!
 //! A connection that breaks while a change is under way leaves its outcome open, and that is what
 //! is told. Why it is one statement:
 //! `docs/decisions/0012-compare-and-swap-in-one-statement.md`.
@@ -19,6 +21,7 @@ mod accounts;
 mod address;
 mod admin;
 mod check;
+mod moments;
 mod notes;
 mod open;
 mod passwords;
@@ -40,6 +43,7 @@ use super::{
 use crate::database::Database;
 use crate::program::Tables;
 use address::Address;
+use moments::Moments;
 use notes::Notes;
 use pool::Pools;
 
@@ -62,6 +66,7 @@ const WRITE_FIRST: &[&str] = &[write::ADD_VERSION];
 #[derive(Debug)]
 pub struct PostgresStore {
     place: String,
+    moments: Moments,
     log_key: [u8; 32],
     pools: Arc<Pools>,
     notes: Notes,
@@ -73,7 +78,7 @@ impl PostgresStore {
     /// # Errors
     /// What stands in the way: see [`OpenError`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
-        Self::open_with(database, Tables::MadeIfMissing).await
+        Self::open_with(database, Tables::MadeIfMissing, Moments::Database).await
     }
 
     /// The same for a database that must have the schema already.
@@ -81,16 +86,30 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError::Missing`], and what [`PostgresStore::open`] says.
     pub async fn open_existing(database: &Database) -> Result<Self, OpenError> {
-        Self::open_with(database, Tables::MustBeThere).await
+        Self::open_with(database, Tables::MustBeThere, Moments::Database).await
     }
 
-    async fn open_with(database: &Database, tables: Tables) -> Result<Self, OpenError> {
+    /// The same as [`PostgresStore::open`], with the clock of requests in the place of the database's:
+    /// for tests that let days pass.
+    ///
+    /// # Errors
+    /// See [`PostgresStore::open`].
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn open_with_the_clock_of_requests(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Tables::MadeIfMissing, Moments::Requests).await
+    }
+
+    async fn open_with(
+        database: &Database,
+        tables: Tables,
+        moments: Moments,
+    ) -> Result<Self, OpenError> {
         let address = Address::read(database)?;
         let place = address.shown();
         let pools = Arc::new(Pools::new(&address, &tls::connector(&address.trust)?));
         let log_key = open::prepare(&pools, &place, tables).await?;
         let notes = Notes::start(Arc::clone(&pools));
-        Ok(Self { place, log_key, pools, notes })
+        Ok(Self { place, moments, log_key, pools, notes })
     }
 
     /// The address as PostgreSQL's own tools take it, without a password.
@@ -109,7 +128,9 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn add_version(&self, request: AddVersion) -> Answer<'_, Added> {
-        Box::pin(async move { write::add_version(&self.pools, &request).await })
+        Box::pin(async move {
+            write::add_version(&self.pools, &request, self.moments.given(request.at)).await
+        })
     }
 
     fn child_version(
@@ -119,19 +140,22 @@ impl Store for PostgresStore {
         at: Timestamp,
     ) -> Answer<'_, Child> {
         Box::pin(async move {
-            let (child, note) = read::child_version(&self.pools, client, parent, at).await?;
+            let (child, note) =
+                read::child_version(&self.pools, client, parent, self.moments.given(at)).await?;
             self.notes.note(note);
             Ok(child)
         })
     }
 
     fn add_snapshot(&self, request: AddSnapshot) -> Answer<'_, SnapshotAdded> {
-        Box::pin(async move { write::add_snapshot(&self.pools, &request).await })
+        Box::pin(async move {
+            write::add_snapshot(&self.pools, &request, self.moments.given(request.at)).await
+        })
     }
 
     fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.pools, client, at).await?;
+            let (found, note) = read::snapshot(&self.pools, client, self.moments.given(at)).await?;
             self.notes.note(note);
             Ok(found)
         })
@@ -139,7 +163,7 @@ impl Store for PostgresStore {
 
     fn head(&self, client: ClientId, at: Timestamp) -> Answer<'_, Option<Head>> {
         Box::pin(async move {
-            let (head, note) = read::head(&self.pools, client, at).await?;
+            let (head, note) = read::head(&self.pools, client, self.moments.given(at)).await?;
             self.notes.note(note);
             Ok(head)
         })
@@ -147,7 +171,8 @@ impl Store for PostgresStore {
 
     fn children(&self, request: ReadChildren) -> Answer<'_, Children> {
         Box::pin(async move {
-            let (children, note) = read::children(&self.pools, &request).await?;
+            let (children, note) =
+                read::children(&self.pools, &request, self.moments.given(request.at)).await?;
             self.notes.note(note);
             Ok(children)
         })
@@ -158,7 +183,9 @@ impl Store for PostgresStore {
     }
 
     fn retain(&self, request: Retain) -> Answer<'_, Retained> {
-        Box::pin(async move { retain::step(&self.pools, &request).await })
+        Box::pin(async move {
+            retain::step(&self.pools, &request, self.moments.given(request.at)).await
+        })
     }
 
     fn health(&self) -> Answer<'_, Health> {

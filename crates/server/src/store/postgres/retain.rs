@@ -1,10 +1,12 @@
 //! Letting history go: one step, in one transaction, on one node at a time.
 
 use deadpool_postgres::Transaction;
+use tandem_core::Timestamp;
 use tandem_tasks::serve::retention::{self, Day, Forget, History, Mark};
 use tokio_postgres::Row;
 
 use super::RETAIN_LOCK;
+use super::moments::{Given, moment};
 use super::pool::{Pools, bounded};
 use super::rows::{self, cell, number, optional_number, sound};
 use super::write::transaction_failed;
@@ -25,7 +27,8 @@ struct Marks {
 }
 
 /// Held until the step commits.
-const ONLY_ONE: &str = "SELECT pg_try_advisory_xact_lock($1) AS is_ours";
+const ONLY_ONE: &str =
+    concat!("SELECT pg_try_advisory_xact_lock($1) AS is_ours, ", moment!("$2"), " AS now");
 
 const SOME_CLIENTS: &str = "
     SELECT id, first_number, latest_number,
@@ -70,16 +73,22 @@ const FORGET: &str = "
 /// decided again under the client's lock: since the first look its history may have been removed and
 /// begun anew, with the same numbers. A question of this moment may come too late to keep what it
 /// asks for; but its note is written behind it in any case.
-pub(super) async fn step(pools: &Pools, request: &Retain) -> Result<Retained, StoreError> {
+pub(super) async fn step(
+    pools: &Pools,
+    request: &Retain,
+    Given(at): Given,
+) -> Result<Retained, StoreError> {
     let client = pools.for_writing().await?;
     let mut is_committing = false;
     let committing = &mut is_committing;
     let outcome = bounded(client, async move |client| {
         let txn = client.transaction().await?;
         let only_one = txn.prepare_cached(ONLY_ONE).await?;
-        let is_ours: bool = txn.query_one(&only_one, &[&RETAIN_LOCK]).await?.try_get("is_ours")?;
+        let row = txn.query_one(&only_one, &[&RETAIN_LOCK, &at]).await?;
+        let today = Day::of(Timestamp::from_seconds(row.try_get("now")?));
         // Another node is at it: there is nothing left for this one.
-        let retained = if is_ours { Some(inside(&txn, request).await?) } else { None };
+        let is_ours: bool = row.try_get("is_ours")?;
+        let retained = if is_ours { Some(inside(&txn, request, today).await?) } else { None };
         if let Some(Err(_)) = retained {
             txn.rollback().await?;
         } else {
@@ -94,8 +103,7 @@ pub(super) async fn step(pools: &Pools, request: &Retain) -> Result<Retained, St
 
 type Outcome<T> = Result<Result<T, StoreError>, tokio_postgres::Error>;
 
-async fn inside(txn: &Transaction<'_>, request: &Retain) -> Outcome<Retained> {
-    let today = Day::of(request.at);
+async fn inside(txn: &Transaction<'_>, request: &Retain, today: Day) -> Outcome<Retained> {
     let clients = sound!(some_clients(txn, request).await?);
     let ids: Vec<i64> = clients.iter().map(|client| client.id).collect();
     let statement = txn.prepare_cached(MARKS).await?;
