@@ -88,24 +88,33 @@ async fn a_commit_whose_answer_is_lost_is_no_conflict() {
     let first = client.add(VersionId::NIL, b"first").await.0;
     // Its commit is written and waits for a standby that is not there when the connection is cut.
     cluster.set("synchronous_standby_names", "nobody");
-    let offering = {
-        let client = client.clone();
-        tokio::spawn(async move { client.offer(first, b"second").await })
-    };
     let waiting =
         "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'WITH %'
         OR wait_event = 'SyncRep' AND query LIKE '-- Compare%'";
-    while cluster.sql("tandem", waiting).is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let (mut latest, mut before) = (first, 1);
+    let offering = loop {
+        let offering = {
+            let client = client.clone();
+            tokio::spawn(async move { client.offer(latest, b"next").await })
+        };
+        while !offering.is_finished() && cluster.sql("tandem", waiting).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        if !offering.is_finished() {
+            break offering;
+        }
+        // PostgreSQL has not read its configuration yet.
+        let Ok(Added::Accepted { version, .. }) = offering.await.unwrap() else { panic!("why") };
+        (latest, before) = (version, before + 1);
+    };
     let cut = format!("SELECT pg_terminate_backend(pid) FROM ({waiting}) AS waiting");
     cluster.sql("tandem", &cut);
     let outcome = offering.await.unwrap();
     assert!(matches!(outcome, Err(StoreError::Unknown { .. })), "{outcome:?}");
     cluster.set("synchronous_standby_names", "");
     let chain = client.walk(VersionId::NIL).await;
-    assert_eq!(chain.len(), 2, "it was committed");
-    client.add(chain[1], b"third").await;
+    assert_eq!(chain.len(), before + 1, "it was committed");
+    client.add(chain[before], b"last").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,14 +1,10 @@
 //! Questions: each is one statement, so it sees one moment and costs one round trip.
-//!
-//! A body is found from the client's id in that same statement, however large it is: the number of a
-//! row never travels between two, so no row of somebody else can come in its place.
 
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 use tandem_tasks::serve::{self, ChildVersion};
 use tokio_postgres::Row;
 
-use super::moments::{self, Given, moment};
 use super::notes::Note;
 use super::pool::Pools;
 use super::rows::{self, Id, body, cell, number, optional_number, optional_version_id, version_id};
@@ -21,8 +17,6 @@ use crate::store::{
 struct Client {
     id: i64,
     latest: VersionId,
-    /// Today, as marks and notes have it.
-    day: Day,
     seen: Day,
     asked: (Day, u64),
 }
@@ -32,16 +26,15 @@ impl Client {
         Ok(Self {
             id: rows::get(row, "id")?,
             latest: version_id(row, "latest")?,
-            day: moments::day(rows::get(row, "now")?, rows::get(row, "changed_at")?),
             seen: Day(rows::get(row, "seen_day")?),
             asked: (Day(rows::get(row, "asked_day")?), number(row, "asked_number")?),
         })
     }
 
-    /// What is to be noted of a question, for the child of the position `asked` if there is one.
-    /// Nothing, for all but the first questions of a day.
-    fn note(&self, asked: Option<u64>) -> Option<Note> {
-        let day = self.day;
+    /// What is to be noted of a question at `at`, for the child of the position `asked` if there is
+    /// one. Nothing, for all but the first questions of a day.
+    fn note(&self, at: Timestamp, asked: Option<u64>) -> Option<Note> {
+        let day = Day::of(at);
         let (asked_day, lowest) = self.asked;
         let asked = asked.filter(|asked| asked_day != day || *asked < lowest);
         (self.seen != day || asked.is_some()).then_some(Note { client: self.id, day, asked })
@@ -53,61 +46,48 @@ fn position(parent: VersionId, number: u64) -> Option<u64> {
     (!parent.is_nil()).then(|| number.saturating_sub(1))
 }
 
-/// What [`Client`] reads; the first parameter is [`Given`].
-macro_rules! client_and {
-    ($rest:literal) => {
-        concat!(
-            "SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number, ",
-            moment!("$1"),
-            " AS now, ",
-            $rest
-        )
-    };
-}
-
-pub(super) const CHILD: &str = client_and!(
-    "versions.number, versions.version, versions.segment
+pub(super) const CHILD: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+        versions.number, versions.version, versions.segment
     FROM tandem.clients LEFT JOIN tandem.versions
-        ON versions.client = clients.id AND versions.parent = $3
-    WHERE client_id = $2"
-);
+        ON versions.client = clients.id AND versions.parent = $2
+    WHERE client_id = $1";
 
 pub(super) async fn child_version(
     pools: &Pools,
     client: ClientId,
     parent: VersionId,
-    Given(at): Given,
+    at: Timestamp,
 ) -> Result<(Child, Option<Note>), StoreError> {
-    let rows = pools.read(CHILD, &[&at, &Id(client.to_bytes()), &Id(parent.to_bytes())]).await?;
+    let rows = pools.read(CHILD, &[&Id(client.to_bytes()), &Id(parent.to_bytes())]).await?;
     let Some(row) = rows.first() else { return Ok((Child::NoSuchClient, None)) };
     let client = Client::of(row)?;
     match serve::child_version(client.latest, parent, optional_version_id(row, "version")?) {
-        ChildVersion::UpToDate => Ok((Child::UpToDate, client.note(None))),
-        ChildVersion::Gone => Ok((Child::Gone, client.note(None))),
+        ChildVersion::UpToDate => Ok((Child::UpToDate, client.note(at, None))),
+        ChildVersion::Gone => Ok((Child::Gone, client.note(at, None))),
         ChildVersion::Found(version) => {
             let child = StoredVersion { version, parent, segment: body(row, "segment")? };
-            let note = client.note(position(parent, number(row, "number")?));
+            let note = client.note(at, position(parent, number(row, "number")?));
             Ok((Child::Found(child), note))
         }
     }
 }
 
-const SNAPSHOT: &str = client_and!(
-    "newest.version, newest.body
+const SNAPSHOT: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number, newest.version, newest.body
     FROM tandem.clients LEFT JOIN LATERAL (
         SELECT version, body FROM tandem.snapshots WHERE client = clients.id
         ORDER BY number DESC LIMIT 1) AS newest ON true
-    WHERE client_id = $2"
-);
+    WHERE client_id = $1";
 
 pub(super) async fn snapshot(
     pools: &Pools,
     client: ClientId,
-    Given(at): Given,
+    at: Timestamp,
 ) -> Result<(SnapshotFound, Option<Note>), StoreError> {
-    let rows = pools.read(SNAPSHOT, &[&at, &Id(client.to_bytes())]).await?;
+    let rows = pools.read(SNAPSHOT, &[&Id(client.to_bytes())]).await?;
     let Some(row) = rows.first() else { return Ok((SnapshotFound::NoSuchClient, None)) };
-    let note = Client::of(row)?.note(None);
+    let note = Client::of(row)?.note(at, None);
     let found = match optional_version_id(row, "version")? {
         Some(version) => SnapshotFound::Found(StoredSnapshot { version, body: body(row, "body")? }),
         None => SnapshotFound::None,
@@ -115,47 +95,46 @@ pub(super) async fn snapshot(
     Ok((found, note))
 }
 
-const HEAD: &str = client_and!(
-    "(SELECT version FROM tandem.snapshots WHERE client = clients.id
+const HEAD: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+        (SELECT version FROM tandem.snapshots WHERE client = clients.id
          ORDER BY number DESC LIMIT 1) AS snapshot
-    FROM tandem.clients WHERE client_id = $2"
-);
+    FROM tandem.clients WHERE client_id = $1";
 
 pub(super) async fn head(
     pools: &Pools,
     client: ClientId,
-    Given(at): Given,
+    at: Timestamp,
 ) -> Result<(Option<Head>, Option<Note>), StoreError> {
-    let rows = pools.read(HEAD, &[&at, &Id(client.to_bytes())]).await?;
+    let rows = pools.read(HEAD, &[&Id(client.to_bytes())]).await?;
     let Some(row) = rows.first() else { return Ok((None, None)) };
     let client = Client::of(row)?;
     let head = Head { latest: client.latest, snapshot: optional_version_id(row, "snapshot")? };
-    Ok((Some(head), client.note(None)))
+    Ok((Some(head), client.note(at, None)))
 }
 
 /// Numbers have no holes, so a row of versions is a range. Sizes are summed without reading bodies.
-const CHILDREN: &str = client_and!(
-    "found.number, found.version, found.parent, found.segment
+const CHILDREN: &str = "
+    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+        found.number, found.version, found.parent, found.segment
     FROM tandem.clients LEFT JOIN LATERAL (
         SELECT number, version, parent, segment, first,
             sum(octet_length(segment)) OVER (ORDER BY number) AS bytes
         FROM tandem.versions, (
             SELECT number AS first FROM tandem.versions
-            WHERE client = clients.id AND parent = $3) AS begin
-        WHERE client = clients.id AND number >= first AND number < first + $4::bigint
-        ) AS found ON found.bytes <= $5::bigint OR found.number = found.first
-    WHERE client_id = $2
-    ORDER BY found.number"
-);
+            WHERE client = clients.id AND parent = $2) AS begin
+        WHERE client = clients.id AND number >= first AND number < first + $3::bigint
+        ) AS found ON found.bytes <= $4::bigint OR found.number = found.first
+    WHERE client_id = $1
+    ORDER BY found.number";
 
 pub(super) async fn children(
     pools: &Pools,
     request: &ReadChildren,
-    Given(at): Given,
 ) -> Result<(Children, Option<Note>), StoreError> {
     let (client, parent) = (Id(request.client.to_bytes()), Id(request.parent.to_bytes()));
     let (count, bytes) = (i64::from(request.count_max.max(1)), cell(request.bytes_max));
-    let rows = pools.read(CHILDREN, &[&at, &client, &parent, &count, &bytes]).await?;
+    let rows = pools.read(CHILDREN, &[&client, &parent, &count, &bytes]).await?;
     let Some(first) = rows.first() else { return Ok((Children::NoSuchClient, None)) };
     let client = Client::of(first)?;
     let Some(first) = optional_number(first, "number")? else {
@@ -163,7 +142,7 @@ pub(super) async fn children(
             ChildVersion::UpToDate => Children::UpToDate,
             ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
         };
-        return Ok((children, client.note(None)));
+        return Ok((children, client.note(request.at, None)));
     };
     let versions = rows
         .iter()
@@ -175,7 +154,7 @@ pub(super) async fn children(
             })
         })
         .collect::<Result<_, StoreError>>()?;
-    let note = client.note(position(request.parent, first));
+    let note = client.note(request.at, position(request.parent, first));
     Ok((Children::Found { versions, latest: client.latest }, note))
 }
 
