@@ -43,7 +43,7 @@ use super::{
 use crate::database::Database;
 use crate::program::Tables;
 use address::Address;
-use moments::Moments;
+use moments::Clock;
 use notes::Notes;
 use pool::Pools;
 
@@ -66,7 +66,7 @@ const WRITE_FIRST: &[&str] = &[write::ADD_VERSION];
 #[derive(Debug)]
 pub struct PostgresStore {
     place: String,
-    moments: Moments,
+    clock: Clock,
     log_key: [u8; 32],
     pools: Arc<Pools>,
     notes: Notes,
@@ -78,7 +78,7 @@ impl PostgresStore {
     /// # Errors
     /// What stands in the way: see [`OpenError`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
-        Self::open_with(database, Tables::MadeIfMissing, Moments::Database).await
+        Self::open_with(database, Tables::MadeIfMissing, Clock::Database).await
     }
 
     /// The same for a database that must have the schema already.
@@ -86,7 +86,7 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError::Missing`], and what [`PostgresStore::open`] says.
     pub async fn open_existing(database: &Database) -> Result<Self, OpenError> {
-        Self::open_with(database, Tables::MustBeThere, Moments::Database).await
+        Self::open_with(database, Tables::MustBeThere, Clock::Database).await
     }
 
     /// The same as [`PostgresStore::open`], with the clock of requests in the place of the database's:
@@ -96,20 +96,20 @@ impl PostgresStore {
     /// See [`PostgresStore::open`].
     #[cfg(any(test, feature = "testing"))]
     pub async fn open_with_the_clock_of_requests(database: &Database) -> Result<Self, OpenError> {
-        Self::open_with(database, Tables::MadeIfMissing, Moments::Requests).await
+        Self::open_with(database, Tables::MadeIfMissing, Clock::Requests).await
     }
 
     async fn open_with(
         database: &Database,
         tables: Tables,
-        moments: Moments,
+        clock: Clock,
     ) -> Result<Self, OpenError> {
         let address = Address::read(database)?;
         let place = address.shown();
         let pools = Arc::new(Pools::new(&address, &tls::connector(&address.trust)?));
         let log_key = open::prepare(&pools, &place, tables).await?;
         let notes = Notes::start(Arc::clone(&pools));
-        Ok(Self { place, moments, log_key, pools, notes })
+        Ok(Self { place, clock, log_key, pools, notes })
     }
 
     /// The address as PostgreSQL's own tools take it, without a password.
@@ -129,7 +129,7 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn add_version(&self, request: AddVersion) -> Answer<'_, Added> {
         Box::pin(async move {
-            write::add_version(&self.pools, &request, self.moments.given(request.at)).await
+            write::add_version(&self.pools, &request, self.clock.of(request.at)).await
         })
     }
 
@@ -141,7 +141,7 @@ impl Store for PostgresStore {
     ) -> Answer<'_, Child> {
         Box::pin(async move {
             let (child, note) =
-                read::child_version(&self.pools, client, parent, self.moments.given(at)).await?;
+                read::child_version(&self.pools, client, parent, self.clock.of(at)).await?;
             self.notes.note(note);
             Ok(child)
         })
@@ -149,13 +149,13 @@ impl Store for PostgresStore {
 
     fn add_snapshot(&self, request: AddSnapshot) -> Answer<'_, SnapshotAdded> {
         Box::pin(async move {
-            write::add_snapshot(&self.pools, &request, self.moments.given(request.at)).await
+            write::add_snapshot(&self.pools, &request, self.clock.of(request.at)).await
         })
     }
 
     fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.pools, client, self.moments.given(at)).await?;
+            let (found, note) = read::snapshot(&self.pools, client, self.clock.of(at)).await?;
             self.notes.note(note);
             Ok(found)
         })
@@ -163,7 +163,7 @@ impl Store for PostgresStore {
 
     fn head(&self, client: ClientId, at: Timestamp) -> Answer<'_, Option<Head>> {
         Box::pin(async move {
-            let (head, note) = read::head(&self.pools, client, self.moments.given(at)).await?;
+            let (head, note) = read::head(&self.pools, client, self.clock.of(at)).await?;
             self.notes.note(note);
             Ok(head)
         })
@@ -172,7 +172,7 @@ impl Store for PostgresStore {
     fn children(&self, request: ReadChildren) -> Answer<'_, Children> {
         Box::pin(async move {
             let (children, note) =
-                read::children(&self.pools, &request, self.moments.given(request.at)).await?;
+                read::children(&self.pools, &request, self.clock.of(request.at)).await?;
             self.notes.note(note);
             Ok(children)
         })
@@ -183,9 +183,9 @@ impl Store for PostgresStore {
     }
 
     fn retain(&self, request: Retain) -> Answer<'_, Retained> {
-        Box::pin(async move {
-            retain::step(&self.pools, &request, self.moments.given(request.at)).await
-        })
+        Box::pin(
+            async move { retain::step(&self.pools, &request, self.clock.of(request.at)).await },
+        )
     }
 
     fn health(&self) -> Answer<'_, Health> {

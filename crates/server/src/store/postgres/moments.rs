@@ -8,17 +8,9 @@
 use tandem_core::Timestamp;
 use tandem_tasks::serve::retention::Day;
 
-/// The moment in seconds, in SQL: the given one, else the database's.
-macro_rules! moment {
-    ($given:literal) => {
-        concat!("coalesce(", $given, "::bigint, floor(extract(epoch FROM now()))::bigint)")
-    };
-}
-pub(super) use moment;
-
 /// Whose clock counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moments {
+pub(super) enum Clock {
     /// The database's.
     Database,
     /// That of whoever asks.
@@ -26,21 +18,43 @@ pub(super) enum Moments {
     Requests,
 }
 
-impl Moments {
-    /// What a statement is given for a request of this moment.
-    pub(super) fn given(self, at: Timestamp) -> Given {
-        Given(match self {
+impl Clock {
+    /// The moment of a request.
+    pub(super) fn of(self, at: Timestamp) -> Moment {
+        Moment(match self {
             Self::Database => None,
             Self::Requests => Some(at.seconds()),
         })
     }
 }
 
-/// The first parameter of [`moment`]: none for the database's clock.
+/// The moment of a request, in seconds; none where the database knows it better.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Given(pub(super) Option<i64>);
+pub(super) struct Moment(pub(super) Option<i64>);
+
+impl Moment {
+    /// This moment, else the one that the database has told.
+    pub(super) fn or(self, told: i64) -> i64 {
+        self.0.unwrap_or(told)
+    }
+}
 
 /// The day of what a client does now. Never before its last change.
 pub(super) fn day(now: i64, changed_at: i64) -> Day {
     Day::of(Timestamp::from_seconds(now.max(changed_at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_is_believed_and_a_day_is_not_before_the_last_change() {
+        let told = 20_000 * 86_400;
+        let wrong = Timestamp::from_seconds(1);
+        assert_eq!(Clock::Database.of(wrong).or(told), told);
+        assert_eq!(Clock::Requests.of(wrong).or(told), 1);
+        assert_eq!(day(told, 0), Day(20_000));
+        assert_eq!(day(0, told), Day(20_000));
+    }
 }

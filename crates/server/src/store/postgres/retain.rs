@@ -6,7 +6,7 @@ use tandem_tasks::serve::retention::{self, Day, Forget, History, Mark};
 use tokio_postgres::Row;
 
 use super::RETAIN_LOCK;
-use super::moments::{Given, moment};
+use super::moments::Moment;
 use super::pool::{Pools, bounded};
 use super::rows::{self, cell, number, optional_number, sound};
 use super::write::transaction_failed;
@@ -27,8 +27,8 @@ struct Marks {
 }
 
 /// Held until the step commits.
-const ONLY_ONE: &str =
-    concat!("SELECT pg_try_advisory_xact_lock($1) AS is_ours, ", moment!("$2"), " AS now");
+const ONLY_ONE: &str = "
+    SELECT pg_try_advisory_xact_lock($1) AS is_ours, floor(extract(epoch FROM now()))::bigint AS now";
 
 const SOME_CLIENTS: &str = "
     SELECT id, first_number, latest_number,
@@ -76,7 +76,7 @@ const FORGET: &str = "
 pub(super) async fn step(
     pools: &Pools,
     request: &Retain,
-    Given(at): Given,
+    at: Moment,
 ) -> Result<Retained, StoreError> {
     let client = pools.for_writing().await?;
     let mut is_committing = false;
@@ -84,8 +84,8 @@ pub(super) async fn step(
     let outcome = bounded(client, async move |client| {
         let txn = client.transaction().await?;
         let only_one = txn.prepare_cached(ONLY_ONE).await?;
-        let row = txn.query_one(&only_one, &[&RETAIN_LOCK, &at]).await?;
-        let today = Day::of(Timestamp::from_seconds(row.try_get("now")?));
+        let row = txn.query_one(&only_one, &[&RETAIN_LOCK]).await?;
+        let today = Day::of(Timestamp::from_seconds(at.or(row.try_get("now")?)));
         // Another node is at it: there is nothing left for this one.
         let is_ours: bool = row.try_get("is_ours")?;
         let retained = if is_ours { Some(inside(&txn, request, today).await?) } else { None };

@@ -5,7 +5,7 @@ use tandem_tasks::serve::retention::{SNAPSHOT_GENERATIONS, days_between};
 use tandem_tasks::serve::{self, SNAPSHOT_RECENT_VERSIONS, SnapshotAge};
 use tokio_postgres::Row;
 
-use super::moments::{self, Given, moment};
+use super::moments::{self, Moment};
 use super::pool::{Failed, Pools, bounded};
 use super::rows::{self, Id, cell, number, optional_number, optional_version_id, version_id};
 use crate::store::{AddSnapshot, AddVersion, Added, SnapshotAdded, StoreError};
@@ -20,7 +20,7 @@ const OFFERS_MAX: usize = 8;
 pub(super) async fn add_version(
     pools: &Pools,
     request: &AddVersion,
-    Given(at): Given,
+    at: Moment,
 ) -> Result<Added, StoreError> {
     let (client, parent) = (Id(request.client.to_bytes()), Id(request.parent.to_bytes()));
     let (version, nil) = (Id(request.version.to_bytes()), Id(VersionId::NIL.to_bytes()));
@@ -29,7 +29,7 @@ pub(super) async fn add_version(
         let rows = pools
             .change(
                 ADD_VERSION,
-                &[&client, &parent, &version, &segment, &at, &request.may_create, &nil],
+                &[&client, &parent, &version, &segment, &at.0, &request.may_create, &nil],
             )
             .await?;
         // It is carried out: whatever is wrong with the answer, nobody may be told that it is not.
@@ -100,11 +100,9 @@ impl Offered {
     }
 }
 
-const LOCK_CLIENT: &str = concat!(
-    "SELECT id, snapshot_number, changed_at, ",
-    moment!("$2"),
-    " AS now FROM tandem.clients WHERE client_id = $1 FOR NO KEY UPDATE"
-);
+const LOCK_CLIENT: &str = "
+    SELECT id, snapshot_number, changed_at, floor(extract(epoch FROM now()))::bigint AS now
+    FROM tandem.clients WHERE client_id = $1 FOR NO KEY UPDATE";
 
 const RECENT: &str = "
     SELECT number, version FROM tandem.versions WHERE client = $1 ORDER BY number DESC LIMIT $2";
@@ -129,7 +127,7 @@ const STORE_SNAPSHOT: &str = "
 pub(super) async fn add_snapshot(
     pools: &Pools,
     request: &AddSnapshot,
-    Given(at): Given,
+    at: Moment,
 ) -> Result<SnapshotAdded, StoreError> {
     let client = pools.for_writing().await?;
     let mut is_committing = false;
@@ -139,7 +137,7 @@ pub(super) async fn add_snapshot(
     let outcome = bounded(client, async move |client| {
         let txn = client.transaction().await?;
         let lock = txn.prepare_cached(LOCK_CLIENT).await?;
-        let Some(row) = txn.query_opt(&lock, &[&Id(request.client.to_bytes()), &at]).await? else {
+        let Some(row) = txn.query_opt(&lock, &[&Id(request.client.to_bytes())]).await? else {
             return Ok(SnapshotAdded::NoSuchClient);
         };
         let id: i64 = row.try_get("id")?;
@@ -155,7 +153,7 @@ pub(super) async fn add_snapshot(
             }
         };
         let store = txn.prepare_cached(STORE_SNAPSHOT).await?;
-        let (now, changed_at): (i64, i64) = (row.try_get("now")?, row.try_get("changed_at")?);
+        let (now, changed_at) = (at.or(row.try_get("now")?), row.try_get("changed_at")?);
         // Its grace period begins now, even if it was stored at another server long ago; when the
         // next one is asked for is counted from then.
         let (stored_at, day) = (request.at.seconds().min(now), moments::day(now, changed_at).0);
