@@ -23,7 +23,7 @@ async fn write(replicas: Vec<Customer>, number: usize) -> (u64, Vec<VersionId>) 
     let (mut latest, mut snapshots, mut mine) = (VersionId::NIL, 0, Vec::new());
     for at in 0..OFFERS {
         let replica = &replicas[(number + at) % replicas.len()];
-        match replica.offer(latest, &[number as u8, at as u8]).await.unwrap() {
+        match replica.offer(latest, format!("{number} {at}").as_bytes()).await.unwrap() {
             Added::Accepted { version, .. } => {
                 latest = version;
                 mine.push(version);

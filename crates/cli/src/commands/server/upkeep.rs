@@ -91,6 +91,10 @@ pub(super) fn gc(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
         tandem_server::keeper::once(&store, rules, &clock, &mut total).await?;
         store.close().await
     })?;
+    if total.is_left_to_another {
+        let message = "another node is letting old history go at this moment";
+        return Err(Fail::failed(message).hint("It looks at all clients. Run it again later."));
+    }
     // The last connection's end moved the log into the file; beside a running server it is later.
     let given_back = has_file.then(|| before.saturating_sub(size()));
     if desk.output.is_json {

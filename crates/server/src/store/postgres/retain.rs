@@ -95,7 +95,8 @@ pub(super) async fn step(
             *committing = true;
             txn.commit().await?;
         }
-        Ok(retained.unwrap_or_else(|| Ok(Retained::default())))
+        let left = Retained { is_left_to_another: true, ..Retained::default() };
+        Ok(retained.unwrap_or(Ok(left)))
     })
     .await;
     outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
