@@ -17,7 +17,11 @@ pub(super) fn backup(
     keep: Option<usize>,
 ) -> Result<Exit, Fail> {
     if let Some(database) = &desk.config.database {
-        return Err(by_postgresql(database, folder, Tool::Dump));
+        let file = match folder.is_dir() {
+            true => folder.join(format!("tandem-{}.dump", moment(desk.now))),
+            false => folder.to_owned(),
+        };
+        return Err(by_postgresql(database, &file, Tool::Dump));
     }
     let copied = copies::backup(&desk.data_dir, folder, keep, &moment(desk.now))?;
     if desk.output.is_json {

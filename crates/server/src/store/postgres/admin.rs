@@ -162,7 +162,10 @@ async fn remove_history(
         let txn = client.transaction().await?;
         // As long as the history is; others wait for its client alone, and not for so long.
         txn.batch_execute("SET LOCAL statement_timeout = 0").await?;
-        let Some(row) = txn.query_opt(LOCK_CLIENT, &[&id]).await? else { return Ok(Ok(None)) };
+        let Some(row) = txn.query_opt(LOCK_CLIENT, &[&id]).await? else {
+            txn.rollback().await?;
+            return Ok(Ok(None));
+        };
         let row: i64 = row.try_get("id")?;
         let gone = txn.query_one(REMOVE, &[&row]).await?;
         let removed = Removed {

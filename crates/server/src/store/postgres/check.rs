@@ -42,7 +42,10 @@ pub(super) async fn client(
             .await?;
         let statement = txn.prepare_cached(NEXT_CLIENT).await?;
         let found = txn.query_opt(&statement, &[&after.unwrap_or(i64::MIN)]).await?;
-        let Some(found) = found else { return Ok(Ok(None)) };
+        let Some(found) = found else {
+            txn.commit().await?;
+            return Ok(Ok(None));
+        };
         let (row, id, facts) = sound!(chain_facts(&found));
         let statement = txn.prepare_cached(SNAPSHOTS).await?;
         let snapshots = txn.query(&statement, &[&row]).await?;
@@ -61,6 +64,8 @@ pub(super) async fn client(
                 break;
             }
         }
+        // Ended in order: a command's connection may be cut right after it.
+        txn.commit().await?;
         let (versions, findings) = check.end();
         Ok(Ok(Some(Checked { id, versions, findings, next: row })))
     })
@@ -137,6 +142,7 @@ pub(super) async fn storage(pools: &Pools) -> Result<Vec<String>, StoreError> {
             let name: String = sound!(rows::get(&row, "name"));
             findings.push(format!("the index {name} is not complete: REINDEX makes it anew"));
         }
+        txn.commit().await?;
         Ok(Ok(findings))
     })
     .await;
