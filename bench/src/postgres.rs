@@ -53,9 +53,8 @@ fn pgbench_script() -> String {
         ("$3", "(:version)::uuid"),
         ("$4", "(:body)::bytea"),
         ("$5", "(:now)::bigint"),
-        ("$6", "(:today)::bigint"),
-        ("$7", "true"),
-        ("$8", "(:nil)::uuid"),
+        ("$6", "true"),
+        ("$7", "(:nil)::uuid"),
     ];
     let mut sql: String = ADD_VERSION
         .lines()
@@ -92,7 +91,6 @@ fn through_pgbench(cluster: &Cluster, script: &Path, writers: usize, round: usiz
         .args(define("nil", NIL))
         .args(define("body", &format!("\\x{}", "5a".repeat(BODY))))
         .args(define("now", "1760000000"))
-        .args(define("today", "20370"))
         .arg("tandem")
         .output()
         .unwrap();

@@ -105,6 +105,7 @@ pub async fn once(
         let retained = store.retain(step).await?;
         total.versions += retained.versions;
         total.bytes += retained.bytes;
+        total.is_left_to_another |= retained.is_left_to_another;
         after = retained.next;
         if after.is_none() {
             return Ok(Round::Done);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::access::Mode;
 use crate::config::Config;
+use crate::database::Database;
 use crate::disk::Room;
 use crate::server::{self, Listeners, Options};
 use crate::store::sqlite::OpenError;
@@ -55,9 +55,6 @@ pub enum StartError {
     /// A database is named that this program cannot speak to.
     #[error("this program was built without PostgreSQL")]
     NoPostgres,
-    /// Accounts are kept by SQLite alone so far.
-    #[error("accounts are not kept on PostgreSQL yet: list the client ids, or use the folder")]
-    NoAccounts,
     /// The system gives no threads or signals.
     #[error("the server cannot be started")]
     System(#[source] io::Error),
@@ -148,16 +145,25 @@ pub fn run_until_signal(
     })
 }
 
-/// Runs something that asks a storage, for a command that has no runtime of its own.
-///
-/// # Errors
-/// The system gives no threads.
-pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(StartError::System)?;
-    Ok(runtime.block_on(future))
+/// What a command waits with that has no runtime of its own. Connections to a database live in it, so
+/// a command has one for all that it asks.
+#[derive(Debug)]
+pub struct Waiting(tokio::runtime::Runtime);
+
+impl Waiting {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn new() -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map(Self).map_err(StartError::System)
+    }
+
+    /// Runs something that asks a storage.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.block_on(future)
+    }
 }
 
 /// Checks what shows without starting anything: addresses, certificates, and that strangers are let
@@ -186,12 +192,39 @@ pub fn check(config: &Config) -> Result<Option<Tls>, StartError> {
 async fn open(config: &Config, data_dir: &Path) -> Result<Arc<dyn Store>, StartError> {
     match &config.database {
         None => Ok(Arc::new(SqliteStore::open(data_dir)?)),
-        // Nobody would be served, and nobody told why.
-        Some(_) if config.access.mode == Mode::Accounts => Err(StartError::NoAccounts),
-        #[cfg(feature = "postgres")]
-        Some(database) => Ok(Arc::new(crate::store::PostgresStore::open(database).await?)),
-        #[cfg(not(feature = "postgres"))]
-        Some(_) => Err(StartError::NoPostgres),
+        Some(database) => open_database(database, Tables::MadeIfMissing).await,
+    }
+}
+
+/// What becomes of a database without our tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// It gets them.
+    MadeIfMissing,
+    /// It is refused: whoever only asks has perhaps named another one.
+    MustBeThere,
+}
+
+/// The storage in a PostgreSQL.
+///
+/// # Errors
+/// [`StartError::Database`], or [`StartError::NoPostgres`] where this program has none.
+pub async fn open_database(
+    database: &Database,
+    tables: Tables,
+) -> Result<Arc<dyn Store>, StartError> {
+    #[cfg(feature = "postgres")]
+    {
+        use crate::store::PostgresStore;
+        Ok(match tables {
+            Tables::MadeIfMissing => Arc::new(PostgresStore::open(database).await?),
+            Tables::MustBeThere => Arc::new(PostgresStore::open_existing(database).await?),
+        })
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (database, tables);
+        Err(StartError::NoPostgres)
     }
 }
 

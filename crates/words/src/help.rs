@@ -120,7 +120,8 @@ server gc [--force]               let go now what may go, and give space back; -
 server health                     ask the running server whether it is ready
 server check-config               check the settings of `ta serve`
 server backup FOLDER [--keep N]   a checked copy with the moment in its name, while the
-                                  server runs; only the newest N stay
+                                  server runs; only the newest N stay (for PostgreSQL it
+                                  names the command that does it)
 server restore FILE [--force]     bring a backup back; --force puts what is there aside
 server import FILE|FOLDER         take over a database of taskchampion-sync-server
 

@@ -83,6 +83,7 @@ pub(crate) fn run(
 #[cfg(feature = "server")]
 pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
     use tandem_server::program::StartError;
+    use tandem_server::store::postgres::OpenError;
 
     let text = crate::fail::chain(&error);
     match &error {
@@ -98,12 +99,14 @@ pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
             .hint("Check the folder's owner and room, or name another with --data-dir."),
         StartError::Tls(_) => Fail::new(Exit::Settings, text)
             .hint("Give PEM files: the certificates with the server's first, and its private key."),
+        StartError::Database(OpenError::Missing { .. }) => Fail::failed(text).hint(
+            "Is it the right one? `ta serve` makes its tables there when it starts, and so does \
+             `ta server user add`.",
+        ),
         StartError::Database(_) => Fail::failed(text).hint(
             "Write --database postgres://USER@HOST/NAME; the password comes from PGPASSFILE or \
              ~/.pgpass, or the whole address from TA_SERVE_DATABASE or file:PATH.",
         ),
-        StartError::NoAccounts => Fail::new(Exit::Settings, text)
-            .hint("Take `access` out of the settings, or name the ids with allow_client_id."),
         _ => Fail::failed(text),
     }
 }

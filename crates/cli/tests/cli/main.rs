@@ -29,6 +29,8 @@ mod far;
 mod kills;
 #[cfg(all(unix, feature = "server"))]
 mod nodes;
+#[cfg(all(unix, feature = "server"))]
+mod nodes_upkeep;
 mod output;
 #[cfg(all(unix, feature = "server"))]
 mod serve;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tandem_server::testing::Cluster;
 
-use crate::home::TestHome;
+use crate::home::{TestHome, assert_says};
 use crate::serve::{NIL, Serving, ask_as};
 
 /// One request as any client; what came, if a whole answer came.
@@ -192,6 +192,8 @@ fn check(cluster: &Cluster, fleet: &Fleet, accepted: &[Accepted]) {
     let rows = cluster.sql("tandem", "SELECT count(*) FROM tandem.versions");
     assert_eq!(rows, stored.to_string(), "nothing is stored beside the chains");
     assert!(stored >= accepted.len());
+    let told = fleet.homes[0].ta(&["server", "verify"]).done();
+    assert_says(&told, &[&format!("Sound: {stored} versions")]);
 }
 
 /// The chain from nil on: parent, version and body of each.

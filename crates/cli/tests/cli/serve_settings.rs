@@ -77,13 +77,24 @@ fn what_is_wrong_is_named_with_its_place_and_the_nearest_setting() {
 
 /// The storage is elsewhere: what the folder holds is not what the server serves.
 #[test]
-fn commands_that_know_the_folder_alone_do_not_look_at_it_for_a_database() {
+fn where_a_database_is_named_commands_do_not_look_at_the_folder_and_tell_no_password() {
     let home = TestHome::new();
-    let database = ["--database", "postgres://nobody@127.0.0.1:1/none"];
-    for words in [&["stats"][..], &["verify"], &["gc"], &["backup", "b"], &["client", "list"]] {
-        let told = home.ta(&[&["server"][..], words, &database].concat()).failed(3);
-        assert_says(&told, &["not there for PostgreSQL yet"]);
-        assert!(!told.contains("nobody@"), "the address may hold a password: {told}");
+    let made = home.ta_with_input(&["server", "user", "add", "ann"], b"correct horse\n");
+    assert_eq!(made.code, Some(0), "there is something in the folder: {made:?}");
+    let database = ["--database", "postgres://nobody:hunter2@127.0.0.1:1/none"];
+    let away = "127.0.0.1:1/none cannot be reached";
+    for (words, said) in [
+        (&["stats"][..], away),
+        (&["verify"], away),
+        (&["gc"], away),
+        (&["client", "list"], away),
+        (&["user", "list"], away),
+        (&["backup", "b"], "--dbname='host=127.0.0.1 port=1 dbname=none user=nobody'"),
+        (&["restore", "b"], "--dbname='host=127.0.0.1 port=1 dbname=none user=nobody'"),
+    ] {
+        let told = home.ta(&[&["server"][..], words, &database].concat()).failed(1);
+        assert_says(&told, &[said]);
+        assert!(!told.contains("hunter2") && !told.contains("nobody:"), "{told}");
     }
     home.ta(&[&["server", "check-config"][..], &database].concat()).done_with_notices();
 }

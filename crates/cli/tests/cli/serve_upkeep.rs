@@ -197,9 +197,13 @@ fn a_backup_of_a_running_server_is_restored_to_the_same_chains() {
     assert_eq!(elsewhere["versions"], 4);
 }
 
-#[test]
-fn the_references_database_is_served_on() {
-    let home = TestHome::new();
+/// A version of [`make_reference_database`].
+pub(crate) fn reference_version(number: u8) -> String {
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+/// The reference's database in the folder `old`: ten versions, and a snapshot of the seventh.
+pub(crate) fn make_reference_database(home: &TestHome) {
     let path = home.path("old/taskchampion-sync-server.sqlite3");
     std::fs::create_dir(home.path("old")).unwrap();
     let old = Connection::open(&path).unwrap();
@@ -211,21 +215,25 @@ fn the_references_database_is_served_on() {
              parent_version_id STRING, history_segment BLOB);",
     )
     .unwrap();
-    let version = |number: u8| format!("{number:08x}-0000-4000-8000-000000000000");
     for number in 1..=10 {
-        let parent = if number == 1 { NIL.to_owned() } else { version(number - 1) };
+        let parent = if number == 1 { NIL.to_owned() } else { reference_version(number - 1) };
         old.execute(
             "INSERT INTO versions VALUES (?1, ?2, ?3, ?4)",
-            (version(number), CLIENT_KEY, parent, vec![number]),
+            (reference_version(number), CLIENT_KEY, parent, vec![number]),
         )
         .unwrap();
     }
     old.execute(
         "INSERT INTO clients VALUES (?1, ?2, ?3, 3, 1700000000, x'01')",
-        (CLIENT_KEY, version(10), version(7)),
+        (CLIENT_KEY, reference_version(10), reference_version(7)),
     )
     .unwrap();
-    drop(old);
+}
+
+#[test]
+fn the_references_database_is_served_on() {
+    let home = TestHome::new();
+    make_reference_database(&home);
     let serving = Serving::start(&home, &[]);
     for added in [10, 0] {
         let told = json(&home, &["import", "old"]);
@@ -233,12 +241,12 @@ fn the_references_database_is_served_on() {
         assert_eq!(told["clients"][0]["snapshot"], "here");
     }
     let expected: Vec<(String, Vec<u8>)> =
-        (1..=10).map(|number| (version(number), vec![number])).collect();
+        (1..=10).map(|number| (reference_version(number), vec![number])).collect();
     assert_eq!(chain(&serving.address), expected);
     let (status, headers, body) = ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap();
     assert_eq!(
         (status, headers["x-version-id"].as_str(), body.as_slice()),
-        (200, version(7).as_str(), &[1][..])
+        (200, reference_version(7).as_str(), &[1][..])
     );
     home.ta(&["server", "verify"]).done();
     home.ta(&["server", "import", "nowhere"]).failed(1);

@@ -181,8 +181,8 @@ pub struct Totals {
     pub snapshot_bytes: u64,
     /// Bytes that the storage takes.
     pub storage_bytes: u64,
-    /// Bytes of those that are free for new data.
-    pub free_bytes: u64,
+    /// Bytes of those that are free for new data, where the storage knows.
+    pub free_bytes: Option<u64>,
 }
 
 /// The check of one client.

@@ -152,6 +152,8 @@ pub struct Retained {
     pub bytes: u64,
     /// Where the next step goes on; none if this one reached the end.
     pub next: Option<i64>,
+    /// Nothing was looked at: another node is at it.
+    pub is_left_to_another: bool,
 }
 
 /// The state of a storage.

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
 
 mod chain;
+mod clock;
 mod opening;
+mod storm;
 mod tls;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -17,7 +20,13 @@ pub(crate) fn at(address: String) -> Database {
     Database { address, ..Database::default() }
 }
 
-/// A node on a database of the cluster.
+/// A node on a database of the cluster, whose clock is that of its customers: they let days pass.
 pub(crate) async fn open(cluster: &Cluster, name: &str) -> Arc<dyn Store> {
+    let database = at(cluster.database(name));
+    Arc::new(PostgresStore::open_with_the_clock_of_requests(&database).await.unwrap())
+}
+
+/// A node as it runs: the database says what time it is.
+pub(crate) async fn open_as_served(cluster: &Cluster, name: &str) -> Arc<dyn Store> {
     Arc::new(PostgresStore::open(&at(cluster.database(name))).await.unwrap())
 }

@@ -27,7 +27,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
     }
     keys.dedup();
     assert_eq!(keys.len(), 1);
-    assert_eq!(cluster.sql("at_once", "SELECT number FROM tandem.migrations"), "1");
+    assert_eq!(cluster.sql("at_once", "SELECT number FROM tandem.migrations"), "1\n2");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

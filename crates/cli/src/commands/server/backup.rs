@@ -1,7 +1,6 @@
 //! `ta server backup|restore|import`.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::json;
 use tandem_server::import::{ImportError, Original, Outcome, SnapshotOutcome};
@@ -9,7 +8,7 @@ use tandem_server::store::sqlite::OpenError;
 use tandem_server::store::sqlite::backup::{self as copies, BackupError, Copied};
 use tandem_server::store::sqlite::moment;
 use tandem_server::store::sqlite::restore::{Existing, restore as bring_back};
-use tandem_server::{SqliteStore, Store};
+use tandem_server::{Database, PostgresStore};
 
 use super::{Desk, bytes, counted, tag};
 use crate::fail::{Exit, Fail, chain};
@@ -19,6 +18,13 @@ pub(super) fn backup(
     folder: &Path,
     keep: Option<usize>,
 ) -> Result<Exit, Fail> {
+    if let Some(database) = &desk.config.database {
+        let file = match folder.is_dir() {
+            true => folder.join(format!("tandem-{}.dump", moment(desk.now))),
+            false => folder.to_owned(),
+        };
+        return Err(by_postgresql(database, &file, Tool::Dump));
+    }
     let copied = copies::backup(&desk.data_dir, folder, keep, &moment(desk.now))?;
     if desk.output.is_json {
         desk.output.json(&document(&copied));
@@ -39,6 +45,9 @@ pub(super) fn backup(
 }
 
 pub(super) fn restore(desk: &mut Desk<'_>, from: &Path, has_force: bool) -> Result<Exit, Fail> {
+    if let Some(database) = &desk.config.database {
+        return Err(by_postgresql(database, from, Tool::Restore));
+    }
     let existing = if has_force { Existing::PutAside } else { Existing::Refuse };
     let copied = bring_back(from, &desk.data_dir, existing, &moment(desk.now))?;
     if desk.output.is_json {
@@ -61,6 +70,44 @@ pub(super) fn restore(desk: &mut Desk<'_>, from: &Path, has_force: bool) -> Resu
     Ok(Exit::Done)
 }
 
+/// Which of PostgreSQL's tools does it.
+#[derive(Clone, Copy)]
+enum Tool {
+    Dump,
+    Restore,
+}
+
+/// PostgreSQL has backups of its own, and who runs one has them set up: we do not make a second kind.
+fn by_postgresql(database: &Database, path: &Path, tool: Tool) -> Fail {
+    let address = match PostgresStore::address_for_tools(database) {
+        Ok(address) => address,
+        Err(error) => return super::super::serve::fail(error.into()),
+    };
+    let (address, path) = (quoted(&address), quoted(&path.display().to_string()));
+    let (what, how) = match tool {
+        Tool::Dump => (
+            "makes backups of its own",
+            format!(
+                "This writes all of it to a file while nodes go on: pg_dump --format=custom \
+                 --schema=tandem --file={path} --dbname={address}"
+            ),
+        ),
+        Tool::Restore => (
+            "restores its backups itself",
+            format!(
+                "End all nodes, then: pg_restore --clean --if-exists --single-transaction \
+                 --dbname={address} {path}"
+            ),
+        ),
+    };
+    Fail::failed(format!("PostgreSQL {what}")).hint(how)
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 fn document(copied: &Copied) -> serde_json::Value {
     let others: Vec<String> = copied.others.iter().map(|path| path.display().to_string()).collect();
     json!({
@@ -77,11 +124,15 @@ pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
         let missing = ImportError::NotTheReferences { path: path.to_owned() };
         return Err(missing.into());
     }
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_or_make(&desk.data_dir)?);
-    let original = Original::open(path, &desk.data_dir)?;
+    let store = desk.store_or_new()?;
+    // The copy of the original: beside our own database, else where the system keeps such things.
+    let work_dir = match desk.config.database {
+        None => desk.data_dir.clone(),
+        Some(_) => std::env::temp_dir(),
+    };
+    let original = Original::open(path, &work_dir)?;
     let mut all = Vec::new();
-    tandem_server::program::block_on(original.import(&store, desk.now, |one| all.push(one)))
-        .map_err(super::super::serve::fail)??;
+    desk.waiting.block_on(original.import(&store, desk.now, |one| all.push(one)))?;
     let waits = |one: &&tandem_server::import::Imported| {
         matches!(one.outcome, Outcome::Differs | Outcome::Broken)
             || one.snapshot == SnapshotOutcome::LeftOut

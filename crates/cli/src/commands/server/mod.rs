@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use tandem_core::Timestamp;
 use tandem_server::access::ClientTag;
+use tandem_server::program::{self, Tables, Waiting};
 use tandem_server::store::sqlite::OpenError;
 use tandem_server::store::{Admin, StoreError};
-use tandem_server::{Config, SqliteStore, Store};
+use tandem_server::{Config, Database, SqliteStore, Store};
 use tandem_settings::Environment;
 
 use crate::fail::{Exit, Fail, chain};
@@ -30,6 +31,7 @@ struct Desk<'a> {
     /// `--yes`: no question before something is removed.
     says_yes: bool,
     now: Timestamp,
+    waiting: Waiting,
     output: &'a mut Output,
 }
 
@@ -45,16 +47,9 @@ pub(crate) fn run(
     let (config, words) = settings::read_some(&own.others, environment, config_file, output)?;
     let data_dir = settings::data_dir(&config, environment)?;
     let now = tandem_server::server::system_now();
-    let mut desk = Desk { config, data_dir, says_yes, now, output };
+    let waiting = Waiting::new().map_err(super::serve::fail)?;
+    let mut desk = Desk { config, data_dir, says_yes, now, waiting, output };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let needs_folder = !matches!(words[..], ["check-config"] | ["health"]);
-    if desk.config.database.is_some() && needs_folder {
-        // The folder may hold an older server's database: what is said of that would mislead.
-        return Err(Fail::new(Exit::Settings, "that is not there for PostgreSQL yet").hint(
-            "Use PostgreSQL's own tools for backups and sizes; without `database` in the settings \
-             the command looks at the folder.",
-        ));
-    }
     let exit = match words[..] {
         ["client", ref words @ ..] => client::run(&mut desk, words, &mut own)?,
         ["user", ref words @ ..] => user::run(&mut desk, words)?,
@@ -130,12 +125,22 @@ fn count(text: Option<&str>) -> Result<usize, Fail> {
 impl Desk<'_> {
     /// The storage, which must be there.
     fn store(&self) -> Result<Arc<dyn Store>, Fail> {
-        Ok(Arc::new(SqliteStore::open_existing(&self.data_dir)?))
+        match &self.config.database {
+            None => Ok(Arc::new(SqliteStore::open_existing(&self.data_dir)?)),
+            Some(database) => self.database(database, Tables::MustBeThere),
+        }
     }
 
     /// The storage, made if it is not there yet.
     fn store_or_new(&self) -> Result<Arc<dyn Store>, Fail> {
-        Ok(Arc::new(SqliteStore::open_or_make(&self.data_dir)?))
+        match &self.config.database {
+            None => Ok(Arc::new(SqliteStore::open_or_make(&self.data_dir)?)),
+            Some(database) => self.database(database, Tables::MadeIfMissing),
+        }
+    }
+
+    fn database(&self, database: &Database, tables: Tables) -> Result<Arc<dyn Store>, Fail> {
+        self.waiting.block_on(program::open_database(database, tables)).map_err(super::serve::fail)
     }
 
     /// Asks the storage something.
@@ -145,9 +150,9 @@ impl Desk<'_> {
         question: impl AsyncFnOnce(&dyn Admin) -> Result<T, StoreError>,
     ) -> Result<T, Fail> {
         let admin = store.admin().ok_or_else(|| {
-            Fail::failed("this is not on PostgreSQL yet").hint("It is for SQLite so far.")
+            Fail::failed("this storage answers no operators").hint("Use its own tools.")
         })?;
-        Ok(tandem_server::program::block_on(question(admin)).map_err(super::serve::fail)??)
+        Ok(self.waiting.block_on(question(admin))?)
     }
 
     /// A day as people read it.
@@ -208,8 +213,10 @@ impl From<OpenError> for Fail {
 impl From<StoreError> for Fail {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
-            StoreError::Unknown { .. } => "Look at the disk; `ta server verify` tells more.",
-            _ => "Nothing was changed. Try again, and look at the disk.",
+            StoreError::Unknown { .. } => {
+                "Perhaps it was done. Look at the disk or the database; `ta server verify` tells more."
+            }
+            _ => "Nothing was changed. Try again, and look at the disk or the database.",
         };
         Self::failed(chain(&error)).hint(hint)
     }

@@ -32,10 +32,8 @@ pub(super) fn stats(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     say("Accounts", totals.accounts.to_string());
     say("Versions", format!("{}, {}", totals.versions, bytes(totals.version_bytes)));
     say("Snapshots", format!("{}, {}", totals.snapshots, bytes(totals.snapshot_bytes)));
-    say(
-        "Storage",
-        format!("{}, {} of it free", bytes(totals.storage_bytes), bytes(totals.free_bytes)),
-    );
+    let free = totals.free_bytes.map(|free| format!(", {} of it free", bytes(free)));
+    say("Storage", bytes(totals.storage_bytes) + &free.unwrap_or_default());
     Ok(Exit::Done)
 }
 
@@ -80,14 +78,23 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     if is_sound {
         return Ok(Exit::Done);
     }
-    Err(Fail::failed(format!("{} things are wrong with the storage", findings.len())).hint(
-        "Keep a copy of the folder. `ta server restore` brings a backup back; what came since, \
-         replicas send again.",
-    ))
+    let hint = match desk.config.database {
+        None => {
+            "Keep a copy of the folder. `ta server restore` brings a backup back; what came since, \
+             replicas send again."
+        }
+        Some(_) => {
+            "Keep a copy of the database. `ta server restore` says how a backup is brought back; what \
+             came since, replicas send again."
+        }
+    };
+    Err(Fail::failed(format!("{} things are wrong with the storage", findings.len())).hint(hint))
 }
 
 pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
     let store = desk.store()?;
+    // What PostgreSQL does with the space is its own affair.
+    let has_file = desk.config.database.is_none();
     let file = desk.data_dir.join(tandem_server::store::sqlite::DATABASE_FILE);
     let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     let (before, rules) = (size(), desk.config.rules);
@@ -95,7 +102,11 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
     let clock: tandem_server::Clock = Arc::new(tandem_server::server::system_now);
     let watched = if has_force { Watched::ByAPerson } else { Watched::Nothing };
     let once = keeper::once(&store, rules, &clock, watched, &mut total);
-    let round = tandem_server::program::block_on(once).map_err(super::super::serve::fail)??;
+    let round = desk.waiting.block_on(once)?;
+    if total.is_left_to_another {
+        let message = "another node is letting old history go at this moment";
+        return Err(Fail::failed(message).hint("It looks at all clients. Run it again later."));
+    }
     if round == Round::DateInDoubt {
         let today = Desk::day(desk.now.seconds());
         return Err(Fail::failed(format!(
@@ -111,9 +122,9 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
         0 => Some(client::why_all_stays(desk, &store)?),
         _ => None,
     };
-    tandem_server::program::block_on(store.close()).map_err(super::super::serve::fail)??;
+    desk.waiting.block_on(store.close())?;
     // The last connection's end moved the log into the file; beside a running server it is later.
-    let given_back = before.saturating_sub(size());
+    let given_back = has_file.then(|| before.saturating_sub(size()));
     if desk.output.is_json {
         desk.output.json(&json!({
             "versions": total.versions, "bytes": total.bytes, "given_back_bytes": given_back,
@@ -121,11 +132,14 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
     } else if let Some(reason) = reason {
         desk.output.line(reason);
     } else {
+        let space = given_back.map_or_else(
+            || "PostgreSQL's VACUUM makes the space free for new ones".to_owned(),
+            |given_back| format!("{} given back to the disk", bytes(given_back)),
+        );
         desk.output.line(format!(
-            "Let go: {} ({}); {} given back to the disk.",
+            "Let go: {} ({}); {space}.",
             counted(total.versions, "old version"),
-            bytes(total.bytes),
-            bytes(given_back)
+            bytes(total.bytes)
         ));
     }
     Ok(Exit::Done)

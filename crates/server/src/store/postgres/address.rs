@@ -73,6 +73,49 @@ impl Address {
         Ok(Self { config, trust })
     }
 
+    /// What PostgreSQL's own tools take: libpq's words, which can say everything. Without a password.
+    pub(super) fn for_tools(&self) -> String {
+        let config = &self.config;
+        let hosts: Vec<String> = config
+            .get_hosts()
+            .iter()
+            .map(|host| match host {
+                Host::Tcp(name) => name.clone(),
+                #[cfg(unix)]
+                Host::Unix(path) => path.display().to_string(),
+            })
+            .collect();
+        let ports: Vec<String> = config.get_ports().iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> =
+            config.get_hostaddrs().iter().map(ToString::to_string).collect();
+        let (mode, roots) = match (&self.trust, config.get_ssl_mode()) {
+            (Trust::File(path), _) => ("verify-full", path.display().to_string()),
+            (Trust::System, _) => ("verify-full", String::new()),
+            (Trust::Anybody, SslMode::Require) => ("require", String::new()),
+            (Trust::Anybody, SslMode::Disable) => ("disable", String::new()),
+            (Trust::Anybody, _) => ("", String::new()),
+        };
+        let words = [
+            ("host", hosts.join(",")),
+            ("hostaddr", addresses.join(",")),
+            ("port", ports.join(",")),
+            ("dbname", config.get_dbname().unwrap_or_default().to_owned()),
+            ("user", config.get_user().unwrap_or_default().to_owned()),
+            ("sslmode", mode.to_owned()),
+            ("sslrootcert", roots),
+        ];
+        let words = words.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
+            let is_plain =
+                value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.,/:".contains(&b));
+            if is_plain {
+                return format!("{name}={value}");
+            }
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            format!("{name}='{value}'")
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Host, port and database, for people and logs.
     pub(super) fn shown(&self) -> String {
         let hosts = self.config.get_hosts().iter().map(|host| match host {
@@ -281,6 +324,33 @@ mod tests {
             let address = read(text).unwrap();
             assert_eq!(address.shown(), shown, "{text}");
             assert_eq!((address.config.get_ssl_mode(), address.trust), (mode, trust), "{text}");
+        }
+    }
+
+    #[test]
+    fn tools_are_told_everything_but_the_password() {
+        let cases = [
+            ("postgres://u:p@h:1/d", "host=h port=1 dbname=d user=u"),
+            (
+                "postgres://u:p@h:1/d?sslmode=require",
+                "host=h port=1 dbname=d user=u sslmode=require",
+            ),
+            (
+                "postgres://u@h:1/d?sslmode=verify-full&sslrootcert=/r",
+                "host=h port=1 dbname=d user=u sslmode=verify-full sslrootcert=/r",
+            ),
+            ("postgres://u:p@a:1,b:2/d", "host=a,b port=1,2 dbname=d user=u"),
+            (
+                "postgres:///d?host=/run/pg&user=u%20v&port=1",
+                "host=/run/pg port=1 dbname=d user='u v'",
+            ),
+            (
+                r"host=h port=1 dbname='it\'s' user=u password=p",
+                r"host=h port=1 dbname='it\'s' user=u",
+            ),
+        ];
+        for (text, told) in cases {
+            assert_eq!(read(text).unwrap().for_tools(), told, "{text}");
         }
     }
 

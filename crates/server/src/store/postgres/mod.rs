@@ -11,11 +11,17 @@
 //! (`sql/add_version.sql`), advisory locks choose who migrates and who lets history go. Commits that
 //! come together share a flush inside PostgreSQL.
 //!
+//! What time it is, the database says (`moments.rs`).
+//!
 //! A connection that breaks while a change is under way leaves its outcome open, and that is what
 //! is told. Why it is one statement:
 //! `docs/decisions/0012-compare-and-swap-in-one-statement.md`.
 
+mod accounts;
 mod address;
+mod admin;
+mod check;
+mod moments;
 mod notes;
 mod open;
 mod passwords;
@@ -31,11 +37,13 @@ use std::sync::Arc;
 use tandem_core::{ClientId, Timestamp, VersionId};
 
 use super::{
-    AddSnapshot, AddVersion, Added, Answer, Child, Children, ClientFacts, Head, Health,
+    AddSnapshot, AddVersion, Added, Admin, Answer, Child, Children, ClientFacts, Head, Health,
     ReadChildren, Retain, Retained, SnapshotAdded, SnapshotFound, Store,
 };
 use crate::database::Database;
+use crate::program::Tables;
 use address::Address;
+use moments::Clock;
 use notes::Notes;
 use pool::Pools;
 
@@ -50,7 +58,7 @@ const MIGRATE_LOCK: i64 = 0x5461_5376_0000_0001;
 const RETAIN_LOCK: i64 = 0x5461_5376_0000_0002;
 
 /// What every new connection prepares at once, so that no request pays for it.
-const READ_FIRST: &[&str] = &[read::CHILD];
+const READ_FIRST: &[&str] = &[read::CHILD, accounts::STANDING];
 /// See [`READ_FIRST`].
 const WRITE_FIRST: &[&str] = &[write::ADD_VERSION];
 
@@ -58,6 +66,7 @@ const WRITE_FIRST: &[&str] = &[write::ADD_VERSION];
 #[derive(Debug)]
 pub struct PostgresStore {
     place: String,
+    clock: Clock,
     log_key: [u8; 32],
     pools: Arc<Pools>,
     notes: Notes,
@@ -69,12 +78,46 @@ impl PostgresStore {
     /// # Errors
     /// What stands in the way: see [`OpenError`].
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Tables::MadeIfMissing, Clock::Database).await
+    }
+
+    /// The same for a database that must have the schema already.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`], and what [`PostgresStore::open`] says.
+    pub async fn open_existing(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Tables::MustBeThere, Clock::Database).await
+    }
+
+    /// The same as [`PostgresStore::open`], with the clock of requests in the place of the database's:
+    /// for tests that let days pass.
+    ///
+    /// # Errors
+    /// See [`PostgresStore::open`].
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn open_with_the_clock_of_requests(database: &Database) -> Result<Self, OpenError> {
+        Self::open_with(database, Tables::MadeIfMissing, Clock::Requests).await
+    }
+
+    async fn open_with(
+        database: &Database,
+        tables: Tables,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
         let address = Address::read(database)?;
         let place = address.shown();
         let pools = Arc::new(Pools::new(&address, &tls::connector(&address.trust)?));
-        let log_key = open::prepare(&pools, &place).await?;
+        let log_key = open::prepare(&pools, &place, tables).await?;
         let notes = Notes::start(Arc::clone(&pools));
-        Ok(Self { place, log_key, pools, notes })
+        Ok(Self { place, clock, log_key, pools, notes })
+    }
+
+    /// The address as PostgreSQL's own tools take it, without a password.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the address cannot be read.
+    pub fn address_for_tools(database: &Database) -> Result<String, OpenError> {
+        Address::read(database).map(|address| address.for_tools())
     }
 
     /// Hosts and the database's name, for people.
@@ -85,7 +128,9 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn add_version(&self, request: AddVersion) -> Answer<'_, Added> {
-        Box::pin(async move { write::add_version(&self.pools, &request).await })
+        Box::pin(async move {
+            write::add_version(&self.pools, &request, self.clock.of(request.at)).await
+        })
     }
 
     fn child_version(
@@ -95,19 +140,22 @@ impl Store for PostgresStore {
         at: Timestamp,
     ) -> Answer<'_, Child> {
         Box::pin(async move {
-            let (child, note) = read::child_version(&self.pools, client, parent, at).await?;
+            let (child, note) =
+                read::child_version(&self.pools, client, parent, self.clock.of(at)).await?;
             self.notes.note(note);
             Ok(child)
         })
     }
 
     fn add_snapshot(&self, request: AddSnapshot) -> Answer<'_, SnapshotAdded> {
-        Box::pin(async move { write::add_snapshot(&self.pools, &request).await })
+        Box::pin(async move {
+            write::add_snapshot(&self.pools, &request, self.clock.of(request.at)).await
+        })
     }
 
     fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.pools, client, at).await?;
+            let (found, note) = read::snapshot(&self.pools, client, self.clock.of(at)).await?;
             self.notes.note(note);
             Ok(found)
         })
@@ -115,7 +163,7 @@ impl Store for PostgresStore {
 
     fn head(&self, client: ClientId, at: Timestamp) -> Answer<'_, Option<Head>> {
         Box::pin(async move {
-            let (head, note) = read::head(&self.pools, client, at).await?;
+            let (head, note) = read::head(&self.pools, client, self.clock.of(at)).await?;
             self.notes.note(note);
             Ok(head)
         })
@@ -123,7 +171,8 @@ impl Store for PostgresStore {
 
     fn children(&self, request: ReadChildren) -> Answer<'_, Children> {
         Box::pin(async move {
-            let (children, note) = read::children(&self.pools, &request).await?;
+            let (children, note) =
+                read::children(&self.pools, &request, self.clock.of(request.at)).await?;
             self.notes.note(note);
             Ok(children)
         })
@@ -134,7 +183,9 @@ impl Store for PostgresStore {
     }
 
     fn retain(&self, request: Retain) -> Answer<'_, Retained> {
-        Box::pin(async move { retain::step(&self.pools, &request).await })
+        Box::pin(
+            async move { retain::step(&self.pools, &request, self.clock.of(request.at)).await },
+        )
     }
 
     fn health(&self) -> Answer<'_, Health> {
@@ -143,6 +194,10 @@ impl Store for PostgresStore {
 
     fn log_key(&self) -> [u8; 32] {
         self.log_key
+    }
+
+    fn admin(&self) -> Option<&dyn Admin> {
+        Some(self)
     }
 
     fn close(&self) -> Answer<'_, ()> {

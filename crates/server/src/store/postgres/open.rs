@@ -8,13 +8,15 @@ use tokio_postgres::error::SqlState;
 
 use super::pool::Pools;
 use super::{MIGRATE_LOCK, rows};
+use crate::program::Tables;
 use crate::store::StoreError;
 
 /// The oldest PostgreSQL that is supported, as it numbers itself.
 const SERVER_VERSION_MIN: i32 = 140_000;
 
 /// What brings the schema from one version to the next. Only ever added to.
-const MIGRATIONS: &[&str] = &[include_str!("sql/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("sql/0001_first.sql"), include_str!("sql/0002_accounts.sql")];
 
 /// Why the database could not be opened. Passwords are in none of the texts.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,12 @@ pub enum OpenError {
         /// What it says that it is.
         found: String,
     },
+    /// Nobody has made the schema.
+    #[error("there is nothing of `ta serve` in the database at {place} yet")]
+    Missing {
+        /// Host and name.
+        place: String,
+    },
     /// The schema's name is taken by something else.
     #[error("the schema `tandem` at {place} is not this program's")]
     NotOurs {
@@ -89,7 +97,11 @@ pub enum OpenError {
 }
 
 /// Brings the schema up to date; the installation's key for logs.
-pub(super) async fn prepare(pools: &Pools, place: &str) -> Result<[u8; 32], OpenError> {
+pub(super) async fn prepare(
+    pools: &Pools,
+    place: &str,
+    tables: Tables,
+) -> Result<[u8; 32], OpenError> {
     let unreachable = |what| OpenError::Unreachable { place: place.to_owned(), what };
     let mut client = pools.for_writing().await.map_err(|error| match error {
         StoreError::Unavailable { what } => unreachable(what),
@@ -99,7 +111,7 @@ pub(super) async fn prepare(pools: &Pools, place: &str) -> Result<[u8; 32], Open
     let mut key = [0; 32];
     getrandom::fill(&mut key)
         .map_err(|error| OpenError::NoRandomness { what: error.to_string() })?;
-    migrate(&mut client, place, &key).await
+    migrate(&mut client, place, tables, &key).await
 }
 
 async fn look_at_settings(client: &Client, place: &str) -> Result<(), OpenError> {
@@ -132,7 +144,12 @@ async fn look_at_settings(client: &Client, place: &str) -> Result<(), OpenError>
 }
 
 /// All migrations that are missing, in one transaction, one node at a time.
-async fn migrate(client: &mut Client, place: &str, key: &[u8; 32]) -> Result<[u8; 32], OpenError> {
+async fn migrate(
+    client: &mut Client,
+    place: &str,
+    tables: Tables,
+    key: &[u8; 32],
+) -> Result<[u8; 32], OpenError> {
     let failed = |error: tokio_postgres::Error| {
         let mut what = rows::text(&error);
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
@@ -161,6 +178,9 @@ async fn migrate(client: &mut Client, place: &str, key: &[u8; 32]) -> Result<[u8
     let says = |column: &str| row.try_get::<_, bool>(column).map_err(failed);
     if says("is_used")? && !says("is_ours")? {
         return Err(OpenError::NotOurs { place: place.to_owned() });
+    }
+    if !says("is_ours")? && tables == Tables::MustBeThere {
+        return Err(OpenError::Missing { place: place.to_owned() });
     }
     if !says("is_there")? {
         txn.batch_execute("CREATE SCHEMA tandem").await.map_err(failed)?;

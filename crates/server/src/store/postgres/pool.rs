@@ -32,6 +32,9 @@ const CREATE_TIME: Duration = Duration::from_secs(20);
 /// what became of it is known.
 const STATEMENT_TIME: Duration = Duration::from_secs(40);
 
+/// The same for what an operator waits for: removing or checking a whole history.
+pub(super) const WORK_TIME: Duration = Duration::from_secs(60 * 60);
+
 /// How often reading is tried again over a new connection after one was lost. When PostgreSQL
 /// restarts, the pool's idle connections are dead before anybody has noticed.
 const TRIES: usize = 3;
@@ -84,6 +87,11 @@ impl Pools {
     /// A connection for a transaction of several statements.
     pub(super) async fn for_writing(&self) -> Result<Client, StoreError> {
         take(&self.writes).await
+    }
+
+    /// A connection for questions of several statements.
+    pub(super) async fn for_reading(&self) -> Result<Client, StoreError> {
+        take(&self.reads).await
     }
 
     /// Asks: one statement, one round trip. Tried again after a lost connection.
@@ -177,10 +185,19 @@ pub(super) enum Failed {
 
 /// Does something with a connection, within the time. One that is of no more use is not given back.
 pub(super) async fn bounded<T>(
-    mut client: Client,
+    client: Client,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, tokio_postgres::Error>,
 ) -> Result<T, Failed> {
-    let outcome = timeout(STATEMENT_TIME, work(&mut client)).await;
+    bounded_for(client, STATEMENT_TIME, work).await
+}
+
+/// The same within a time of its own.
+pub(super) async fn bounded_for<T>(
+    mut client: Client,
+    time: Duration,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, tokio_postgres::Error>,
+) -> Result<T, Failed> {
+    let outcome = timeout(time, work(&mut client)).await;
     let failed = match outcome {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(error)) => Failed::Statement(error),

@@ -1,10 +1,14 @@
 //! Questions: each is one statement, so it sees one moment and costs one round trip.
+//!
+//! A body is found from the client's id in that same statement, however large it is: the number of a
+//! row never travels between two, so no row of somebody else can come in its place.
 
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 use tandem_tasks::serve::{self, ChildVersion};
 use tokio_postgres::Row;
 
+use super::moments::{self, Moment};
 use super::notes::Note;
 use super::pool::Pools;
 use super::rows::{self, Id, body, cell, number, optional_number, optional_version_id, version_id};
@@ -17,6 +21,9 @@ use crate::store::{
 struct Client {
     id: i64,
     latest: VersionId,
+    changed_at: i64,
+    /// What time it is, as the database has it.
+    now: i64,
     seen: Day,
     asked: (Day, u64),
 }
@@ -26,6 +33,8 @@ impl Client {
         Ok(Self {
             id: rows::get(row, "id")?,
             latest: version_id(row, "latest")?,
+            changed_at: rows::get(row, "changed_at")?,
+            now: rows::get(row, "now")?,
             seen: Day(rows::get(row, "seen_day")?),
             asked: (Day(rows::get(row, "asked_day")?), number(row, "asked_number")?),
         })
@@ -33,8 +42,8 @@ impl Client {
 
     /// What is to be noted of a question at `at`, for the child of the position `asked` if there is
     /// one. Nothing, for all but the first questions of a day.
-    fn note(&self, at: Timestamp, asked: Option<u64>) -> Option<Note> {
-        let day = Day::of(at);
+    fn note(&self, at: Moment, asked: Option<u64>) -> Option<Note> {
+        let day = moments::day(at.or(self.now), self.changed_at);
         let (asked_day, lowest) = self.asked;
         let asked = asked.filter(|asked| asked_day != day || *asked < lowest);
         (self.seen != day || asked.is_some()).then_some(Note { client: self.id, day, asked })
@@ -47,7 +56,8 @@ fn position(parent: VersionId, number: u64) -> Option<u64> {
 }
 
 pub(super) const CHILD: &str = "
-    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+    SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
+        floor(extract(epoch FROM now()))::bigint AS now,
         versions.number, versions.version, versions.segment
     FROM tandem.clients LEFT JOIN tandem.versions
         ON versions.client = clients.id AND versions.parent = $2
@@ -57,7 +67,7 @@ pub(super) async fn child_version(
     pools: &Pools,
     client: ClientId,
     parent: VersionId,
-    at: Timestamp,
+    at: Moment,
 ) -> Result<(Child, Option<Note>), StoreError> {
     let rows = pools.read(CHILD, &[&Id(client.to_bytes()), &Id(parent.to_bytes())]).await?;
     let Some(row) = rows.first() else { return Ok((Child::NoSuchClient, None)) };
@@ -74,7 +84,9 @@ pub(super) async fn child_version(
 }
 
 const SNAPSHOT: &str = "
-    SELECT clients.id, latest, seen_day, asked_day, asked_number, newest.version, newest.body
+    SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
+        floor(extract(epoch FROM now()))::bigint AS now,
+        newest.version, newest.body
     FROM tandem.clients LEFT JOIN LATERAL (
         SELECT version, body FROM tandem.snapshots WHERE client = clients.id
         ORDER BY number DESC LIMIT 1) AS newest ON true
@@ -83,7 +95,7 @@ const SNAPSHOT: &str = "
 pub(super) async fn snapshot(
     pools: &Pools,
     client: ClientId,
-    at: Timestamp,
+    at: Moment,
 ) -> Result<(SnapshotFound, Option<Note>), StoreError> {
     let rows = pools.read(SNAPSHOT, &[&Id(client.to_bytes())]).await?;
     let Some(row) = rows.first() else { return Ok((SnapshotFound::NoSuchClient, None)) };
@@ -96,7 +108,8 @@ pub(super) async fn snapshot(
 }
 
 const HEAD: &str = "
-    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+    SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
+        floor(extract(epoch FROM now()))::bigint AS now,
         (SELECT version FROM tandem.snapshots WHERE client = clients.id
          ORDER BY number DESC LIMIT 1) AS snapshot
     FROM tandem.clients WHERE client_id = $1";
@@ -104,7 +117,7 @@ const HEAD: &str = "
 pub(super) async fn head(
     pools: &Pools,
     client: ClientId,
-    at: Timestamp,
+    at: Moment,
 ) -> Result<(Option<Head>, Option<Note>), StoreError> {
     let rows = pools.read(HEAD, &[&Id(client.to_bytes())]).await?;
     let Some(row) = rows.first() else { return Ok((None, None)) };
@@ -115,7 +128,8 @@ pub(super) async fn head(
 
 /// Numbers have no holes, so a row of versions is a range. Sizes are summed without reading bodies.
 const CHILDREN: &str = "
-    SELECT clients.id, latest, seen_day, asked_day, asked_number,
+    SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
+        floor(extract(epoch FROM now()))::bigint AS now,
         found.number, found.version, found.parent, found.segment
     FROM tandem.clients LEFT JOIN LATERAL (
         SELECT number, version, parent, segment, first,
@@ -131,6 +145,7 @@ const CHILDREN: &str = "
 pub(super) async fn children(
     pools: &Pools,
     request: &ReadChildren,
+    at: Moment,
 ) -> Result<(Children, Option<Note>), StoreError> {
     let (client, parent) = (Id(request.client.to_bytes()), Id(request.parent.to_bytes()));
     let (count, bytes) = (i64::from(request.count_max.max(1)), cell(request.bytes_max));
@@ -142,7 +157,7 @@ pub(super) async fn children(
             ChildVersion::UpToDate => Children::UpToDate,
             ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
         };
-        return Ok((children, client.note(request.at, None)));
+        return Ok((children, client.note(at, None)));
     };
     let versions = rows
         .iter()
@@ -154,7 +169,7 @@ pub(super) async fn children(
             })
         })
         .collect::<Result<_, StoreError>>()?;
-    let note = client.note(request.at, position(request.parent, first));
+    let note = client.note(at, position(request.parent, first));
     Ok((Children::Found { versions, latest: client.latest }, note))
 }
 
@@ -173,30 +188,36 @@ pub(super) async fn client(pools: &Pools, id: ClientId) -> Result<Option<ClientF
     let generations = cell(SNAPSHOT_GENERATIONS as u64);
     let rows = pools.read(CLIENT, &[&Id(id.to_bytes()), &generations]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let (ever, first) = (number(row, "latest_number")?, number(row, "first_number")?);
-    let mut snapshots = Vec::new();
+    let mut facts = client_facts(row)?;
     for row in &rows {
-        if let Some(version) = optional_version_id(row, "version")? {
-            snapshots.push(SnapshotFacts {
-                version,
-                stored_at: Timestamp::from_seconds(rows::get(row, "stored_at")?),
-                bytes: number(row, "bytes")?,
-            });
-        }
+        facts.snapshots.extend(snapshot_facts(row)?);
     }
-    Ok(Some(ClientFacts {
+    Ok(Some(facts))
+}
+
+/// A client as its row says, without its snapshots.
+pub(super) fn client_facts(row: &Row) -> Result<ClientFacts, StoreError> {
+    let (ever, first) = (number(row, "latest_number")?, number(row, "first_number")?);
+    Ok(ClientFacts {
         latest: version_id(row, "latest")?,
         versions_ever: ever,
         versions: (ever + 1).saturating_sub(first),
         version_bytes: number(row, "version_bytes")?,
-        snapshots,
+        snapshots: Vec::new(),
         versions_since_snapshot: u32::try_from(number(row, "versions_since_snapshot")?)
             .unwrap_or(u32::MAX),
         is_adopted: rows::get(row, "is_adopted")?,
         made_at: Timestamp::from_seconds(rows::get(row, "made_at")?),
         changed_at: Timestamp::from_seconds(rows::get(row, "changed_at")?),
         seen: Day(rows::get(row, "seen_day")?),
-    }))
+    })
+}
+
+/// The snapshot of a row that was joined with one.
+pub(super) fn snapshot_facts(row: &Row) -> Result<Option<SnapshotFacts>, StoreError> {
+    let Some(version) = optional_version_id(row, "version")? else { return Ok(None) };
+    let stored_at = Timestamp::from_seconds(rows::get(row, "stored_at")?);
+    Ok(Some(SnapshotFacts { version, stored_at, bytes: number(row, "bytes")? }))
 }
 
 /// A standby, or a primary that was told to take no writes, is no place for new versions.

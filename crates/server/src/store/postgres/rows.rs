@@ -10,6 +10,18 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::store::StoreError;
 
+/// The value, or the end of the function around it with the storage's error: for transactions, in
+/// which the database's own errors travel by `?`.
+macro_rules! sound {
+    ($outcome:expr) => {
+        match $outcome {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+pub(super) use sound;
+
 type Trouble = Box<dyn std::error::Error + Sync + Send>;
 
 /// The 16 bytes of an id.

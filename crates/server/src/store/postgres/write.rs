@@ -1,10 +1,11 @@
 //! What changes a client's history.
 
 use tandem_core::{Timestamp, VersionId};
-use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS, days_between};
+use tandem_tasks::serve::retention::{SNAPSHOT_GENERATIONS, days_between};
 use tandem_tasks::serve::{self, SNAPSHOT_RECENT_VERSIONS, SnapshotAge};
 use tokio_postgres::Row;
 
+use super::moments::{self, Moment};
 use super::pool::{Failed, Pools, bounded};
 use super::rows::{self, Id, cell, number, optional_number, optional_version_id, version_id};
 use crate::store::{AddSnapshot, AddVersion, Added, SnapshotAdded, StoreError};
@@ -16,16 +17,19 @@ pub(super) const ADD_VERSION: &str = include_str!("sql/add_version.sql");
 /// meanwhile. Each time somebody has got on, so once is the rule.
 const OFFERS_MAX: usize = 8;
 
-pub(super) async fn add_version(pools: &Pools, request: &AddVersion) -> Result<Added, StoreError> {
+pub(super) async fn add_version(
+    pools: &Pools,
+    request: &AddVersion,
+    at: Moment,
+) -> Result<Added, StoreError> {
     let (client, parent) = (Id(request.client.to_bytes()), Id(request.parent.to_bytes()));
     let (version, nil) = (Id(request.version.to_bytes()), Id(VersionId::NIL.to_bytes()));
-    let (at, day) = (request.at.seconds(), Day::of(request.at).0);
     let segment = &request.segment[..];
     for _ in 0..OFFERS_MAX {
         let rows = pools
             .change(
                 ADD_VERSION,
-                &[&client, &parent, &version, &segment, &at, &day, &request.may_create, &nil],
+                &[&client, &parent, &version, &segment, &at.0, &request.may_create, &nil],
             )
             .await?;
         // It is carried out: whatever is wrong with the answer, nobody may be told that it is not.
@@ -50,6 +54,7 @@ struct Offered {
     locked: Option<VersionId>,
     snapshot_at: Option<i64>,
     versions_since: u64,
+    now: Timestamp,
     is_added: bool,
 }
 
@@ -65,6 +70,7 @@ impl Offered {
             locked: optional_version_id(row, "locked")?,
             snapshot_at: rows::get(row, "snapshot_at")?,
             versions_since: optional_number(row, "versions_since_snapshot")?.unwrap_or(0),
+            now: Timestamp::from_seconds(rows::get(row, "now")?),
             is_added: rows::get(row, "is_added")?,
         })
     }
@@ -72,7 +78,7 @@ impl Offered {
     fn decided(self, request: &AddVersion) -> Decided {
         if self.is_added {
             let age = self.snapshot_at.map(|stored_at| SnapshotAge {
-                days: days_between(Timestamp::from_seconds(stored_at), request.at),
+                days: days_between(Timestamp::from_seconds(stored_at), self.now),
                 versions: u32::try_from(self.versions_since).unwrap_or(u32::MAX),
             });
             let urgency = serve::urgency(age, request.targets);
@@ -95,7 +101,8 @@ impl Offered {
 }
 
 const LOCK_CLIENT: &str = "
-    SELECT id, snapshot_number FROM tandem.clients WHERE client_id = $1 FOR NO KEY UPDATE";
+    SELECT id, snapshot_number, changed_at, floor(extract(epoch FROM now()))::bigint AS now
+    FROM tandem.clients WHERE client_id = $1 FOR NO KEY UPDATE";
 
 const RECENT: &str = "
     SELECT number, version FROM tandem.versions WHERE client = $1 ORDER BY number DESC LIMIT $2";
@@ -114,12 +121,13 @@ const STORE_SNAPSHOT: &str = "
             DO UPDATE SET number = greatest(snapshot_days.number, excluded.number)
     )
     UPDATE tandem.clients SET snapshot_number = $2, snapshot_at = $4, versions_since_snapshot = 0,
-        is_adopted = false, changed_at = $4, seen_day = $6
+        is_adopted = false, changed_at = greatest(changed_at, $8), seen_day = $6
     WHERE id = $1";
 
 pub(super) async fn add_snapshot(
     pools: &Pools,
     request: &AddSnapshot,
+    at: Moment,
 ) -> Result<SnapshotAdded, StoreError> {
     let client = pools.for_writing().await?;
     let mut is_committing = false;
@@ -145,11 +153,15 @@ pub(super) async fn add_snapshot(
             }
         };
         let store = txn.prepare_cached(STORE_SNAPSHOT).await?;
-        let (at, day) = (request.at.seconds(), Day::of(request.at).0);
+        let (now, changed_at) = (at.or(row.try_get("now")?), row.try_get("changed_at")?);
+        // Its grace period begins now, even if it was stored at another server long ago; when the
+        // next one is asked for is counted from then.
+        let (stored_at, day) = (request.at.seconds().min(now), moments::day(now, changed_at).0);
         // Of those that were there one fewer stays.
         let others = cell(SNAPSHOT_GENERATIONS as u64 - 1);
         let version = Id(request.version.to_bytes());
-        txn.execute(&store, &[&id, &place, &version, &at, &&request.body[..], &day, &others])
+        let body = &request.body[..];
+        txn.execute(&store, &[&id, &place, &version, &stored_at, &body, &day, &others, &now])
             .await?;
         *committing = true;
         txn.commit().await?;
@@ -215,6 +227,7 @@ mod tests {
             locked: locked.map(version),
             snapshot_at: None,
             versions_since: 0,
+            now: Timestamp::EPOCH,
             is_added: false,
         };
         match offered.decided(&request) {

@@ -233,7 +233,7 @@ fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
             snapshots: number(row, 4)?,
             snapshot_bytes: number(row, 5)?,
             storage_bytes: storage.saturating_mul(page_bytes),
-            free_bytes: free.saturating_mul(page_bytes),
+            free_bytes: Some(free.saturating_mul(page_bytes)),
         })
     })
 }

@@ -1,0 +1,150 @@
+//! Checking what is stored: each client's chain, and what belongs to nobody.
+
+use tandem_core::ClientId;
+use tokio_postgres::{IsolationLevel, Row};
+
+use super::pool::{Pools, WORK_TIME, bounded_for};
+use super::rows::{self, Id, cell, number, optional_number, sound, version_id};
+use super::write::transaction_failed;
+use crate::store::StoreError;
+use crate::store::admin::Checked;
+use crate::store::check::{ChainCheck, ChainFacts, SnapshotRow, VersionRow};
+
+/// Versions that are read at once, without their bodies: half a megabyte.
+const PAGE: i64 = 10_000;
+
+const NEXT_CLIENT: &str = "
+    SELECT id, client_id, latest, latest_number, first_number, version_bytes, snapshot_number,
+        is_adopted
+    FROM tandem.clients WHERE id > $1 ORDER BY id LIMIT 1";
+
+const SNAPSHOTS: &str = "
+    SELECT number, version, octet_length(body)::bigint AS bytes
+    FROM tandem.snapshots WHERE client = $1 ORDER BY number DESC";
+
+/// Sizes are known without reading bodies.
+const VERSIONS: &str = "
+    SELECT number, version, parent, octet_length(segment)::bigint AS bytes
+    FROM tandem.versions WHERE client = $1 AND number > $2 ORDER BY number LIMIT $3";
+
+/// The next client after a row, all of one moment.
+pub(super) async fn client(
+    pools: &Pools,
+    after: Option<i64>,
+) -> Result<Option<Checked>, StoreError> {
+    let client = pools.for_reading().await?;
+    let outcome = bounded_for(client, WORK_TIME, async move |client| {
+        let txn = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        let statement = txn.prepare_cached(NEXT_CLIENT).await?;
+        let found = txn.query_opt(&statement, &[&after.unwrap_or(i64::MIN)]).await?;
+        let Some(found) = found else {
+            txn.commit().await?;
+            return Ok(Ok(None));
+        };
+        let (row, id, facts) = sound!(chain_facts(&found));
+        let statement = txn.prepare_cached(SNAPSHOTS).await?;
+        let snapshots = txn.query(&statement, &[&row]).await?;
+        let snapshots = sound!(snapshots.iter().map(snapshot_row).collect());
+        let mut check = ChainCheck::new(facts, snapshots);
+        let statement = txn.prepare_cached(VERSIONS).await?;
+        let mut last = i64::MIN;
+        loop {
+            let versions = txn.query(&statement, &[&row, &last, &PAGE]).await?;
+            for version in &versions {
+                let version = sound!(version_row(version));
+                last = cell(version.number);
+                check.version(version);
+            }
+            if versions.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        // Ended in order: a command's connection may be cut right after it.
+        txn.commit().await?;
+        let (versions, findings) = check.end();
+        Ok(Ok(Some(Checked { id, versions, findings, next: row })))
+    })
+    .await;
+    outcome.map_err(|failed| transaction_failed(&failed, false))?
+}
+
+fn chain_facts(row: &Row) -> Result<(i64, ClientId, ChainFacts), StoreError> {
+    let Id(client) = rows::get(row, "client_id")?;
+    let facts = ChainFacts {
+        latest: version_id(row, "latest")?,
+        latest_number: number(row, "latest_number")?,
+        first_number: number(row, "first_number")?,
+        version_bytes: number(row, "version_bytes")?,
+        snapshot_number: optional_number(row, "snapshot_number")?,
+        is_adopted: rows::get(row, "is_adopted")?,
+    };
+    Ok((rows::get(row, "id")?, ClientId::from_bytes(client), facts))
+}
+
+fn snapshot_row(row: &Row) -> Result<SnapshotRow, StoreError> {
+    Ok(SnapshotRow {
+        number: number(row, "number")?,
+        version: version_id(row, "version")?,
+        bytes: number(row, "bytes")?,
+    })
+}
+
+fn version_row(row: &Row) -> Result<VersionRow, StoreError> {
+    Ok(VersionRow {
+        number: number(row, "number")?,
+        version: version_id(row, "version")?,
+        parent: version_id(row, "parent")?,
+        bytes: number(row, "bytes")?,
+    })
+}
+
+/// What belongs to a client, by the name of its table.
+const OWNED: [&str; 4] = ["versions", "snapshots", "snapshot_days", "asked_days"];
+
+/// Indexes that PostgreSQL knows to be incomplete, and cannot be trusted to guard anything.
+const INVALID_INDEXES: &str = "
+    SELECT relname::text AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE relnamespace = 'tandem'::regnamespace AND NOT (indisvalid AND indisready)";
+
+/// Rows whose client is not there, since no foreign key keeps them from being left behind, and
+/// indexes. Pages are PostgreSQL's own to check (`pg_amcheck`, data checksums).
+pub(super) async fn storage(pools: &Pools) -> Result<Vec<String>, StoreError> {
+    let client = pools.for_reading().await?;
+    let outcome = bounded_for(client, WORK_TIME, async move |client| {
+        let txn = client.build_transaction().read_only(true).start().await?;
+        txn.batch_execute("SET LOCAL statement_timeout = 0").await?;
+        let mut findings = Vec::new();
+        for table in OWNED {
+            // From client to client along the index: as many steps as there are clients.
+            let sql = format!(
+                "WITH RECURSIVE owner AS (
+                     SELECT min(client) AS id FROM tandem.{table}
+                     UNION ALL
+                     SELECT (SELECT min(client) FROM tandem.{table} WHERE client > owner.id)
+                     FROM owner WHERE owner.id IS NOT NULL)
+                 SELECT count(*) AS count FROM owner
+                 WHERE id IS NOT NULL AND NOT EXISTS (
+                     SELECT FROM tandem.clients WHERE clients.id = owner.id)"
+            );
+            let row = txn.query_one(&sql, &[]).await?;
+            let count = sound!(number(&row, "count"));
+            if count > 0 {
+                findings
+                    .push(format!("rows of {table} belong to {count} clients that are not there"));
+            }
+        }
+        for row in txn.query(INVALID_INDEXES, &[]).await? {
+            let name: String = sound!(rows::get(&row, "name"));
+            findings.push(format!("the index {name} is not complete: REINDEX makes it anew"));
+        }
+        txn.commit().await?;
+        Ok(Ok(findings))
+    })
+    .await;
+    outcome.map_err(|failed| transaction_failed(&failed, false))?
+}
