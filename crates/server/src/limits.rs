@@ -8,7 +8,8 @@ pub struct Limits {
     /// The largest body, in bytes: the protocol's 100 MiB.
     pub body_bytes_max: usize,
     /// Bytes of request bodies that are held at once, over all requests: memory is not the client's
-    /// to fill. A body that finds no room waits, then is turned away. At least `body_bytes_max`.
+    /// to fill. A body that finds no room waits, then is turned away. At least `body_bytes_max`. One
+    /// client has half of it, or `body_bytes_max` if that is more.
     pub bodies_bytes_max: usize,
     /// The line and headers of a request, in bytes. Ours need 400.
     pub head_bytes_max: usize,
@@ -22,6 +23,8 @@ pub struct Limits {
     /// What a request body must move on average once `stall_time_max` has passed, in bytes per
     /// second, so that nobody holds memory by dripping.
     pub bytes_per_second_min: u64,
+    /// How long a request body may take to come as a whole.
+    pub body_time_max: Duration,
     /// Requests that are worked on at once; others wait for `queue_time_max`.
     pub requests_max: usize,
     /// How long a request waits for its turn, or for room for its body.
@@ -54,6 +57,7 @@ impl Default for Limits {
             head_time_max: Duration::from_secs(30),
             stall_time_max: Duration::from_secs(30),
             bytes_per_second_min: 1024,
+            body_time_max: Duration::from_secs(10 * 60),
             requests_max: 256,
             queue_time_max: Duration::from_secs(10),
             connections_max: 900,

@@ -16,7 +16,9 @@ mod body;
 mod connection;
 mod gate;
 mod health;
+mod memory;
 mod request;
+mod rest;
 mod tandem;
 mod taskchampion;
 mod visitor;
@@ -67,8 +69,8 @@ pub(crate) struct App {
     pub(crate) hashing: Arc<Semaphore>,
     /// One permit for each request that is worked on.
     pub(crate) requests: Arc<Semaphore>,
-    /// One permit for each KiB of request bodies in memory.
-    pub(crate) bodies: Arc<Semaphore>,
+    /// For request bodies.
+    pub(crate) bodies: memory::Memory,
     /// For request ids: those of one process begin alike.
     pub(crate) ids: request::Ids,
     /// The server is about to end: no longer ready for new work.
@@ -93,7 +95,7 @@ impl App {
             remembered: gate::Remembered::default(),
             hashing: Arc::new(Semaphore::new(limits.passwords_max)),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
-            bodies: Arc::new(Semaphore::new(body::permits(limits.bodies_bytes_max))),
+            bodies: memory::Memory::new(limits.bodies_bytes_max, limits.body_bytes_max),
             ids: request::Ids::new(),
             is_stopping: AtomicBool::new(false),
             limits,

@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::answer::{BUSY, Reply};
+use super::rest::lend;
 use super::taskchampion::read_client;
 use super::visitor::{Peer, Visitor};
 use crate::access::ClientTag;
@@ -83,13 +84,18 @@ pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, ne
     let visitor = Visitor::of(peer, request.headers(), &app.trusted_proxies);
     request.extensions_mut().insert(visitor);
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (method, received) = (request.method().clone(), request.body().size_hint().exact());
+    let method = request.method().clone();
     let line = tracing::enabled!(tracing::Level::INFO).then(|| Line::of(&app, &request));
+    let (request, rest) = lend(request);
     let mut reply = next.run(request).await;
+    let received = match rest {
+        Some(rest) => rest.pass_over(&app.limits, reply.status()).await,
+        None => 0,
+    };
     let headers = reply.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
     headers.insert(REQUEST_ID, id.0.clone());
-    let sizes = (received, reply.body().size_hint().exact());
+    let sizes = (Some(received), reply.body().size_hint().exact());
     app.metrics.answer(
         method.as_str(),
         route.as_ref().map(MatchedPath::as_str),
@@ -105,7 +111,7 @@ pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, ne
             method = %line.method,
             route = %line.route,
             client = %line.client,
-            received = line.bytes,
+            received,
             status = reply.status().as_u16(),
             sent = reply.body().size_hint().exact(),
             elapsed_ms,
@@ -120,7 +126,6 @@ struct Line {
     method: String,
     route: String,
     client: String,
-    bytes: Option<u64>,
 }
 
 impl Line {
@@ -133,8 +138,7 @@ impl Line {
             Some(client) => ClientTag::new(&app.log_key, client).to_string(),
             None => "-".to_owned(),
         };
-        let bytes = request.body().size_hint().exact();
-        Self { method: method.to_owned(), route: route.to_owned(), client, bytes }
+        Self { method: method.to_owned(), route: route.to_owned(), client }
     }
 }
 

@@ -50,14 +50,13 @@ pub(super) async fn add_version(
         Err(refusal) => return refusal.reply(&id),
     };
     if app.room.as_ref().is_some_and(Room::is_low) {
-        body::pass_over(&app, body).await;
         return DISK_LOW.reply(&id);
     }
-    let received = match body::read(&app, body).await {
-        Ok(received) => received,
+    let body = match body::read(&app, client, body).await {
+        Ok(body) => body,
         Err(no_body) => return refuse_body(no_body, &id),
     };
-    if received.bytes.is_empty() {
+    if body.is_empty() {
         return answer::words(StatusCode::BAD_REQUEST, "Empty body");
     }
     let mut random = [0; 16];
@@ -69,7 +68,7 @@ pub(super) async fn add_version(
         client,
         parent,
         version: VersionId::from_random_bytes(random),
-        segment: received.bytes.clone(),
+        segment: body,
         at: (app.clock)(),
         targets: app.targets,
         may_create: app.access.may_create,
@@ -132,17 +131,15 @@ pub(super) async fn add_snapshot(
         Err(refusal) => return refusal.reply(&id),
     };
     if app.room.as_ref().is_some_and(Room::is_low) {
-        body::pass_over(&app, body).await;
         return DISK_LOW.reply(&id);
     }
-    let received = match body::read(&app, body).await {
-        Ok(received) => received,
+    let body = match body::read(&app, client, body).await {
+        Ok(body) => body,
         Err(no_body) => return refuse_body(no_body, &id),
     };
-    if received.bytes.is_empty() {
+    if body.is_empty() {
         return answer::words(StatusCode::BAD_REQUEST, "No snapshot supplied");
     }
-    let body = received.bytes.clone();
     let request = AddSnapshot { client, version, body, at: (app.clock)() };
     match app.store.add_snapshot(request).await {
         // One that is passed over is a success, too: the client could do nothing about it.

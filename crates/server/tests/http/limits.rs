@@ -65,6 +65,36 @@ fn a_body_that_stops_coming_is_given_up() {
     assert_eq!(server.get(&format!("/v1/client/get-child-version/{NIL}")).text(), "no such client");
 }
 
+/// A proxy that passes bodies on as they come hears the refusal, and so does its client.
+#[test]
+fn what_is_refused_is_read_to_its_end_and_the_connection_goes_on() {
+    let limits = Limits { body_bytes_max: 8 * 1024 * 1024, ..Limits::default() };
+    let server = with(limits);
+    let path = format!("/v1/client/add-version/{NIL}");
+    let body = vec![1; 8 * 1024 * 1024];
+    let mut line = server.line();
+    for (path, kind, client, status) in [
+        (path.as_str(), "text/plain", CLIENT, 400),
+        (path.as_str(), SEGMENT, "me", 400),
+        ("/nowhere", SEGMENT, CLIENT, 404),
+    ] {
+        let headers = [("X-Client-Id", client), ("Content-Type", kind)];
+        assert_eq!(line.ask("POST", path, &headers, Some(&body)).status, status, "{path} {kind}");
+    }
+    let mut unasked = server.line();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: t\r\nX-Client-Id: me\r\nContent-Type: {SEGMENT}\r\n\
+         Content-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    );
+    unasked.send(head.as_bytes());
+    assert_eq!(unasked.answer(false).unwrap().status, 400, "its body was not asked for");
+    // What came is counted, not what was announced.
+    let text = server.get("/metrics").text();
+    let route = "{route=\"/v1/client/add-version/{parent}\"}";
+    let counted = format!("tandem_received_bytes_total{route} {}", 2 * body.len());
+    assert!(text.contains(&counted), "{text}");
+}
+
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
     let server = with(Limits { head_time_max: Duration::from_millis(50), ..Limits::default() });
