@@ -11,6 +11,8 @@ pub struct Limits {
     /// to fill. A body that finds no room waits, then is turned away. At least `body_bytes_max`. One
     /// client has half of it, or `body_bytes_max` if that is more.
     pub bodies_bytes_max: usize,
+    /// Bytes of answers that are held at once, in the same way, until their readers have them.
+    pub answers_bytes_max: usize,
     /// The line and headers of a request, in bytes. Ours need 400.
     pub head_bytes_max: usize,
     /// Headers of a request.
@@ -52,6 +54,7 @@ impl Default for Limits {
         Self {
             body_bytes_max: tandem_core::limits::SEALED_BYTES_MAX,
             bodies_bytes_max: 256 * 1024 * 1024,
+            answers_bytes_max: 256 * 1024 * 1024,
             head_bytes_max: 32 * 1024,
             headers_max: 64,
             head_time_max: Duration::from_secs(30),
@@ -77,8 +80,8 @@ pub(crate) const PAGE_VERSIONS_MAX: u32 = 256;
 /// See [`PAGE_VERSIONS_MAX`].
 pub(crate) const PAGE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Bodies up to this size are not counted in [`Limits::bodies_bytes_max`], in bytes: the number of
-/// requests bounds them.
+/// Bodies up to this size are not counted in [`Limits::bodies_bytes_max`] and
+/// [`Limits::answers_bytes_max`], in bytes: the number of requests bounds them.
 pub(crate) const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest request id that is taken from a client, in bytes.

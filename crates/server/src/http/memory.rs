@@ -12,6 +12,9 @@ use tandem_core::ClientId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::App;
+use super::answer::{BUSY, Trouble};
+
 /// Bytes for one permit. A semaphore counts them in 32 bits at once.
 const UNIT_BYTES: usize = 1024;
 
@@ -98,6 +101,46 @@ impl Held {
             }
         }
         Bytes::from_owner(Holding(bytes, self))
+    }
+}
+
+/// Room for one answer. Small bodies need none; of others the storage tells how much.
+pub(super) struct Loading<'a> {
+    app: &'a App,
+    client: ClientId,
+    bytes_max: u64,
+    held: Option<Held>,
+}
+
+impl<'a> Loading<'a> {
+    /// For a body of up to `bytes_max` that needs none.
+    pub(super) fn new(app: &'a App, client: ClientId, bytes_max: u64) -> Self {
+        Self { app, client, bytes_max, held: None }
+    }
+
+    /// What may be loaded.
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    /// Waits for room for a body of this length.
+    pub(super) async fn grow(&mut self, bytes: u64) -> Result<(), Trouble> {
+        // One that has become larger meanwhile does not wait for itself.
+        drop(self.held.take());
+        let length = usize::try_from(bytes).map_err(|_| BUSY)?;
+        let time_max = self.app.limits.queue_time_max;
+        let held = self.app.answers.take(self.client, length, time_max).await;
+        self.held = Some(held.ok_or(BUSY)?);
+        self.bytes_max = bytes;
+        Ok(())
+    }
+
+    /// What was loaded, with the room that it needs.
+    pub(super) fn done(self, body: Bytes) -> Bytes {
+        match self.held {
+            Some(held) => held.with(body),
+            None => body,
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct App {
     pub(crate) requests: Arc<Semaphore>,
     /// For request bodies.
     pub(crate) bodies: memory::Memory,
+    /// For bodies of answers.
+    pub(crate) answers: memory::Memory,
     /// For request ids: those of one process begin alike.
     pub(crate) ids: request::Ids,
     /// The server is about to end: no longer ready for new work.
@@ -96,6 +98,7 @@ impl App {
             hashing: Arc::new(Semaphore::new(limits.passwords_max)),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             bodies: memory::Memory::new(limits.bodies_bytes_max, limits.body_bytes_max),
+            answers: memory::Memory::new(limits.answers_bytes_max, limits.body_bytes_max),
             ids: request::Ids::new(),
             is_stopping: AtomicBool::new(false),
             limits,

@@ -23,9 +23,11 @@ use super::answer::{
 };
 use super::body::{self, NoBody};
 use super::gate::{Refusal, check_client};
+use super::memory::Loading;
 use super::request::RequestId;
 use super::visitor::Visitor;
 use crate::disk::Room;
+use crate::limits::SMALL_BODY_BYTES_MAX;
 use crate::store::{
     AddSnapshot, AddVersion, Added, Child, SnapshotAdded, SnapshotFound, StoreError,
 };
@@ -106,17 +108,26 @@ pub(super) async fn get_child_version(
         Ok(client) => client,
         Err(refusal) => return refusal.reply(&id),
     };
-    match app.store.child_version(client, parent, (app.clock)()).await {
-        Ok(Child::Found(stored)) => {
-            let mut reply = answer::with_type(SEGMENT, stored.segment);
-            answer::put_id(&mut reply, VERSION_ID, stored.version);
-            answer::put_id(&mut reply, PARENT_VERSION_ID, stored.parent);
-            offer(reply)
-        }
-        Ok(Child::UpToDate) => offer(up_to_date()),
-        Ok(Child::Gone) => offer(gone()),
-        Ok(Child::NoSuchClient) => offer(no_such_client()),
-        Err(error) => failed(&error, &id),
+    let now = (app.clock)();
+    let mut loading = Loading::new(&app, client, SMALL_BODY_BYTES_MAX as u64);
+    loop {
+        let child = app.store.child_version(client, parent, now, loading.bytes_max()).await;
+        return match child {
+            Ok(Child::Found(stored)) => {
+                let mut reply = answer::with_type(SEGMENT, loading.done(stored.segment));
+                answer::put_id(&mut reply, VERSION_ID, stored.version);
+                answer::put_id(&mut reply, PARENT_VERSION_ID, stored.parent);
+                offer(reply)
+            }
+            Ok(Child::TooLarge { bytes }) => match loading.grow(bytes).await {
+                Ok(()) => continue,
+                Err(trouble) => trouble.reply(&id),
+            },
+            Ok(Child::UpToDate) => offer(up_to_date()),
+            Ok(Child::Gone) => offer(gone()),
+            Ok(Child::NoSuchClient) => offer(no_such_client()),
+            Err(error) => failed(&error, &id),
+        };
     }
 }
 
@@ -157,15 +168,23 @@ pub(super) async fn get_snapshot(
         Ok(client) => client,
         Err(refusal) => return refusal.reply(&id),
     };
-    match app.store.snapshot(client, (app.clock)()).await {
-        Ok(SnapshotFound::Found(stored)) => {
-            let mut reply = answer::with_type(SNAPSHOT, stored.body);
-            answer::put_id(&mut reply, VERSION_ID, stored.version);
-            offer(reply)
-        }
-        Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
-        Ok(SnapshotFound::NoSuchClient) => offer(no_such_client()),
-        Err(error) => failed(&error, &id),
+    let now = (app.clock)();
+    let mut loading = Loading::new(&app, client, SMALL_BODY_BYTES_MAX as u64);
+    loop {
+        return match app.store.snapshot(client, now, loading.bytes_max()).await {
+            Ok(SnapshotFound::Found(stored)) => {
+                let mut reply = answer::with_type(SNAPSHOT, loading.done(stored.body));
+                answer::put_id(&mut reply, VERSION_ID, stored.version);
+                offer(reply)
+            }
+            Ok(SnapshotFound::TooLarge { bytes }) => match loading.grow(bytes).await {
+                Ok(()) => continue,
+                Err(trouble) => trouble.reply(&id),
+            },
+            Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
+            Ok(SnapshotFound::NoSuchClient) => offer(no_such_client()),
+            Err(error) => failed(&error, &id),
+        };
     }
 }
 

@@ -81,7 +81,8 @@ impl Reference {
 async fn chain(store: &Arc<dyn Store>, client: ClientId) -> Vec<VersionId> {
     let (mut chain, mut parent) = (Vec::new(), VersionId::NIL);
     let at = Timestamp::from_seconds(1_800_000_000);
-    while let Child::Found(stored) = store.child_version(client, parent, at).await.unwrap() {
+    let child = |parent| store.child_version(client, parent, at, u64::MAX);
+    while let Child::Found(stored) = child(parent).await.unwrap() {
         assert_eq!(stored.segment, stored.version.to_bytes()[..]);
         parent = stored.version;
         chain.push(parent);

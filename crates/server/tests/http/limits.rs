@@ -167,6 +167,55 @@ fn request_ids_come_from_the_client_if_they_are_decent() {
 }
 
 #[test]
+fn answers_that_are_not_taken_away_leave_memory_for_others() {
+    let limits = Limits {
+        answers_bytes_max: 20 * 1024 * 1024,
+        queue_time_max: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = with(limits);
+    let one = server.add(NIL, &vec![1; 16 * 1024 * 1024]);
+    server.add(&one, &[2; 60_000]);
+    assert_eq!(server.snap(&one, &vec![3; 8 * 1024 * 1024]).status, 200);
+    let large = format!("/v1/client/get-child-version/{NIL}");
+    let mut lazy = server.line();
+    lazy.send(
+        format!("GET {large} HTTP/1.1\r\nHost: t\r\nX-Client-Id: {CLIENT}\r\n\r\n").as_bytes(),
+    );
+    assert_eq!(lazy.answer(true).unwrap().status, 200);
+    let row = format!("/v1/tandem/children/{NIL}");
+    for path in [large.as_str(), "/v1/client/snapshot", &row] {
+        let busy = server.get(path);
+        assert_eq!(busy.status, 503, "{path}");
+        assert!(busy.text().contains("busy"));
+    }
+    assert_eq!(server.get(&format!("/v1/client/get-child-version/{one}")).body.len(), 60_000);
+    drop(lazy);
+    for path in [large.as_str(), "/v1/client/snapshot", &row] {
+        // When the server sees that nobody is there any more is the system's to say.
+        assert!((0..300).any(|_| server.get(path).status == 200), "{path}");
+    }
+}
+
+#[test]
+fn a_row_with_large_versions_comes_whole_or_says_that_more_is_to_come() {
+    let limits = Limits {
+        answers_bytes_max: 8 * 1024 * 1024,
+        queue_time_max: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = with(limits);
+    let mut parent = NIL.to_owned();
+    for bytes in [10, 3_000_000, 20, 7_500_000, 30] {
+        parent = server.add(&parent, &vec![1; bytes]);
+    }
+    let row = server.get(&format!("/v1/tandem/children/{NIL}"));
+    // The second large one finds no room beside the page.
+    assert_eq!((row.status, row.body.len()), (200, 3 * 20 + 3_000_030 + 17));
+    assert!(row.is_whole && row.body.last() == Some(&1));
+}
+
+#[test]
 fn a_reader_that_takes_nothing_of_its_answer_is_given_up() {
     let limits = Limits {
         requests_max: 1,

@@ -93,9 +93,11 @@ impl Store for PostgresStore {
         client: ClientId,
         parent: VersionId,
         at: Timestamp,
+        bytes_max: u64,
     ) -> Answer<'_, Child> {
         Box::pin(async move {
-            let (child, note) = read::child_version(&self.pools, client, parent, at).await?;
+            let (child, note) =
+                read::child_version(&self.pools, client, parent, at, bytes_max).await?;
             self.notes.note(note);
             Ok(child)
         })
@@ -105,9 +107,14 @@ impl Store for PostgresStore {
         Box::pin(async move { write::add_snapshot(&self.pools, &request).await })
     }
 
-    fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
+    fn snapshot(
+        &self,
+        client: ClientId,
+        at: Timestamp,
+        bytes_max: u64,
+    ) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.pools, client, at).await?;
+            let (found, note) = read::snapshot(&self.pools, client, at, bytes_max).await?;
             self.notes.note(note);
             Ok(found)
         })

@@ -117,9 +117,11 @@ impl Store for SqliteStore {
         client: ClientId,
         parent: VersionId,
         at: Timestamp,
+        bytes_max: u64,
     ) -> Answer<'_, Child> {
         Box::pin(async move {
-            let (child, note) = read::child_version(&self.readers, client, parent, at).await?;
+            let (child, note) =
+                read::child_version(&self.readers, client, parent, at, bytes_max).await?;
             self.note(note);
             Ok(child)
         })
@@ -132,9 +134,14 @@ impl Store for SqliteStore {
         })
     }
 
-    fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
+    fn snapshot(
+        &self,
+        client: ClientId,
+        at: Timestamp,
+        bytes_max: u64,
+    ) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.readers, client, at).await?;
+            let (found, note) = read::snapshot(&self.readers, client, at, bytes_max).await?;
             self.note(note);
             Ok(found)
         })

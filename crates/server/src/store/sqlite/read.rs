@@ -57,6 +57,7 @@ struct ChildRow {
     id: i64,
     number: u64,
     version: VersionId,
+    bytes: u64,
     segment: Option<Bytes>,
 }
 
@@ -65,19 +66,24 @@ pub(super) async fn child_version(
     client: ClientId,
     parent: VersionId,
     at: Timestamp,
+    bytes_max: u64,
 ) -> Result<(Child, Option<Note>), StoreError> {
-    let Some((row, child)) = readers.with(|txn| child_row(txn, client, parent))? else {
+    let question = |txn: &Connection| child_row(txn, client, parent, bytes_max);
+    let Some((row, child)) = readers.with(question)? else {
         return Ok((Child::NoSuchClient, None));
     };
     match serve::child_version(row.latest, parent, child.as_ref().map(|child| child.version)) {
         ChildVersion::UpToDate => Ok((Child::UpToDate, row.note(at, None))),
         ChildVersion::Gone => Ok((Child::Gone, row.note(at, None))),
         ChildVersion::Found(version) => {
-            let Some(ChildRow { id, number, segment, .. }) = child else {
+            let Some(ChildRow { id, number, bytes, segment, .. }) = child else {
                 return Err(StoreError::Damaged { what: "a child without a row".to_owned() });
             };
             let segment = match segment {
                 Some(segment) => Some(segment),
+                None if bytes > bytes_max => {
+                    return Ok((Child::TooLarge { bytes }, row.note(at, position(parent, number))));
+                }
                 None => readers.with_away(move |txn| large(txn, "versions", "segment", id)).await?,
             };
             let child = match segment {
@@ -99,25 +105,28 @@ fn child_row(
     txn: &Connection,
     client: ClientId,
     parent: VersionId,
+    bytes_max: u64,
 ) -> rusqlite::Result<Option<(Client, Option<ChildRow>)>> {
     const SQL: &str = "
         SELECT clients.id, latest, seen_day, asked_day, asked_number,
-            versions.id, versions.number, versions.version,
+            versions.id, versions.number, versions.version, length(segment),
             CASE WHEN length(segment) <= ?3 THEN segment END
         FROM clients LEFT JOIN versions
             ON versions.client = clients.id AND versions.parent = ?2
         WHERE client_id = ?1";
+    let inline = INLINE_BYTES_MAX.min(bytes_max);
     txn.prepare_cached(SQL)?
-        .query_row(params![client.to_bytes(), parent.to_bytes(), cell(INLINE_BYTES_MAX)], |row| {
+        .query_row(params![client.to_bytes(), parent.to_bytes(), cell(inline)], |row| {
             let client = Client::of(row)?;
             let at = Client::WIDTH;
             let Some(id) = row.get(at)? else { return Ok((client, None)) };
-            let has_body = row.get_ref(at + 3)? != rusqlite::types::ValueRef::Null;
-            let segment = if has_body { Some(body(row, at + 3)?) } else { None };
+            let has_body = row.get_ref(at + 4)? != rusqlite::types::ValueRef::Null;
+            let segment = if has_body { Some(body(row, at + 4)?) } else { None };
             let child = ChildRow {
                 id,
                 number: number(row, at + 1)?,
                 version: version_id(row, at + 2)?,
+                bytes: number(row, at + 3)?,
                 segment,
             };
             Ok((client, Some(child)))
@@ -135,6 +144,7 @@ pub(super) async fn snapshot(
     readers: &Arc<Readers>,
     client: ClientId,
     at: Timestamp,
+    bytes_max: u64,
 ) -> Result<(SnapshotFound, Option<Note>), StoreError> {
     let Some(row) = readers.with(|txn| load_client(txn, client))? else {
         return Ok((SnapshotFound::NoSuchClient, None));
@@ -144,16 +154,22 @@ pub(super) async fn snapshot(
     let found = readers
         .with_away(move |txn| {
             txn.prepare_cached(
-                "SELECT version, body FROM snapshots WHERE client = ?1
+                "SELECT version, length(body), body FROM snapshots WHERE client = ?1
                  ORDER BY number DESC LIMIT 1",
             )?
             .query_row([row.id], |row| {
-                Ok(StoredSnapshot { version: version_id(row, 0)?, body: body(row, 1)? })
+                // A column that is not asked for is not read.
+                let bytes = number(row, 1)?;
+                if bytes > bytes_max {
+                    return Ok(SnapshotFound::TooLarge { bytes });
+                }
+                let (version, body) = (version_id(row, 0)?, body(row, 2)?);
+                Ok(SnapshotFound::Found(StoredSnapshot { version, body }))
             })
             .optional()
         })
         .await?;
-    Ok((found.map_or(SnapshotFound::None, SnapshotFound::Found), note))
+    Ok((found.unwrap_or(SnapshotFound::None), note))
 }
 
 pub(super) fn head(
@@ -204,7 +220,12 @@ pub(super) fn children(
     let mut rows = statement.query(params![client.id, cell(first), request.count_max.max(1)])?;
     let (mut versions, mut bytes) = (Vec::new(), 0_u64);
     while let Some(row) = rows.next()? {
-        bytes = bytes.saturating_add(number(row, 2)?);
+        let length = number(row, 2)?;
+        if versions.is_empty() && length > request.first_bytes_max {
+            let note = client.note(request.at, position(request.parent, first));
+            return Ok((Children::TooLarge { bytes: length }, note));
+        }
+        bytes = bytes.saturating_add(length);
         if bytes > request.bytes_max && !versions.is_empty() {
             break;
         }
