@@ -23,7 +23,8 @@ pub struct Limits {
     /// How long a connection may go without moving a byte of a body, in either direction.
     pub stall_time_max: Duration,
     /// What a request body must move on average once `stall_time_max` has passed, in bytes per
-    /// second, so that nobody holds memory by dripping.
+    /// second, so that nobody holds memory by dripping. Whoever keeps an answer waiting must take as
+    /// much of it in each `stall_time_max`.
     pub bytes_per_second_min: u64,
     /// How long a request body may take to come as a whole.
     pub body_time_max: Duration,

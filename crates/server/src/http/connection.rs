@@ -1,10 +1,8 @@
 //! Connections: accepted, limited, and ended without cutting off a request.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,12 +12,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use super::stalling::Stalling;
 use super::visitor::Peer;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -87,7 +86,7 @@ async fn connection(
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let stream = Stalling { stream, time_max: door.limits.stall_time_max, patience: None };
+    let stream = Stalling::new(stream, &door.limits);
     let Some(tls) = &door.tls else { return requests(stream, peer, door, stop).await };
     let handshake = timeout(door.limits.head_time_max, tls.acceptor().accept(stream));
     let shaken = tokio::select! {
@@ -131,73 +130,5 @@ async fn requests(
     if let Err(error) = ended {
         // Lines break, and people stop programs.
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-/// A stream that gives a reader up who takes nothing of an answer for some time. (How long a request
-/// may take to come is watched where it is read.)
-struct Stalling {
-    stream: TcpStream,
-    time_max: Duration,
-    patience: Option<Pin<Box<Sleep>>>,
-}
-
-impl Stalling {
-    fn watch<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        outcome: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            self.patience = None;
-            return outcome;
-        }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(self.time_max)));
-        match patience.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncRead for Stalling {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Stalling {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, outcome)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch(context, outcome)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

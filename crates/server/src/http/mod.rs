@@ -19,6 +19,7 @@ mod health;
 mod memory;
 mod request;
 mod rest;
+mod stalling;
 mod tandem;
 mod taskchampion;
 mod visitor;
