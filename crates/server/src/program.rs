@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::access::Mode;
 use crate::config::Config;
+use crate::database::Database;
 use crate::disk::Room;
 use crate::server::{self, Listeners, Options};
 use crate::store::sqlite::OpenError;
@@ -160,7 +161,8 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, StartError> {
     Ok(runtime.block_on(future))
 }
 
-/// Checks what shows without starting anything: addresses, certificates, and that strangers are let
+/// Checks what shows without starting anything: addresses, certificates, how a database is named, and
+/// that strangers are let
 /// in only if somebody said that this is wanted.
 ///
 /// # Errors
@@ -179,15 +181,30 @@ pub fn check(config: &Config) -> Result<Option<Tls>, StartError> {
         }
     }
     config.metrics_listen.iter().try_for_each(|address| resolve(address).map(drop))?;
+    if let Some(database) = &config.database {
+        // Nobody would be served, and nobody told why.
+        if config.access.mode == Mode::Accounts {
+            return Err(StartError::NoAccounts);
+        }
+        check_database(database)?;
+    }
     Ok(tls)
+}
+
+#[cfg(feature = "postgres")]
+fn check_database(database: &Database) -> Result<(), StartError> {
+    Ok(crate::store::PostgresStore::check(database)?)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn check_database(_database: &Database) -> Result<(), StartError> {
+    Err(StartError::NoPostgres)
 }
 
 /// The storage that is asked for.
 async fn open(config: &Config, data_dir: &Path) -> Result<Arc<dyn Store>, StartError> {
     match &config.database {
         None => Ok(Arc::new(SqliteStore::open(data_dir)?)),
-        // Nobody would be served, and nobody told why.
-        Some(_) if config.access.mode == Mode::Accounts => Err(StartError::NoAccounts),
         #[cfg(feature = "postgres")]
         Some(database) => Ok(Arc::new(crate::store::PostgresStore::open(database).await?)),
         #[cfg(not(feature = "postgres"))]

@@ -74,6 +74,7 @@ pub fn details(command: Command) -> &'static str {
 Flags:
   -l, --listen ADDRESS:PORT    where to listen (127.0.0.1:8080); may be repeated
   -d, --data-dir FOLDER        where the database is (tandem-server in the XDG data directory)
+  -c, --database ADDRESS       a PostgreSQL in its place; or file:PATH of a file with its address
       --access open|accounts   serve every client id, or only those of accounts (open)
   -C, --allow-client-id UUID   serve only these clients; may be repeated
       --no-create-clients      serve only clients that are there already

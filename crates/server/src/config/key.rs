@@ -148,7 +148,9 @@ impl Key {
             (Self::AllowClientId, _) => "client ids (UUIDs)".to_owned(),
             (Self::TrustedProxy, _) => "addresses without ports".to_owned(),
             (Self::Access, _) => "open or accounts".to_owned(),
-            (Self::PathPrefix, _) => "a path that begins with `/`".to_owned(),
+            (Self::PathPrefix, _) => {
+                "a path that begins with `/`, and not /healthz or such".to_owned()
+            }
             (Self::PublicUrl, _) => "an address that begins with http:// or https://".to_owned(),
             (_, Kind::Text | Kind::Texts) => "a text".to_owned(),
             (_, Kind::Bool) => "true or false".to_owned(),

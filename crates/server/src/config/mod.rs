@@ -13,6 +13,7 @@
 //! `protocols/taskchampion.md` section 17 for the reference's flags and variables.
 
 mod error;
+mod flags;
 pub mod key;
 mod layers;
 #[cfg(test)]
@@ -100,7 +101,7 @@ pub struct Shown {
     /// Which.
     pub key: Key,
     /// Its value; none if it has none; a credential hidden.
-    pub value: Option<String>,
+    pub value: Option<Value>,
     /// Where the value comes from.
     pub origin: Origin,
 }
@@ -118,7 +119,7 @@ impl Config {
         let (config, rest) = Self::read_some(words, variable, places)?;
         match rest.first() {
             None => Ok(config),
-            Some(word) => Err(layers::unknown_word(word)),
+            Some(word) => Err(flags::unknown_word(word)),
         }
     }
 
@@ -155,11 +156,14 @@ impl Config {
     pub fn shown(&self) -> Vec<Shown> {
         let shown = |key: &Key| {
             let found = self.layers.get(*key);
-            let value = found.map(|(value, _)| match value {
-                Value::Texts(texts) if key.is_hidden() => format!("({} hidden)", texts.len()),
+            let value = found.and_then(|(value, _)| match value {
+                Value::Text(text) if text.is_empty() => None,
+                Value::Texts(texts) if key.is_hidden() => {
+                    Some(Value::Hidden { count: texts.len() })
+                }
                 // Its address may hold a password.
-                Value::Text(text) if key.is_hidden() && !text.is_empty() => "(hidden)".to_owned(),
-                value => value.to_string(),
+                _ if key.is_hidden() => Some(Value::Hidden { count: 1 }),
+                value => Some(value.clone()),
             });
             let origin = found.map_or(Origin::Default, |(_, origin)| origin.clone());
             Shown { key: *key, value, origin }
@@ -185,9 +189,7 @@ impl Config {
         };
         let path_prefix = read.text(Key::PathPrefix).unwrap_or_default();
         let path_prefix = path_prefix.trim_end_matches('/').to_owned();
-        let is_path = path_prefix.starts_with('/')
-            && path_prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
-        if !path_prefix.is_empty() && !is_path {
+        if !path_prefix.is_empty() && !is_prefix(&path_prefix) {
             return Err(read.bad(Key::PathPrefix));
         }
         let public_url = read.text(Key::PublicUrl).map(|url| url.trim_end_matches('/').to_owned());
@@ -237,6 +239,17 @@ impl Config {
             layers,
         })
     }
+}
+
+/// Whether a path can stand before all others: as clients write it, and none that supervisors ask for
+/// beside it.
+fn is_prefix(path: &str) -> bool {
+    let is_name = |name: &str| {
+        !["", ".", ".."].contains(&name)
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    let mut names = path.strip_prefix('/').unwrap_or_default().split('/');
+    names.all(is_name) && !["/healthz", "/readyz", "/metrics"].contains(&path)
 }
 
 /// Values by what their kinds hold.

@@ -12,6 +12,7 @@ use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use tandem_core::ClientId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
@@ -34,16 +35,23 @@ impl RequestId {
     }
 
     /// A client's id goes into logs: plain characters only, and not many. (Whoever sends the client
-    /// id here, too, is not to find it there.)
+    /// id here, too, is not to find it there, in whatever spelling. Other UUIDs are let through: that is
+    /// what proxies name requests with.)
     fn from_client(request: &Request) -> Option<Self> {
         let value = request.headers().get(REQUEST_ID)?;
         let text = value.to_str().ok()?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let is_decent = (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
             && text.bytes().all(is_plain)
-            && request.headers().get("x-client-id") != Some(value);
+            && !read_client(request.headers()).is_some_and(|client| is_in(client, text));
         is_decent.then(|| Self(value.clone()))
     }
+}
+
+/// Whether a text holds a client id, however it is written.
+fn is_in(client: ClientId, text: &str) -> bool {
+    let digits = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.'], "");
+    digits(text).contains(&digits(&client.to_string()))
 }
 
 impl fmt::Display for RequestId {

@@ -161,7 +161,13 @@ fn request_ids_come_from_the_client_if_they_are_decent() {
         answer.header("x-request-id").unwrap().to_owned()
     };
     assert_eq!(ask("from-the-proxy.7"), "from-the-proxy.7");
-    for odd in ["", "two words", &"x".repeat(65), CLIENT, "a\"b"] {
+    let another = CLIENT.replace('1', "7");
+    assert_eq!(ask(&another), another, "a proxy's own");
+    let spellings = [CLIENT.replace('-', ""), CLIENT.replace('-', "_"), format!("id.{CLIENT}")];
+    for odd in ["", "two words", &"x".repeat(65), CLIENT, "a\"b"]
+        .into_iter()
+        .chain(spellings.iter().map(String::as_str))
+    {
         assert_ne!(ask(odd), odd, "{odd}");
     }
 }

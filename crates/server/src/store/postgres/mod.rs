@@ -77,6 +77,14 @@ impl PostgresStore {
         Ok(Self { place, log_key, pools, notes })
     }
 
+    /// Reads an address, and the files that it names, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(database: &Database) -> Result<(), OpenError> {
+        tls::connector(&Address::read(database)?.trust).map(drop)
+    }
+
     /// Hosts and the database's name, for people.
     pub fn place(&self) -> &str {
         &self.place
