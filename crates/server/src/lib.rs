@@ -7,6 +7,7 @@
 //!   config   what a person asked for             program  from there to the end
 //!   account  passwords and tokens                attempts wrong credentials, counted
 //!   tls      certificates, read again            disk     room on it
+//!   delays   the same for each account         network  addresses that belong together
 //!   metrics  counters for operators              import   the reference's database
 //!   embedded a server inside another program
 //! ```
@@ -20,6 +21,7 @@ pub mod account;
 mod attempts;
 pub mod config;
 pub mod database;
+mod delays;
 pub mod disk;
 pub mod embedded;
 mod http;
@@ -28,8 +30,10 @@ pub mod keeper;
 pub mod limits;
 pub mod log;
 mod metrics;
+pub mod network;
 pub mod probe;
 pub mod program;
+mod recent;
 pub mod server;
 pub mod store;
 #[cfg(all(unix, feature = "testing", feature = "postgres"))]

@@ -1,7 +1,7 @@
 //! A server: listeners, a storage, and the end of both.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,6 +18,7 @@ use crate::disk::Room;
 use crate::http::{self, App, Clock, Door};
 use crate::keeper;
 use crate::limits::Limits;
+use crate::network::Network;
 use crate::store::Store;
 use crate::tls::Tls;
 
@@ -40,7 +41,7 @@ pub struct Options {
     /// A path before all others: empty, or `/…` without a slash at the end.
     pub path_prefix: String,
     /// Proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// The room that must stay on the disk, where there is one.
     pub room: Option<Room>,
     /// If TLS is spoken on the listeners of calls.

@@ -96,7 +96,7 @@ keys! {
     PathPrefix "path_prefix" Kind::Text, None, None, "",
         "a path before all others, as a proxy passes it on: `/tasks`";
     TrustedProxy "trusted_proxy" Kind::Texts, None, None, "",
-        "addresses of proxies whose X-Forwarded-For is believed";
+        "addresses or networks of proxies whose X-Forwarded-For is believed";
     TlsCert "tls_cert" Kind::Text, None, None, "",
         "a PEM file of certificates, the server's first; read again when it changes";
     TlsKey "tls_key" Kind::Text, None, None, "",
@@ -146,7 +146,9 @@ impl Key {
     pub fn wanted(self) -> String {
         match (self, self.kind()) {
             (Self::AllowClientId, _) => "client ids (UUIDs)".to_owned(),
-            (Self::TrustedProxy, _) => "addresses without ports".to_owned(),
+            (Self::TrustedProxy, _) => {
+                "addresses without ports, or networks such as 10.0.0.0/8".to_owned()
+            }
             (Self::Access, _) => "open or accounts".to_owned(),
             (Self::PathPrefix, _) => {
                 "a path that begins with `/`, and not /healthz or such".to_owned()

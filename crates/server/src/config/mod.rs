@@ -20,7 +20,6 @@ mod layers;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use tandem_core::ClientId;
@@ -29,6 +28,7 @@ use tandem_tasks::serve::retention::Rules;
 
 use crate::access::{Access, Mode};
 use crate::database::Database;
+use crate::network::Network;
 pub use error::ConfigError;
 pub use key::Key;
 use layers::Layers;
@@ -59,7 +59,7 @@ pub struct Config {
     /// A path before all others: empty, or `/…` without a slash at the end.
     pub path_prefix: String,
     /// Proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// The files of certificates and key, if TLS is spoken here.
     pub tls: Option<TlsFiles>,
     /// Addresses for metrics alone.
@@ -198,9 +198,11 @@ impl Config {
             return Err(read.bad(Key::PublicUrl));
         }
         let proxies = read.texts(Key::TrustedProxy);
-        let proxies = proxies.iter().map(|text| text.parse().map(|ip: IpAddr| ip.to_canonical()));
-        let trusted_proxies =
-            proxies.collect::<Result<_, _>>().map_err(|_| read.bad(Key::TrustedProxy))?;
+        let trusted_proxies = proxies
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| read.bad(Key::TrustedProxy))?;
         let tls = match (read.text(Key::TlsCert), read.text(Key::TlsKey)) {
             (None, None) => None,
             (Some(certificates), Some(key)) => {

@@ -107,7 +107,10 @@ fn what_is_not_understood_is_named_and_ids_are_not_repeated() {
             "--path-prefix x",
             "--path-prefix takes a path that begins with `/`, and not /healthz or such",
         ),
-        ("--trusted-proxy here", "--trusted-proxy takes addresses without ports"),
+        (
+            "--trusted-proxy here",
+            "--trusted-proxy takes addresses without ports, or networks such as 10.0.0.0/8",
+        ),
         ("--public-url host", "--public-url takes an address that begins with http:// or https://"),
         ("--tls-key k", "--tls-key is set, and `tls_cert` is not"),
         (ONE, "`a client id` means nothing to the server"),

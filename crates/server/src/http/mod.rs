@@ -24,7 +24,6 @@ mod tandem;
 mod taskchampion;
 mod visitor;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -37,9 +36,11 @@ use tokio::sync::Semaphore;
 
 use crate::access::Access;
 use crate::attempts::Attempts;
+use crate::delays::Delays;
 use crate::disk::Room;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::server::Options;
 use crate::store::Store;
 
@@ -58,14 +59,16 @@ pub(crate) struct App {
     pub(crate) log_key: [u8; 32],
     /// A path before all others, or nothing.
     pub(crate) path_prefix: String,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<Network>,
     /// The disk, where the storage is on one of this machine.
     pub(crate) room: Option<Room>,
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the counters are somewhere else.
     pub(crate) has_metrics_apart: bool,
     pub(crate) attempts: Attempts,
+    pub(crate) delays: Delays,
     pub(crate) remembered: gate::Remembered,
+    pub(crate) known: gate::Known,
     /// One permit for each password that is checked.
     pub(crate) hashing: Arc<Semaphore>,
     /// One permit for each request that is worked on.
@@ -95,7 +98,9 @@ impl App {
             metrics: Arc::new(Metrics::new()),
             has_metrics_apart,
             attempts: Attempts::new(limits.guesses_max, limits.guesses_time),
+            delays: Delays::new(limits.guesses_max, limits.guesses_time, limits.queue_time_max),
             remembered: gate::Remembered::default(),
+            known: gate::Known::default(),
             hashing: Arc::new(Semaphore::new(limits.passwords_max)),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             bodies: memory::Memory::new(limits.bodies_bytes_max, limits.body_bytes_max),

@@ -28,10 +28,10 @@ use tandem_core::{ClientId, VersionId};
 
 use super::App;
 use super::answer::{self, BUSY, Reply};
-use super::gate::check_client;
+use super::gate::{check_client, unknown_client};
 use super::memory::{Held, Loading};
 use super::request::RequestId;
-use super::taskchampion::{InPath, failed, gone, no_such_client, up_to_date};
+use super::taskchampion::{InPath, failed, gone, up_to_date};
 use super::visitor::Visitor;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_VERSIONS_MAX};
 use crate::store::{Children, ReadChildren, StoreError, StoredVersion};
@@ -65,7 +65,7 @@ pub(super) async fn head(
             let body = json!({ "latest": head.latest.to_string(), "snapshot": snapshot });
             answer::with_type("application/json", body.to_string().into())
         }
-        Ok(None) => no_such_client(),
+        Ok(None) => unknown_client(&app, visitor, client),
         Err(error) => failed(&error, &id),
     }
 }
@@ -105,7 +105,7 @@ pub(super) async fn children(
         }
         Ok(Children::UpToDate) => up_to_date(),
         Ok(Children::Gone) => gone(),
-        Ok(Children::NoSuchClient) => no_such_client(),
+        Ok(Children::NoSuchClient) => unknown_client(&app, visitor, client),
         Ok(Children::TooLarge { .. }) | Err(NoPage::NoRoom) => BUSY.reply(&row.request),
         Err(NoPage::Store(error)) => failed(&error, &row.request),
     }

@@ -22,7 +22,7 @@ use super::answer::{
     TANDEM, TANDEM_CALLS, Trouble, VERSION_ID,
 };
 use super::body::{self, NoBody};
-use super::gate::{Refusal, check_client};
+use super::gate::{Refusal, check_client, unknown_client};
 use super::memory::Loading;
 use super::request::RequestId;
 use super::visitor::Visitor;
@@ -94,7 +94,7 @@ pub(super) async fn add_version(
             answer::put_id(&mut reply, PARENT_VERSION_ID, latest);
             offer(reply)
         }
-        Ok(Added::NoSuchClient) => no_such_client(),
+        Ok(Added::NoSuchClient) => unknown_client(&app, visitor, client),
         Err(error) => failed(&error, &id),
     }
 }
@@ -125,7 +125,7 @@ pub(super) async fn get_child_version(
             },
             Ok(Child::UpToDate) => offer(up_to_date()),
             Ok(Child::Gone) => offer(gone()),
-            Ok(Child::NoSuchClient) => offer(no_such_client()),
+            Ok(Child::NoSuchClient) => offer(unknown_client(&app, visitor, client)),
             Err(error) => failed(&error, &id),
         };
     }
@@ -155,7 +155,7 @@ pub(super) async fn add_snapshot(
     match app.store.add_snapshot(request).await {
         // One that is passed over is a success, too: the client could do nothing about it.
         Ok(SnapshotAdded::Accepted | SnapshotAdded::PassedOver) => answer::empty(StatusCode::OK),
-        Ok(SnapshotAdded::NoSuchClient) => no_such_client(),
+        Ok(SnapshotAdded::NoSuchClient) => unknown_client(&app, visitor, client),
         Err(error) => failed(&error, &id),
     }
 }
@@ -182,7 +182,7 @@ pub(super) async fn get_snapshot(
                 Err(trouble) => trouble.reply(&id),
             },
             Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
-            Ok(SnapshotFound::NoSuchClient) => offer(no_such_client()),
+            Ok(SnapshotFound::NoSuchClient) => offer(unknown_client(&app, visitor, client)),
             Err(error) => failed(&error, &id),
         };
     }
