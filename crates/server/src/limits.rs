@@ -32,9 +32,12 @@ pub struct Limits {
     pub requests_max: usize,
     /// How long a request waits for its turn, or for room for its body.
     pub queue_time_max: Duration,
-    /// Connections that are open at once; others wait to be accepted. Below the 1,024 files that a
+    /// Connections that are open at once; for others, those that were idle for longest are closed. Below the 1,024 files that a
     /// process may usually open.
     pub connections_max: usize,
+    /// The same from one address (of IPv6: from one network of 64 bits); more are closed at once. For
+    /// trusted proxies, and for addresses nearby, where undeclared ones stand, it does not hold.
+    pub connections_per_address_max: usize,
     /// How long requests that are under way may take to finish when the server stops.
     pub stop_time_max: Duration,
     /// Different wrong credentials from one address (of IPv6: from one network of 64 bits) within
@@ -65,6 +68,7 @@ impl Default for Limits {
             requests_max: 256,
             queue_time_max: Duration::from_secs(10),
             connections_max: 900,
+            connections_per_address_max: 64,
             stop_time_max: Duration::from_secs(20),
             guesses_max: 20,
             guesses_time: Duration::from_secs(10 * 60),

@@ -77,7 +77,7 @@ pub struct Listening {
 }
 
 /// Runs a server until the process is told to end (SIGTERM or SIGINT), then lets it finish; a second
-/// signal does not wait for that.
+/// signal does not wait for that. SIGHUP has its certificate read again.
 ///
 /// `announce` is told where it listens, once it does and the storage is open.
 ///
@@ -102,6 +102,7 @@ pub fn run_until_signal(
         // From here on a signal is heard, whenever it comes.
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::System)?;
         let store = tokio::select! {
             opened = open(&config, data_dir) => opened?,
             // A database may let one wait.
@@ -128,16 +129,24 @@ pub fn run_until_signal(
             path_prefix: config.path_prefix,
             trusted_proxies: config.trusted_proxies,
             room,
-            tls,
+            tls: tls.clone(),
+            drain_time: config.drain_time,
+            limits: config.limits,
             ..Options::default()
         };
         let (stop, told) = watch::channel(false);
         let running = server::run(listeners, store, options, told);
         tokio::pin!(running);
-        tokio::select! {
-            ended = running.as_mut() => return ended.map_err(StartError::System),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                ended = running.as_mut() => return ended.map_err(StartError::System),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => {
+                    tracing::info!("told to read its certificate again");
+                    tls.iter().for_each(|tls| tls.read_again());
+                }
+            }
         }
         tracing::info!("told to end");
         let _ = stop.send(true);

@@ -21,6 +21,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tandem_core::ClientId;
 use tandem_tasks::serve::SnapshotTargets;
@@ -28,6 +29,7 @@ use tandem_tasks::serve::retention::Rules;
 
 use crate::access::{Access, Mode};
 use crate::database::Database;
+use crate::limits::Limits;
 use crate::network::Network;
 pub use error::ConfigError;
 pub use key::Key;
@@ -64,6 +66,10 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Addresses for metrics alone.
     pub metrics_listen: Vec<String>,
+    /// How long requests are still taken after the server was told to end.
+    pub drain_time: Duration,
+    /// What is taken from the network.
+    pub limits: Limits,
     /// With less room on the disk than this, in bytes, writes are turned away.
     pub disk_room_bytes_min: u64,
     /// What is logged.
@@ -236,6 +242,13 @@ impl Config {
             trusted_proxies,
             tls,
             metrics_listen: read.texts(Key::MetricsListen),
+            limits: Limits {
+                body_bytes_max: read.size(Key::BodyMibMax).saturating_mul(1024 * 1024),
+                requests_max: read.size(Key::RequestsMax),
+                connections_max: read.size(Key::ConnectionsMax),
+                ..Limits::default()
+            },
+            drain_time: Duration::from_secs(read.number(Key::DrainSeconds)),
             disk_room_bytes_min: read.number(Key::DiskRoomMbMin).saturating_mul(1_000_000),
             log: read.text(Key::Log).unwrap_or_default(),
             layers,
@@ -281,6 +294,10 @@ impl Reader<'_> {
             Some((Value::Number(number), _)) => *number,
             _ => 0,
         }
+    }
+
+    fn size(&self, key: Key) -> usize {
+        usize::try_from(self.number(key)).unwrap_or(usize::MAX)
     }
 
     fn number_u32(&self, key: Key) -> u32 {

@@ -36,6 +36,7 @@ fn nothing_said_is_loopback_and_the_references_numbers() {
     assert_eq!(config.listen, ["127.0.0.1:8080"]);
     assert_eq!((config.targets.versions, config.targets.days), (100, 14));
     assert_eq!((config.rules.grace_days, config.rules.versions_min), (180, 5));
+    assert_eq!(config.limits, Limits::default());
 }
 
 #[test]

@@ -14,10 +14,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::places::{Places, Sign};
 use super::stalling::Stalling;
 use super::visitor::Peer;
 use crate::limits::Limits;
@@ -33,8 +34,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub(crate) struct Door {
     pub(crate) router: Router,
     pub(crate) limits: Limits,
-    /// One permit for each connection.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     /// If TLS is spoken here.
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -45,10 +45,6 @@ pub(crate) struct Door {
 pub(crate) async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
-        let place = tokio::select! {
-            place = Arc::clone(&door.places).acquire_owned() => place,
-            () = stopped(&mut stop) => break,
-        };
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopped(&mut stop) => break,
@@ -56,10 +52,18 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut stop: watch::Re
         while connections.try_join_next().is_some() {}
         match stream {
             Ok((stream, peer)) => {
+                let place = tokio::select! {
+                    place = door.places.take(peer.ip()) => place,
+                    () = stopped(&mut stop) => break,
+                };
+                let Some(place) = place else {
+                    tracing::debug!(%peer, "an address has too many connections");
+                    continue;
+                };
                 let (door, stop) = (door.clone(), stop.clone());
                 connections.spawn(async move {
                     door.metrics.connections.inc();
-                    connection(stream, peer, &door, stop).await;
+                    connection(stream, peer, &door, &place.sign, stop).await;
                     door.metrics.connections.dec();
                     drop(place);
                 });
@@ -82,19 +86,21 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     door: &Door,
+    sign: &Arc<Sign>,
     mut stop: watch::Receiver<bool>,
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let stream = Stalling::new(stream, &door.limits);
-    let Some(tls) = &door.tls else { return requests(stream, peer, door, stop).await };
+    let Some(tls) = &door.tls else { return requests(stream, peer, door, sign, stop).await };
     let handshake = timeout(door.limits.head_time_max, tls.acceptor().accept(stream));
     let shaken = tokio::select! {
         shaken = handshake => shaken,
         () = stopped(&mut stop) => return,
+        () = sign.left() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => requests(stream, peer, door, stop).await,
+        Ok(Ok(stream)) => requests(stream, peer, door, sign, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection spoke no TLS that is spoken here"),
         Err(_) => tracing::debug!("a connection took too long for its handshake"),
     }
@@ -104,6 +110,7 @@ async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
     door: &Door,
+    sign: &Arc<Sign>,
     mut stop: watch::Receiver<bool>,
 ) {
     let limits = &door.limits;
@@ -114,7 +121,9 @@ async fn requests(
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max);
     let router = TowerToHyperService::new(door.router.clone());
+    let used = Arc::clone(sign);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        used.use_it();
         request.extensions_mut().insert(Peer(peer));
         router.call(request)
     });
@@ -123,6 +132,13 @@ async fn requests(
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = sign.left() => {
+            if !sign.has_asked() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }

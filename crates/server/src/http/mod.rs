@@ -17,6 +17,7 @@ mod connection;
 mod gate;
 mod health;
 mod memory;
+mod places;
 mod request;
 mod rest;
 mod stalling;
@@ -45,6 +46,7 @@ use crate::server::Options;
 use crate::store::Store;
 
 pub(crate) use connection::{Door, serve};
+pub(crate) use places::Places;
 
 /// Tells the moment.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -79,6 +81,7 @@ pub(crate) struct App {
     pub(crate) answers: memory::Memory,
     /// For request ids: those of one process begin alike.
     pub(crate) ids: request::Ids,
+    pub(crate) health: health::Remembered,
     /// The server is about to end: no longer ready for new work.
     pub(crate) is_stopping: AtomicBool,
 }
@@ -106,6 +109,7 @@ impl App {
             bodies: memory::Memory::new(limits.bodies_bytes_max, limits.body_bytes_max),
             answers: memory::Memory::new(limits.answers_bytes_max, limits.body_bytes_max),
             ids: request::Ids::new(),
+            health: health::Remembered::default(),
             is_stopping: AtomicBool::new(false),
             limits,
         }

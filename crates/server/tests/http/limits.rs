@@ -89,7 +89,7 @@ fn what_is_refused_is_read_to_its_end_and_the_connection_goes_on() {
     unasked.send(head.as_bytes());
     assert_eq!(unasked.answer(false).unwrap().status, 400, "its body was not asked for");
     // What came is counted, not what was announced.
-    let text = server.get("/metrics").text();
+    let text = server.metrics_line().ask("GET", "/metrics", &[], None).text();
     let route = "{route=\"/v1/client/add-version/{parent}\"}";
     let counted = format!("tandem_received_bytes_total{route} {}", 2 * body.len());
     assert!(text.contains(&counted), "{text}");
@@ -150,6 +150,27 @@ fn connections_beyond_the_limit_wait_for_a_place() {
     third.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n");
     drop(first);
     assert_eq!(third.answer(false).unwrap().status, 200);
+}
+
+/// Ten thousand connections of people who say nothing, or nothing more: each takes the place of the one
+/// that was idle for longest, and whoever asks is answered.
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let server = with(Limits { connections_max: 64, ..Limits::default() });
+    let mut idle = std::collections::VecDeque::new();
+    for number in 0..10_000 {
+        let mut line = server.line();
+        if number % 2 == 0 {
+            assert_eq!(line.ask("GET", "/healthz", &[], None).status, 200, "{number}");
+        }
+        idle.push_back(line);
+        if idle.len() > 200 {
+            idle.pop_front();
+        }
+    }
+    let text = server.metrics_line().ask("GET", "/metrics", &[], None).text();
+    let open = text.lines().find_map(|line| line.strip_prefix("tandem_connections "));
+    assert!(open.unwrap().parse::<u32>().unwrap() <= 65, "{text}");
 }
 
 #[test]
