@@ -21,6 +21,7 @@ pub fn read_answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> [Optio
         parent: header("x-parent-version-id"),
         snapshot_request: header("x-snapshot-request"),
         location: header("location"),
+        retry_after: header("retry-after"),
         date: header("date"),
         tandem: header("x-tandem"),
         body: body.to_vec(),
