@@ -83,7 +83,8 @@ pub(super) async fn children(
         Err(refusal) => return refusal.reply(&id),
     };
     let limits = &app.limits;
-    let room = app.answers.take(client, PAGE_BYTES_MAX as usize, limits.queue_time_max).await;
+    let page_bytes = usize::try_from(PAGE_BYTES_MAX).unwrap_or(usize::MAX);
+    let room = app.answers.take(client, page_bytes, limits.queue_time_max).await;
     let Some(room) = room else { return BUSY.reply(&id) };
     let mut row = Row {
         client,
