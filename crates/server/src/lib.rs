@@ -45,6 +45,8 @@ pub use config::Config;
 pub use database::Database;
 pub use embedded::EmbeddedServer;
 pub use http::Clock;
+#[cfg(feature = "testing")]
+pub use http::testing as heads;
 pub use limits::Limits;
 pub use server::{Listeners, Options, run};
 #[cfg(feature = "postgres")]

@@ -105,6 +105,15 @@ fn read(headers: &HeaderMap) -> Option<Shown> {
     is_possible.then(|| Shown::Password { name: name.to_owned(), password: password.to_owned() })
 }
 
+/// The name of the account whose password is shown; empty for a token.
+#[cfg(feature = "testing")]
+pub(super) fn shown_name(headers: &HeaderMap) -> Option<String> {
+    read(headers).map(|shown| match shown {
+        Shown::Token(_) => String::new(),
+        Shown::Password { name, .. } => name,
+    })
+}
+
 async fn find(app: &App, shown: Shown, now: Instant) -> Result<(String, &'static str), NoAccount> {
     let admin = app.store.admin().ok_or(NoAccount::Wrong)?;
     match shown {

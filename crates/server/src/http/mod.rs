@@ -23,6 +23,8 @@ mod rest;
 mod stalling;
 mod tandem;
 mod taskchampion;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod visitor;
 
 use std::sync::Arc;
