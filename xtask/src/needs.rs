@@ -24,6 +24,8 @@ const NEEDS: &[Need] = &[
         package: "nginx-light",
         reason: "a real proxy in front of the server",
     },
+    Need { program: "caddy", package: "caddy", reason: "another one" },
+    Need { program: "systemd-analyze", package: "systemd", reason: "the server's unit is checked" },
     // Several servers on one database. The tests start clusters of their own.
     Need { program: "initdb", package: "postgresql", reason: "a real PostgreSQL" },
     Need { program: "openssl", package: "openssl", reason: "certificates for TLS to it" },

@@ -289,6 +289,7 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         Failure::ServerError { .. } => {
             (Exit::Failed, "It is the server's problem; try again later or tell its operator.")
         }
+        Failure::Told { code, .. } => (Exit::Failed, cure_of(code)),
         Failure::NotTheProtocol { .. } => (
             Exit::Failed,
             "Check that server_origin names a TaskChampion sync server, and that no login page or \
@@ -331,6 +332,26 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             (Exit::Failed, "Check the folder's owner, mode and free space.")
         }
         _ => (Exit::Failed, "Try again later."),
+    }
+}
+
+/// What to do about what a Tandem says of itself (`docs/protocol/tandem-http.md`).
+fn cure_of(code: &str) -> &'static str {
+    match code {
+        "disk_low" | "disk_full" => {
+            "The server's operator has to make room on its disk; until then it takes nothing new, \
+             and what it has can be read."
+        }
+        "too_many_guesses" => {
+            "Check server_client_key, then wait as long as it says; somebody behind the same address \
+             may have a wrong one."
+        }
+        "busy" => "Try again in a moment; if it stays so, tell the server's operator.",
+        "too_slow" => "Look at the line, then try again.",
+        "writes_stopped" | "storage_damaged" => {
+            "The server's operator has to look at its disk and log."
+        }
+        _ => "Try again later; if it stays so, tell the server's operator.",
     }
 }
 

@@ -84,6 +84,11 @@ pub fn is_password(password: &str, hash: &str) -> bool {
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
+/// What a password is checked against where there is no such account, so that it takes as long: a hash of
+/// the usual costs that is the hash of nothing.
+pub(crate) const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$\
+    bm9ib2R5IGlzIGhlcmUh$bm9ib2R5J3MgcGFzc3dvcmQgaGFzIHRoaXMgaGFzaCE";
+
 /// A token: 32 hexadecimal digits that are shown once. `Debug` shows none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -148,6 +153,17 @@ mod tests {
         assert!(!is_password("correct horsf", &hash));
         assert!(!is_password("correct horse", "no hash"));
         assert_ne!(hash, hash_password("correct horse").unwrap(), "each has its own salt");
+    }
+
+    #[test]
+    fn nobodys_hash_costs_what_a_real_one_does() {
+        let costs = |hash: &str| {
+            let hash = PasswordHash::new(hash).unwrap();
+            let length = hash.hash.unwrap().as_bytes().len();
+            (hash.algorithm.to_string(), hash.version, hash.params.to_string(), length)
+        };
+        assert_eq!(costs(NOBODYS_HASH), costs(&hash_password("correct horse").unwrap()));
+        assert!(!is_password("nobody", NOBODYS_HASH));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! What counts is how many *different* ones were tried: a replica with a wrong client id, which tries
 //! the same one all day, is no attacker and shuts nobody out who shares its address.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::network::household;
+use crate::recent::Recent;
 
 /// Addresses that are remembered. More are a flood, in which the oldest memories go.
 const ADDRESSES_MAX: usize = 10_000;
@@ -16,7 +18,7 @@ const ADDRESSES_MAX: usize = 10_000;
 pub(crate) struct Attempts {
     guesses_max: usize,
     memory: Duration,
-    failed: Mutex<HashMap<IpAddr, Failed>>,
+    failed: Mutex<Recent<IpAddr, Failed>>,
 }
 
 #[derive(Debug)]
@@ -26,50 +28,62 @@ struct Failed {
     guesses: Vec<u64>,
 }
 
+/// What became of a guess that was to be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// It is one more, or one that was counted before.
+    Yes,
+    /// It is the last that is listened to.
+    Last,
+    /// Too many came before it.
+    ShutOut,
+}
+
 impl Attempts {
     /// `guesses_max` different ones within `memory`.
     pub(crate) fn new(guesses_max: usize, memory: Duration) -> Self {
-        Self { guesses_max, memory, failed: Mutex::default() }
+        Self { guesses_max, memory, failed: Mutex::new(Recent::new(ADDRESSES_MAX)) }
     }
 
     /// Whether this address has tried too many.
     pub(crate) fn is_shut_out(&self, address: IpAddr, now: Instant) -> bool {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get(&key(address)).is_some_and(|failed| {
+        self.lock().get(&household(address)).is_some_and(|failed| {
             failed.guesses.len() >= self.guesses_max && self.is_fresh(failed, now)
         })
     }
 
-    /// Notes a wrong credential.
-    pub(crate) fn note(&self, address: IpAddr, guess: u64, now: Instant) {
-        let mut all = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= ADDRESSES_MAX {
-            all.retain(|_, failed| self.is_fresh(failed, now));
-            if all.len() >= ADDRESSES_MAX {
-                let oldest = all.iter().min_by_key(|(_, failed)| failed.since).map(|(key, _)| *key);
-                oldest.and_then(|key| all.remove(&key));
-            }
-        }
+    /// Counts a credential as wrong: one that proved so, or one that is to be looked at. Whoever looks
+    /// first and counts afterwards can be asked a hundred times at once.
+    pub(crate) fn note(&self, address: IpAddr, guess: u64, now: Instant) -> Counted {
+        let mut all = self.lock();
         let begun = || Failed { since: now, guesses: Vec::new() };
-        let failed = all.entry(key(address)).or_insert_with(begun);
+        let failed = all.entry(household(address), begun);
         if !self.is_fresh(failed, now) {
             *failed = begun();
         }
-        if failed.guesses.len() < self.guesses_max && !failed.guesses.contains(&guess) {
+        if failed.guesses.len() >= self.guesses_max {
+            Counted::ShutOut
+        } else if failed.guesses.contains(&guess) {
+            Counted::Yes
+        } else {
             failed.guesses.push(guess);
+            if failed.guesses.len() < self.guesses_max { Counted::Yes } else { Counted::Last }
+        }
+    }
+
+    /// A credential that was counted is right, or nobody looked at it.
+    pub(crate) fn take_back(&self, address: IpAddr, guess: u64) {
+        if let Some(failed) = self.lock().get_mut(&household(address)) {
+            failed.guesses.retain(|counted| *counted != guess);
         }
     }
 
     fn is_fresh(&self, failed: &Failed, now: Instant) -> bool {
         now.saturating_duration_since(failed.since) < self.memory
     }
-}
 
-/// Whoever has one address of IPv6 has 2^64 of them.
-fn key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        address => address,
+    fn lock(&self) -> MutexGuard<'_, Recent<IpAddr, Failed>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,14 +99,28 @@ mod tests {
             attempts.note(here, 7, now);
         }
         assert!(!attempts.is_shut_out(here, now), "one wrong id all day is no attack");
-        attempts.note(here, 8, now);
-        attempts.note(here, 9, now);
+        assert_eq!(attempts.note(here, 8, now), Counted::Yes);
+        assert_eq!(attempts.note(here, 9, now), Counted::Last);
+        assert_eq!(attempts.note(here, 9, now), Counted::ShutOut);
         assert!(attempts.is_shut_out(here, now));
         assert!(!attempts.is_shut_out([192, 0, 2, 2].into(), now));
         let later = now + Duration::from_secs(60);
         assert!(!attempts.is_shut_out(here, later));
         attempts.note(here, 10, later);
         assert!(!attempts.is_shut_out(here, later), "the count begins anew");
+    }
+
+    #[test]
+    fn a_credential_that_proves_right_counts_for_nothing() {
+        let attempts = Attempts::new(3, Duration::from_secs(60));
+        let (now, here): (_, IpAddr) = (Instant::now(), [192, 0, 2, 1].into());
+        for guess in 0..50 {
+            assert_ne!(attempts.note(here, guess, now), Counted::ShutOut);
+            attempts.take_back(here, guess);
+        }
+        // Many at once: what is being looked at is counted.
+        let counted: Vec<_> = (0..50).map(|guess| attempts.note(here, guess, now)).collect();
+        assert_eq!(counted.iter().filter(|it| **it != Counted::ShutOut).count(), 3);
     }
 
     #[test]
@@ -105,6 +133,6 @@ mod tests {
         for number in 0..20_000_u32 {
             attempts.note(IpAddr::V4(number.into()), 1, now);
         }
-        assert!(attempts.failed.lock().unwrap().len() <= ADDRESSES_MAX);
+        assert!(attempts.lock().len() <= ADDRESSES_MAX);
     }
 }

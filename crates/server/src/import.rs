@@ -211,8 +211,8 @@ impl Original {
             // Ours is a beginning of theirs, or theirs of ours.
             Some(head) => match chain.iter().position(|(_, version)| *version == head.latest) {
                 Some(place) => Some(place + 1),
-                None => match store.child_version(client, theirs.latest, now).await? {
-                    Child::Found(_) => None,
+                None => match store.child_version(client, theirs.latest, now, 0).await? {
+                    Child::Found(_) | Child::TooLarge { .. } => None,
                     _ => return Ok(Imported { outcome: Outcome::Differs, ..imported }),
                 },
             },

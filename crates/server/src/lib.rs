@@ -7,6 +7,7 @@
 //!   config   what a person asked for             program  from there to the end
 //!   account  passwords and tokens                attempts wrong credentials, counted
 //!   tls      certificates, read again            disk     room on it
+//!   delays   the same for each account         network  addresses that belong together
 //!   metrics  counters for operators              import   the reference's database
 //!   embedded a server inside another program
 //! ```
@@ -21,6 +22,7 @@ mod attempts;
 pub mod config;
 mod copying;
 pub mod database;
+mod delays;
 pub mod disk;
 pub mod embedded;
 mod http;
@@ -29,8 +31,10 @@ pub mod keeper;
 pub mod limits;
 pub mod log;
 mod metrics;
+pub mod network;
 pub mod probe;
 pub mod program;
+mod recent;
 pub mod server;
 pub mod store;
 #[cfg(all(unix, feature = "testing", feature = "postgres"))]
@@ -42,6 +46,8 @@ pub use config::Config;
 pub use database::Database;
 pub use embedded::EmbeddedServer;
 pub use http::Clock;
+#[cfg(feature = "testing")]
+pub use http::testing as heads;
 pub use limits::Limits;
 pub use server::{Listeners, Options, run};
 #[cfg(feature = "postgres")]

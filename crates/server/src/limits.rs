@@ -8,8 +8,11 @@ pub struct Limits {
     /// The largest body, in bytes: the protocol's 100 MiB.
     pub body_bytes_max: usize,
     /// Bytes of request bodies that are held at once, over all requests: memory is not the client's
-    /// to fill. A body that finds no room waits, then is turned away. At least `body_bytes_max`.
+    /// to fill. A body that finds no room waits, then is turned away. At least `body_bytes_max`. One
+    /// client has half of it, or `body_bytes_max` if that is more.
     pub bodies_bytes_max: usize,
+    /// Bytes of answers that are held at once, in the same way, until their readers have them.
+    pub answers_bytes_max: usize,
     /// The line and headers of a request, in bytes. Ours need 400.
     pub head_bytes_max: usize,
     /// Headers of a request.
@@ -20,15 +23,21 @@ pub struct Limits {
     /// How long a connection may go without moving a byte of a body, in either direction.
     pub stall_time_max: Duration,
     /// What a request body must move on average once `stall_time_max` has passed, in bytes per
-    /// second, so that nobody holds memory by dripping.
+    /// second, so that nobody holds memory by dripping. Whoever keeps an answer waiting must take as
+    /// much of it in each `stall_time_max`.
     pub bytes_per_second_min: u64,
+    /// How long a request body may take to come as a whole.
+    pub body_time_max: Duration,
     /// Requests that are worked on at once; others wait for `queue_time_max`.
     pub requests_max: usize,
     /// How long a request waits for its turn, or for room for its body.
     pub queue_time_max: Duration,
-    /// Connections that are open at once; others wait to be accepted. Below the 1,024 files that a
+    /// Connections that are open at once; for others, those that were idle for longest are closed. Below the 1,024 files that a
     /// process may usually open.
     pub connections_max: usize,
+    /// The same from one address (of IPv6: from one network of 64 bits); more are closed at once. For
+    /// trusted proxies, and for addresses nearby, where undeclared ones stand, it does not hold.
+    pub connections_per_address_max: usize,
     /// How long requests that are under way may take to finish when the server stops.
     pub stop_time_max: Duration,
     /// Different wrong credentials from one address (of IPv6: from one network of 64 bits) within
@@ -49,14 +58,17 @@ impl Default for Limits {
         Self {
             body_bytes_max: tandem_core::limits::SEALED_BYTES_MAX,
             bodies_bytes_max: 256 * 1024 * 1024,
+            answers_bytes_max: 256 * 1024 * 1024,
             head_bytes_max: 32 * 1024,
             headers_max: 64,
             head_time_max: Duration::from_secs(30),
             stall_time_max: Duration::from_secs(30),
             bytes_per_second_min: 1024,
+            body_time_max: Duration::from_secs(10 * 60),
             requests_max: 256,
             queue_time_max: Duration::from_secs(10),
             connections_max: 900,
+            connections_per_address_max: 64,
             stop_time_max: Duration::from_secs(20),
             guesses_max: 20,
             guesses_time: Duration::from_secs(10 * 60),
@@ -73,8 +85,8 @@ pub(crate) const PAGE_VERSIONS_MAX: u32 = 256;
 /// See [`PAGE_VERSIONS_MAX`].
 pub(crate) const PAGE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Bodies up to this size are not counted in [`Limits::bodies_bytes_max`], in bytes: the number of
-/// requests bounds them.
+/// Bodies up to this size are not counted in [`Limits::bodies_bytes_max`] and
+/// [`Limits::answers_bytes_max`], in bytes: the number of requests bounds them.
 pub(crate) const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest request id that is taken from a client, in bytes.

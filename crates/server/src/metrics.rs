@@ -91,7 +91,7 @@ impl Metrics {
         let (name, help) = ("request_duration", "From the head of a request to that of its answer");
         registry.register_with_unit(name, help, Unit::Seconds, seconds.clone());
         let received = Family::<Route, Counter>::default();
-        let help = "Bytes of request bodies that announced their length";
+        let help = "Bytes of request bodies as they came";
         registry.register_with_unit("received", help, Unit::Bytes, received.clone());
         let sent = Family::<Route, Counter>::default();
         let help = "Bytes of answers of known length";

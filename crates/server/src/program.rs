@@ -73,7 +73,7 @@ pub struct Listening {
 }
 
 /// Runs a server until the process is told to end (SIGTERM or SIGINT), then lets it finish; a second
-/// signal does not wait for that.
+/// signal does not wait for that. SIGHUP has its certificate read again.
 ///
 /// `announce` is told where it listens, once it does and the storage is open.
 ///
@@ -98,6 +98,7 @@ pub fn run_until_signal(
         // From here on a signal is heard, whenever it comes.
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::System)?;
         let store = tokio::select! {
             opened = open(&config, data_dir) => opened?,
             // A database may let one wait.
@@ -124,16 +125,24 @@ pub fn run_until_signal(
             path_prefix: config.path_prefix,
             trusted_proxies: config.trusted_proxies,
             room,
-            tls,
+            tls: tls.clone(),
+            drain_time: config.drain_time,
+            limits: config.limits,
             ..Options::default()
         };
         let (stop, told) = watch::channel(false);
         let running = server::run(listeners, store, options, told);
         tokio::pin!(running);
-        tokio::select! {
-            ended = running.as_mut() => return ended.map_err(StartError::System),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                ended = running.as_mut() => return ended.map_err(StartError::System),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => {
+                    tracing::info!("told to read its certificate again");
+                    tls.iter().for_each(|tls| tls.read_again());
+                }
+            }
         }
         tracing::info!("told to end");
         let _ = stop.send(true);
@@ -166,8 +175,8 @@ impl Waiting {
     }
 }
 
-/// Checks what shows without starting anything: addresses, certificates, and that strangers are let
-/// in only if somebody said that this is wanted.
+/// Checks what shows without starting anything: addresses, certificates, how a database is named, and
+/// that strangers are let in only if somebody said that this is wanted.
 ///
 /// # Errors
 /// Why a server would not start.
@@ -185,7 +194,20 @@ pub fn check(config: &Config) -> Result<Option<Tls>, StartError> {
         }
     }
     config.metrics_listen.iter().try_for_each(|address| resolve(address).map(drop))?;
+    if let Some(database) = &config.database {
+        check_database(database)?;
+    }
     Ok(tls)
+}
+
+#[cfg(feature = "postgres")]
+fn check_database(database: &Database) -> Result<(), StartError> {
+    Ok(crate::store::PostgresStore::check(database)?)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn check_database(_database: &Database) -> Result<(), StartError> {
+    Err(StartError::NoPostgres)
 }
 
 /// The storage that is asked for.

@@ -1,23 +1,25 @@
 //! A server: listeners, a storage, and the end of both.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tandem_core::Timestamp;
 use tandem_tasks::serve::SnapshotTargets;
 use tandem_tasks::serve::retention::Rules;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::access::Access;
 use crate::disk::Room;
-use crate::http::{self, App, Clock, Door};
+use crate::http::{self, App, Clock, Door, Places};
 use crate::keeper;
 use crate::limits::Limits;
+use crate::network::Network;
 use crate::store::Store;
 use crate::tls::Tls;
 
@@ -40,11 +42,14 @@ pub struct Options {
     /// A path before all others: empty, or `/…` without a slash at the end.
     pub path_prefix: String,
     /// Proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// The room that must stay on the disk, where there is one.
     pub room: Option<Room>,
     /// If TLS is spoken on the listeners of calls.
     pub tls: Option<Arc<Tls>>,
+    /// How long requests are still taken after the server was told to end, while it says that it is not
+    /// ready.
+    pub drain_time: Duration,
 }
 
 /// Where a server listens.
@@ -74,6 +79,7 @@ impl Default for Options {
             trusted_proxies: Vec::new(),
             room: None,
             tls: None,
+            drain_time: Duration::ZERO,
         }
     }
 }
@@ -96,8 +102,8 @@ pub fn system_now() -> Timestamp {
     Timestamp::new(seconds, since.subsec_nanos())
 }
 
-/// Serves on these listeners until `stop` turns true (or its sender is gone); then takes no new
-/// connection, lets the requests under way finish within their time, and closes the storage.
+/// Serves on these listeners until `stop` turns true (or its sender is gone); then says that it is not
+/// ready any more, takes no new connection after the time for that, lets the requests under way finish within their time, and closes the storage.
 ///
 /// # Errors
 /// A listener that cannot be used.
@@ -109,33 +115,57 @@ pub async fn run(
 ) -> io::Result<()> {
     let listeners = listeners.into();
     let app = Arc::new(App::new(Arc::clone(&store), &options, !listeners.metrics.is_empty()));
-    let Options { rules, limits, clock, tls, .. } = options;
+    let Options { rules, limits, clock, tls, trusted_proxies, drain_time, .. } = options;
     let calls = Door {
         router: http::router(&app),
-        places: Arc::new(Semaphore::new(limits.connections_max)),
+        places: Arc::new(Places::new(
+            limits.connections_max,
+            limits.connections_per_address_max,
+            trusted_proxies,
+        )),
         tls,
         metrics: Arc::clone(&app.metrics),
         limits,
     };
     // Clients that fill all places do not keep an operator from looking.
-    let places = Arc::new(Semaphore::new(METRICS_CONNECTIONS_MAX));
+    let places = METRICS_CONNECTIONS_MAX;
+    let places = Arc::new(Places::new(places, places, Vec::new()));
     let metrics = Door { router: http::metrics_router(&app), places, tls: None, ..calls.clone() };
-    let mut parts = JoinSet::new();
-    let all = listeners.calls.into_iter().map(|listener| (listener, &calls));
-    for (listener, door) in all.chain(listeners.metrics.into_iter().map(|one| (one, &metrics))) {
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
-        parts.spawn(http::serve(listener, door.clone(), stop.clone()));
-    }
+    let (end_calls, calls_end) = watch::channel(false);
+    let (end_metrics, metrics_end) = watch::channel(false);
+    let mut calls = open(listeners.calls, &calls, &calls_end)?;
+    let mut metrics = open(listeners.metrics, &metrics, &metrics_end)?;
     let counters = Arc::clone(&app.metrics);
-    parts.spawn(keeper::keep(Arc::clone(&store), rules, clock, counters, stop.clone()));
+    calls.spawn(keeper::keep(Arc::clone(&store), rules, clock, counters, stop.clone()));
     stopped(&mut stop).await;
     app.is_stopping.store(true, Ordering::Relaxed);
-    while parts.join_next().await.is_some() {}
+    // A balancer sees that we are not ready and sends its requests elsewhere, before the door closes.
+    // Whoever has told us and is gone waits for nothing.
+    let is_gone = async { while stop.changed().await.is_ok() {} };
+    let _ = timeout(drain_time, is_gone).await;
+    let _ = end_calls.send(true);
+    while calls.join_next().await.is_some() {}
+    // Operators can look to the end.
+    let _ = end_metrics.send(true);
+    while metrics.join_next().await.is_some() {}
     if let Err(error) = store.close().await {
         tracing::warn!(%error, "the storage could not be closed");
     }
     Ok(())
+}
+
+fn open(
+    listeners: Vec<std::net::TcpListener>,
+    door: &Door,
+    end: &watch::Receiver<bool>,
+) -> io::Result<JoinSet<()>> {
+    let mut parts = JoinSet::new();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        parts.spawn(http::serve(listener, door.clone(), end.clone()));
+    }
+    Ok(parts)
 }
 
 /// Waits until the server is to end.

@@ -69,22 +69,30 @@ impl Tls {
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.looked.elapsed() >= LOOK_EVERY {
-            state.looked = Instant::now();
             let stamp = stamp(&self.files);
+            state.looked = Instant::now();
             if stamp != state.stamp {
-                state.stamp = stamp;
-                match read(&self.files) {
-                    Ok(config) => {
-                        state.config = config;
-                        tracing::info!("the certificate has changed and was read again");
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the certificate has changed and cannot be used");
-                    }
-                }
+                self.read_into(&mut state, stamp);
             }
         }
         TlsAcceptor::from(Arc::clone(&state.config))
+    }
+
+    /// Reads the files now, whether they have changed or not.
+    pub(crate) fn read_again(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.read_into(&mut state, stamp(&self.files));
+    }
+
+    fn read_into(&self, state: &mut State, stamp: Stamp) {
+        state.stamp = stamp;
+        match read(&self.files) {
+            Ok(config) => {
+                state.config = config;
+                tracing::info!("the certificate was read again");
+            }
+            Err(error) => tracing::error!(%error, "the new certificate cannot be used"),
+        }
     }
 }
 

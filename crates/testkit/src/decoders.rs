@@ -9,9 +9,12 @@ use std::io;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use tandem_core::{TaskId, Timestamp};
+use tandem_core::{ClientId, TaskId, Timestamp};
 use tandem_exchange::{ExportTask, Taskrc, Types};
+use tandem_remote::http::testing::{CHILD_BYTES_MAX, read_children};
 use tandem_seal::{BoundId, KEY_BYTES, Key, NONCE_BYTES};
+use tandem_server::config::{Config, Places};
+use tandem_server::{account, heads};
 use tandem_settings::{Environment, Settings};
 use tandem_tasks::snapshot::ReadSnapshotError;
 use tandem_tasks::{LocalOperation, Task, segment as segments, snapshot as snapshots};
@@ -32,6 +35,9 @@ pub const ALL: &[Decoder] = &[
     ("date", date),
     ("settings", settings),
     ("answer", answer),
+    ("children", children),
+    ("head", head),
+    ("serve", serve),
 ];
 
 /// Bytes of one input that are looked at where work grows with the square of it, or where a real
@@ -200,5 +206,76 @@ pub fn answer(bytes: &[u8]) {
         let told = failure.map(|failure| failure.to_string()).unwrap_or_default();
         assert!(told.chars().count() <= FAILURE_CHARACTERS_MAX, "too much to read: {told}");
         assert!(!told.chars().any(char::is_control), "for a person's eyes: {told:?}");
+    }
+}
+
+/// A streamed answer with many versions.
+pub fn children(bytes: &[u8]) {
+    let (versions, end) = read_children(bytes);
+    let mut written = Vec::new();
+    for (version, body) in &versions {
+        assert!(!version.is_nil() && body.len() as u64 <= CHILD_BYTES_MAX, "a limit was passed");
+        written.extend(version.to_bytes());
+        written.extend(u32::try_from(body.len()).expect("it is limited").to_be_bytes());
+        written.extend(body);
+    }
+    assert!(bytes.starts_with(&written), "what was read is what came");
+    if let Some(is_all) = end {
+        written.extend([0; 16]);
+        written.push(u8::from(!is_all));
+        assert_eq!(bytes, written, "nothing comes after the end");
+    }
+}
+
+/// What visitors and proxies say of themselves in a head: X-Forwarded-For, then a line break, then
+/// Authorization.
+pub fn head(bytes: &[u8]) {
+    let split = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (forwarded, authorization) = (&bytes[..split], bytes.get(split + 1..).unwrap_or_default());
+    let near = ["127.0.0.0/8", "::1"].map(|text| text.parse().expect("a network"));
+    let read = |peer: [u8; 4]| heads::read_head(peer.into(), &near, forwarded, authorization);
+    let far = [198, 51, 100, 1];
+    if let (Some(strange), Some(behind)) = (read(far), read([127, 0, 0, 1])) {
+        assert_eq!(strange.address, std::net::IpAddr::from(far), "nobody's word counts");
+        assert!(!strange.is_local, "another machine is not this one");
+        // A header that is empty says nothing of anybody.
+        let says_nothing = forwarded.trim_ascii().is_empty();
+        assert!(!behind.is_local || behind.address.is_loopback() || says_nothing);
+        let name = strange.account.filter(|name| !name.is_empty());
+        assert!(name.is_none_or(|name| account::check_name(&name).is_ok()), "it has a limit");
+    }
+}
+
+/// The server's configuration: a file, and the same bytes as words of the command line, one a line.
+pub fn serve(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if text.len() > WORDS_BYTES_MAX {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("serve.toml");
+    std::fs::write(&file, bytes).expect("a file can be written");
+    let words: Vec<String> = text.lines().map(str::to_owned).collect();
+    let named = Places { named: Some(file), usual: None };
+    for read in
+        [Config::read(&[], |_| None, &named), Config::read(&words, |_| None, &Places::default())]
+    {
+        let told = match read {
+            Ok(config) => {
+                let shown: Vec<String> = config
+                    .shown()
+                    .iter()
+                    .filter(|one| one.key.is_hidden())
+                    .filter_map(|one| one.value.as_ref().map(ToString::to_string))
+                    .collect();
+                format!("{config:?} {shown:?}")
+            }
+            Err(error) => format!("{error} {}", error.hint()),
+        };
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let ids = text.split(|c| !is_word(c)).filter(|word| word.parse::<ClientId>().is_ok());
+        for id in ids {
+            assert!(!told.contains(id), "a credential is repeated: {told}");
+        }
     }
 }

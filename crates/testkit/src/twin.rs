@@ -144,12 +144,13 @@ impl Beside {
                 (format!("{ours:?}"), format!("{answer:?}"))
             }
             Seen::ChildVersion { parent, answer, stored } => {
-                let ours = self.wait(store.child_version(self.client, *parent, at));
+                let ours = self.wait(store.child_version(self.client, *parent, at, u64::MAX));
                 let told = |version, parent, bytes: &[u8]| format!("{version} {parent} {bytes:?}");
                 let ours = match ours {
                     Child::Found(it) => told(it.version, it.parent, &it.segment),
                     Child::UpToDate => "up to date".to_owned(),
                     Child::Gone => "gone".to_owned(),
+                    Child::TooLarge { bytes } => format!("{bytes} bytes are too many"),
                     // In memory nobody is unknown; an empty history says what it says to anybody.
                     Child::NoSuchClient => "up to date".to_owned(),
                 };
@@ -171,9 +172,11 @@ impl Beside {
                 (format!("snapshot taken: {is_taken}"), format!("snapshot taken: {is_accepted}"))
             }
             Seen::Snapshot { stored } => {
-                let ours = match self.wait(store.snapshot(self.client, at)) {
+                let ours = match self.wait(store.snapshot(self.client, at, u64::MAX)) {
                     SnapshotFound::Found(it) => Some((it.version, it.body.to_vec())),
-                    SnapshotFound::None | SnapshotFound::NoSuchClient => None,
+                    SnapshotFound::None
+                    | SnapshotFound::NoSuchClient
+                    | SnapshotFound::TooLarge { .. } => None,
                 };
                 let theirs = stored.map(|(version, bytes)| (version, bytes.to_vec()));
                 (format!("{ours:?}"), format!("{theirs:?}"))

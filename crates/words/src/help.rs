@@ -74,6 +74,7 @@ pub fn details(command: Command) -> &'static str {
 Flags:
   -l, --listen ADDRESS:PORT    where to listen (127.0.0.1:8080); may be repeated
   -d, --data-dir FOLDER        where the database is (tandem-server in the XDG data directory)
+  -c, --database ADDRESS       a PostgreSQL in its place; or file:PATH of a file with its address
       --access open|accounts   serve every client id, or only those of accounts (open)
   -C, --allow-client-id UUID   serve only these clients; may be repeated
       --no-create-clients      serve only clients that are there already
@@ -82,7 +83,7 @@ Flags:
       --tls-cert FILE, --tls-key FILE
                                speak TLS; the files are read again when they change
       --path-prefix /PATH      a path before all others, as a proxy passes it on
-      --trusted-proxy ADDRESS  believe X-Forwarded-For of this proxy; may be repeated
+      --trusted-proxy ADDRESS  believe X-Forwarded-For of this proxy or network; may be repeated
       --public-url URL         where clients reach the server, for `ta server user add`
       --metrics-listen ADDRESS:PORT
                                where /metrics is (without it, on --listen for this machine)
@@ -91,6 +92,10 @@ Flags:
       --grace-days N           keep versions at least so long after a snapshot of them (180)
       --versions-kept N        always keep the newest N versions (5)
       --disk-room-mb-min N     turn writes away with less room on the disk (200)
+      --drain-seconds N        take requests so long after being told to end (0)
+      --body-mib-max N         the largest body that is taken, in MiB (100)
+      --requests-max N, --connections-max N
+                               what is worked on (256) and open (900) at once
       --log FILTER             what is logged (warn); info writes a line for each request
       --config FILE            a TOML file of these, written as in snapshot_days = 14
       --print-config           show every setting and where it comes from, and end

@@ -38,6 +38,10 @@ pub(crate) fn run(
     if rest.iter().any(|word| word == "-h") {
         return super::about::help(&["serve".to_owned()], output);
     }
+    // As the reference has it.
+    if rest.iter().any(|word| word == "-V") {
+        return super::about::version(output);
+    }
     let is_print = |word: &&String| word.as_str() == "--print-config";
     let prints = rest.iter().any(|word| is_print(&word));
     let words: Vec<String> = rest.iter().filter(|word| !is_print(word)).cloned().collect();

@@ -26,6 +26,8 @@ mod doctor;
 mod durability;
 #[cfg(all(unix, feature = "server"))]
 mod far;
+#[cfg(all(unix, feature = "server"))]
+mod front;
 mod kills;
 #[cfg(all(unix, feature = "server"))]
 mod nodes;
@@ -42,6 +44,8 @@ mod serve_disk;
 mod serve_kills;
 #[cfg(all(unix, feature = "server"))]
 mod serve_operation;
+#[cfg(all(unix, feature = "server"))]
+mod serve_proxies;
 #[cfg(all(unix, feature = "server"))]
 mod serve_settings;
 #[cfg(all(unix, feature = "server"))]

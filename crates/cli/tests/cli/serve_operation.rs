@@ -53,6 +53,27 @@ fn tls_is_spoken_and_a_new_certificate_is_shown_without_a_restart() {
     home.ta(&[&["server", "check-config"][..], &TLS].concat()).failed(3);
 }
 
+/// Programs that renew certificates say so with this signal, and it ends most others.
+#[test]
+fn a_hang_up_has_the_certificate_read_and_ends_nothing() {
+    let home = TestHome::new();
+    certify(&home);
+    let words = [&["serve", "-l", "127.0.0.1:0", "--log", "info"][..], &TLS].concat();
+    let serving = Serving::of(home.command(&words));
+    let health = [&["server", "health", "-l", &serving.address][..], &TLS].concat();
+    certify(&home);
+    serving.signal("-HUP");
+    // The probe trusts the new certificate alone.
+    assert!((0..200).any(|_| home.ta(&health).code == Some(0)));
+    serving.signal("-TERM");
+    let (code, log) = serving.ended();
+    assert_eq!(code, Some(0));
+    assert_says(&log, &["told to read its certificate again", "was read again"]);
+    let plain = Serving::start(&home, &[]);
+    plain.signal("-HUP");
+    assert_eq!(ask(&plain.address, "GET", "/", b"").unwrap().0, 200);
+}
+
 #[test]
 fn behind_a_path_everything_is_behind_it() {
     let home = TestHome::new();

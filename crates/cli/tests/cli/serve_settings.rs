@@ -46,9 +46,15 @@ fn print_config_shows_every_value_with_its_origin_and_no_credential() {
     let of = |key: &str| all.as_array().unwrap().iter().find(|one| one["key"] == key).unwrap();
     assert_eq!(
         (&of("snapshot_days")["value"], &of("snapshot_days")["origin"]),
-        (&"3".into(), &"SNAPSHOT_DAYS".into())
+        (&3.into(), &"SNAPSHOT_DAYS".into())
     );
     assert_eq!(of("path_prefix")["origin"], "--path-prefix");
+    assert_eq!(of("path_prefix")["value"], "/tasks/");
+    assert_eq!(of("listen")["value"], serde_json::json!(["127.0.0.1:8080"]));
+    assert_eq!(
+        (&of("create_clients")["value"], &of("tls_cert")["value"]),
+        (&true.into(), &Value::Null)
+    );
     assert_eq!(of("versions_kept")["origin"], "default");
     assert_eq!(of("allow_client_id")["value"], "(1 hidden)");
     assert!(!home.path(".local").exists(), "nothing was made");
@@ -68,11 +74,33 @@ fn what_is_wrong_is_named_with_its_place_and_the_nearest_setting() {
     assert_says(&told, &["anybody who reaches 0.0.0.0:8080", "--access accounts"]);
     let told = home.ta(&["server", "check-config", "--tls-cert", "c", "--tls-key", "k"]).failed(3);
     assert_says(&told, &["c cannot be used"]);
+    for (words, told) in [
+        (&["--path-prefix", "/healthz"], "--path-prefix takes a path"),
+        (&["-c", "file:missing.txt"], "missing.txt"),
+        (&["-c", "postgres://u@h/d?sslmode=allow-all"], "sslmode"),
+    ] {
+        let ran = home.ta(&[&["server", "check-config"][..], words].concat());
+        assert!(ran.code != Some(0) && ran.err.contains(told), "{ran:?}");
+    }
     home.ta(&["server", "check-config"]).done();
     home.ta(&["server", "check-config", "-l", "0.0.0.0:80", "--access", "accounts"]).done();
     let home = home.with("TA_SERVE_LISEN", "x");
     let (_, notices) = home.ta(&["server", "check-config"]).done_with_notices();
     assert_says(&notices, &["TA_SERVE_LISEN is no setting", "TA_SERVE_LISTEN"]);
+}
+
+#[test]
+fn the_references_way_to_ask_for_help_and_version_works_and_help_names_every_flag() {
+    let home = TestHome::new();
+    let help = home.ta(&["help", "serve"]).done();
+    let all: Value = home.ta(&["serve", "--print-config", "--json"]).json();
+    for one in all.as_array().unwrap() {
+        let name = one["key"].as_str().unwrap().replace('_', "-");
+        assert!(help.contains(&format!("-{name}")), "{name}");
+    }
+    assert_eq!(home.ta(&["serve", "-h"]).done(), help);
+    assert_says(&home.ta(&["server", "-h"]).done(), &["server user add NAME"]);
+    assert_eq!(home.ta(&["serve", "-V"]).done(), home.ta(&["version"]).done());
 }
 
 /// The storage is elsewhere: what the folder holds is not what the server serves.

@@ -11,6 +11,9 @@
 
 mod answers;
 mod directory;
+#[expect(dead_code, reason = "shared with the tests of the program, which use all of it")]
+#[path = "../cli/front.rs"]
+mod front;
 mod http;
 mod known_defects;
 mod large;

@@ -26,6 +26,7 @@ pub(super) struct Answer {
     pub(super) parent: Option<String>,
     pub(super) snapshot_request: Option<String>,
     pub(super) location: Option<String>,
+    pub(super) retry_after: Option<String>,
     /// The server's clock.
     pub(super) date: Option<String>,
     /// The calls of our own that the server offers.
@@ -156,6 +157,9 @@ impl Answer {
 
     /// What an answer that the protocol does not have at this place means.
     fn failure(&self) -> Failure {
+        if let Some(told) = self.told() {
+            return told;
+        }
         match self.status {
             401 | 403 => Failure::Forbidden,
             407 => strange("the proxy asks for a name and a password".to_owned()),
@@ -169,6 +173,9 @@ impl Answer {
                 bytes_max: limits::SEALED_BYTES_MAX as u64,
             },
             status @ 500..=599 => Failure::ServerError { status },
+            429 => strange(
+                "status 429: the server, or a proxy before it, wants fewer requests".to_owned(),
+            ),
             status if self.is_page() => strange(format!("status {status} with a web page")),
             status => {
                 let text = readable(&self.body);
@@ -176,6 +183,24 @@ impl Answer {
                 strange(format!("status {status}{comma}{text}"))
             }
         }
+    }
+
+    /// A Tandem's own words, for what the protocol has none for: one JSON document,
+    /// `{code, message, hint, request_id}`. What is refused for good is not among it.
+    fn told(&self) -> Option<Failure> {
+        let may_pass = matches!(self.status, 408 | 429 | 500..=599);
+        let is_document = self.content_type.as_deref() == Some("application/json");
+        if !may_pass || !is_document {
+            return None;
+        }
+        let document: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        let text = |name: &str| Some(readable(document.get(name)?.as_str()?.as_bytes()));
+        Some(Failure::Told {
+            status: self.status,
+            code: text("code")?,
+            message: text("message")?,
+            retry_seconds: self.retry_after.as_deref().and_then(|it| it.trim().parse().ok()),
+        })
     }
 
     fn check_body(&self, expected: &str) -> Result<(), Failure> {

@@ -158,6 +158,24 @@ impl Row {
     }
 }
 
+/// Reads a whole stream that is in memory: the versions before it ends or is wrong, and what its end
+/// says, if it has one.
+#[cfg(feature = "testing")]
+pub(super) fn read_all(
+    bytes: &[u8],
+    body_bytes_max: u64,
+) -> (Vec<(VersionId, Vec<u8>)>, Option<Next>) {
+    let mut frames = Frames { inner: bytes, body_bytes_max, count: 0 };
+    let mut versions = Vec::new();
+    loop {
+        match frames.read_next() {
+            Ok(Next::Version(version, body)) => versions.push((version, body)),
+            Ok(end) => return (versions, Some(end)),
+            Err(_) => return (versions, None),
+        }
+    }
+}
+
 /// Takes a stream apart.
 struct Frames<R> {
     inner: R,

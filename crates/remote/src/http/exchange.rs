@@ -204,6 +204,7 @@ fn read(
         parent: text("x-parent-version-id"),
         snapshot_request: text("x-snapshot-request"),
         location: text("location"),
+        retry_after: text("retry-after"),
         date: text("date"),
         tandem: text("x-tandem"),
         body: Vec::new(),

@@ -384,10 +384,13 @@ impl Remote for HttpRemote {
 
 /// True for failures after which nobody knows what the server would say.
 fn is_open_question(failure: &Failure) -> bool {
-    matches!(
-        failure,
-        Failure::Unreachable { .. } | Failure::TimedOut { .. } | Failure::ServerError { .. }
-    )
+    match failure {
+        Failure::Unreachable { .. } | Failure::TimedOut { .. } | Failure::ServerError { .. } => {
+            true
+        }
+        Failure::Told { status, .. } => *status >= 500,
+        _ => false,
+    }
 }
 
 fn nonce() -> Result<[u8; NONCE_BYTES], Failure> {

@@ -13,7 +13,7 @@ pub enum ConfigError {
     /// A word that means nothing here.
     #[error("`{word}` means nothing to the server")]
     UnknownWord {
-        /// The word, as it was written.
+        /// The word as it was written, if it surely is no credential.
         word: String,
     },
     /// A flag stands without its value.

@@ -96,7 +96,7 @@ keys! {
     PathPrefix "path_prefix" Kind::Text, None, None, "",
         "a path before all others, as a proxy passes it on: `/tasks`";
     TrustedProxy "trusted_proxy" Kind::Texts, None, None, "",
-        "addresses of proxies whose X-Forwarded-For is believed";
+        "addresses or networks of proxies whose X-Forwarded-For is believed";
     TlsCert "tls_cert" Kind::Text, None, None, "",
         "a PEM file of certificates, the server's first; read again when it changes";
     TlsKey "tls_key" Kind::Text, None, None, "",
@@ -105,6 +105,14 @@ keys! {
         "addresses for /metrics alone; without them this machine may ask on the others";
     DiskRoomMbMin "disk_room_mb_min" Kind::Number { min: 0, max: 1 << 40 }, None, None, "200",
         "with less room on the disk than this, in MB, writes are turned away";
+    BodyMibMax "body_mib_max" Kind::Number { min: 1, max: 100 }, None, None, "100",
+        "the largest version or snapshot that is taken, in MiB; the protocol allows 100";
+    RequestsMax "requests_max" Kind::Number { min: 1, max: 100_000 }, None, None, "256",
+        "requests that are worked on at once; others wait";
+    ConnectionsMax "connections_max" Kind::Number { min: 16, max: 1_000_000 }, None, None, "900",
+        "connections that are open at once; each takes a file of those that the process may open";
+    DrainSeconds "drain_seconds" Kind::Number { min: 0, max: 3600 }, None, None, "0",
+        "how long requests are still taken after the server was told to end, while it is not ready";
     Log "log" Kind::Text, None, Some("RUST_LOG"), "warn",
         "what is logged, in the words of RUST_LOG; `info` is a line for each request";
 }
@@ -146,9 +154,13 @@ impl Key {
     pub fn wanted(self) -> String {
         match (self, self.kind()) {
             (Self::AllowClientId, _) => "client ids (UUIDs)".to_owned(),
-            (Self::TrustedProxy, _) => "addresses without ports".to_owned(),
+            (Self::TrustedProxy, _) => {
+                "addresses without ports, or networks such as 10.0.0.0/8".to_owned()
+            }
             (Self::Access, _) => "open or accounts".to_owned(),
-            (Self::PathPrefix, _) => "a path that begins with `/`".to_owned(),
+            (Self::PathPrefix, _) => {
+                "a path that begins with `/`, and not /healthz or such".to_owned()
+            }
             (Self::PublicUrl, _) => "an address that begins with http:// or https://".to_owned(),
             (_, Kind::Text | Kind::Texts) => "a text".to_owned(),
             (_, Kind::Bool) => "true or false".to_owned(),

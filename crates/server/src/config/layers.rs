@@ -6,10 +6,10 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use tandem_core::ClientId;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
+use super::flags::repeatable;
 use super::key::{Key, Kind};
 
 /// The largest file that is read, in bytes. One with every setting has about 2,000.
@@ -54,11 +54,16 @@ pub enum Value {
     Bool(bool),
     /// See [`Kind::Number`].
     Number(u64),
+    /// Credentials, which are not shown.
+    Hidden {
+        /// How many.
+        count: usize,
+    },
 }
 
 impl Value {
     /// Reads a value of a variable, a flag or a table of defaults.
-    fn of_text(kind: Kind, text: &str) -> Option<Self> {
+    pub(super) fn of_text(kind: Kind, text: &str) -> Option<Self> {
         match kind {
             Kind::Text => Some(Self::Text(text.to_owned())),
             Kind::Texts => {
@@ -107,14 +112,22 @@ impl fmt::Display for Value {
             }
             Self::Bool(is_so) => write!(f, "{is_so}"),
             Self::Number(number) => write!(f, "{number}"),
+            Self::Hidden { count } => write!(f, "({count} hidden)"),
         }
     }
 }
 
 /// All values in force, with their origins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Layers {
     values: BTreeMap<Key, (Value, Origin)>,
+}
+
+impl fmt::Debug for Layers {
+    /// Without the values: some are credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
 }
 
 impl Layers {
@@ -131,7 +144,12 @@ impl Layers {
         self.values.get(&key)
     }
 
-    fn set(&mut self, key: Key, value: Option<Value>, origin: Origin) -> Result<(), ConfigError> {
+    pub(super) fn set(
+        &mut self,
+        key: Key,
+        value: Option<Value>,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
         match value {
             Some(value) => {
                 self.values.insert(key, (value, origin));
@@ -166,21 +184,27 @@ impl Layers {
         for (name, value) in table.get_ref() {
             let line = line(name.span().start);
             let Some(key) = Key::find(name.get_ref()) else {
-                let name: String = name.get_ref().chars().take(60).collect();
+                let name = repeatable(name.get_ref());
                 return Err(ConfigError::UnknownKey { path: path.to_owned(), line, name });
             };
             let mut value = Value::of_toml(key.kind(), value.get_ref());
-            if let (Some(Value::Text(text)), true) = (&mut value, key.is_path()) {
+            if let Some(Value::Text(text)) = &mut value {
                 // From the file's folder: a service starts anywhere.
                 let folder = path.parent().unwrap_or(Path::new(""));
-                *text = folder.join(&*text).to_string_lossy().into_owned();
+                let of = |path: &str| folder.join(path).to_string_lossy().into_owned();
+                match (key, text.strip_prefix("file:")) {
+                    (Key::Database, Some(path)) => *text = format!("file:{}", of(path)),
+                    _ if key.is_path() && !text.is_empty() => *text = of(text),
+                    _ => {}
+                }
             }
             self.set(key, value, Origin::File { path: path.to_owned(), line })?;
         }
         Ok(())
     }
 
-    /// Reads variables, ours and the reference's. An empty one counts as not set.
+    /// Reads variables, ours and the reference's. An empty one counts as not set, but for a list of
+    /// who is served: nobody is not everybody.
     pub(super) fn take_variables(
         &mut self,
         variable: impl Fn(&str) -> Option<String>,
@@ -188,8 +212,10 @@ impl Layers {
         for key in Key::ALL.iter().copied() {
             let names = [key.reference_variable().map(str::to_owned), Some(key.variable())];
             for name in names.into_iter().flatten() {
-                if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
-                    let value = Value::of_text(key.kind(), &text);
+                let is_said = |text: &String| !text.is_empty() || key == Key::AllowClientId;
+                if let Some(text) = variable(&name).filter(is_said) {
+                    let value = Some(text).filter(|text| !text.is_empty());
+                    let value = value.and_then(|text| Value::of_text(key.kind(), &text));
                     self.set(key, value, Origin::Variable(name))?;
                 }
             }
@@ -197,45 +223,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Reads flags. Lists take the place of those of other layers, and add to one another. Words
-    /// that are no flags are given back.
-    pub(super) fn take_flags(&mut self, words: &[String]) -> Result<Vec<String>, ConfigError> {
-        let mut rest = Vec::new();
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let (flag, attached) = match word.split_once('=') {
-                Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
-                _ => (word.as_str(), None),
-            };
-            // The reference's other word for it.
-            let flag = if flag == "--connection" { "--database" } else { flag };
-            let is_key = |key: &&Key| key.flag() == flag || key.short() == Some(flag);
-            let is_negated = |key: &&Key| {
-                key.kind() == Kind::Bool && flag == format!("--no-{}", &key.flag()[2..])
-            };
-            let origin = Origin::Flag(flag.to_owned());
-            if let Some(key) = Key::ALL.iter().find(is_key).copied() {
-                let value = match (key.kind(), attached) {
-                    (Kind::Bool, None) => Some(Value::Bool(true)),
-                    (kind, Some(text)) => Value::of_text(kind, &text),
-                    (kind, None) => {
-                        let no_value = || ConfigError::NoValue { flag: flag.to_owned() };
-                        Value::of_text(kind, words.next().ok_or_else(no_value)?)
-                    }
-                };
-                self.set_flag(key, value, origin)?;
-            } else if let (Some(key), None) = (Key::ALL.iter().find(is_negated), &attached) {
-                self.set(*key, Some(Value::Bool(false)), origin)?;
-            } else if flag.starts_with('-') && flag != "-" {
-                return Err(ConfigError::UnknownWord { word: flag.to_owned() });
-            } else {
-                rest.push(word.clone());
-            }
-        }
-        Ok(rest)
-    }
-
-    fn set_flag(
+    /// Lists take the place of those of other layers, and add to one another.
+    pub(super) fn set_flag(
         &mut self,
         key: Key,
         value: Option<Value>,
@@ -249,10 +238,4 @@ impl Layers {
             (_, value) => self.set(key, value, origin),
         }
     }
-}
-
-/// A word may be a client id that lost its flag: it is not repeated.
-pub(super) fn unknown_word(word: &str) -> ConfigError {
-    let is_secret = word.parse::<ClientId>().is_ok();
-    ConfigError::UnknownWord { word: if is_secret { "a client id" } else { word }.to_owned() }
 }

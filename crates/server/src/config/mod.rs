@@ -13,14 +13,15 @@
 //! `protocols/taskchampion.md` section 17 for the reference's flags and variables.
 
 mod error;
+mod flags;
 pub mod key;
 mod layers;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tandem_core::ClientId;
 use tandem_tasks::serve::SnapshotTargets;
@@ -28,6 +29,8 @@ use tandem_tasks::serve::retention::Rules;
 
 use crate::access::{Access, Mode};
 use crate::database::Database;
+use crate::limits::Limits;
+use crate::network::Network;
 pub use error::ConfigError;
 pub use key::Key;
 use layers::Layers;
@@ -58,11 +61,15 @@ pub struct Config {
     /// A path before all others: empty, or `/…` without a slash at the end.
     pub path_prefix: String,
     /// Proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// The files of certificates and key, if TLS is spoken here.
     pub tls: Option<TlsFiles>,
     /// Addresses for metrics alone.
     pub metrics_listen: Vec<String>,
+    /// How long requests are still taken after the server was told to end.
+    pub drain_time: Duration,
+    /// What is taken from the network.
+    pub limits: Limits,
     /// With less room on the disk than this, in bytes, writes are turned away.
     pub disk_room_bytes_min: u64,
     /// What is logged.
@@ -100,7 +107,7 @@ pub struct Shown {
     /// Which.
     pub key: Key,
     /// Its value; none if it has none; a credential hidden.
-    pub value: Option<String>,
+    pub value: Option<Value>,
     /// Where the value comes from.
     pub origin: Origin,
 }
@@ -118,7 +125,7 @@ impl Config {
         let (config, rest) = Self::read_some(words, variable, places)?;
         match rest.first() {
             None => Ok(config),
-            Some(word) => Err(layers::unknown_word(word)),
+            Some(word) => Err(flags::unknown_word(word)),
         }
     }
 
@@ -155,11 +162,14 @@ impl Config {
     pub fn shown(&self) -> Vec<Shown> {
         let shown = |key: &Key| {
             let found = self.layers.get(*key);
-            let value = found.map(|(value, _)| match value {
-                Value::Texts(texts) if key.is_hidden() => format!("({} hidden)", texts.len()),
+            let value = found.and_then(|(value, _)| match value {
+                Value::Text(text) if text.is_empty() => None,
+                Value::Texts(texts) if key.is_hidden() => {
+                    Some(Value::Hidden { count: texts.len() })
+                }
                 // Its address may hold a password.
-                Value::Text(text) if key.is_hidden() && !text.is_empty() => "(hidden)".to_owned(),
-                value => value.to_string(),
+                _ if key.is_hidden() => Some(Value::Hidden { count: 1 }),
+                value => Some(value.clone()),
             });
             let origin = found.map_or(Origin::Default, |(_, origin)| origin.clone());
             Shown { key: *key, value, origin }
@@ -185,9 +195,7 @@ impl Config {
         };
         let path_prefix = read.text(Key::PathPrefix).unwrap_or_default();
         let path_prefix = path_prefix.trim_end_matches('/').to_owned();
-        let is_path = path_prefix.starts_with('/')
-            && path_prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
-        if !path_prefix.is_empty() && !is_path {
+        if !path_prefix.is_empty() && !is_prefix(&path_prefix) {
             return Err(read.bad(Key::PathPrefix));
         }
         let public_url = read.text(Key::PublicUrl).map(|url| url.trim_end_matches('/').to_owned());
@@ -196,9 +204,11 @@ impl Config {
             return Err(read.bad(Key::PublicUrl));
         }
         let proxies = read.texts(Key::TrustedProxy);
-        let proxies = proxies.iter().map(|text| text.parse().map(|ip: IpAddr| ip.to_canonical()));
-        let trusted_proxies =
-            proxies.collect::<Result<_, _>>().map_err(|_| read.bad(Key::TrustedProxy))?;
+        let trusted_proxies = proxies
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| read.bad(Key::TrustedProxy))?;
         let tls = match (read.text(Key::TlsCert), read.text(Key::TlsKey)) {
             (None, None) => None,
             (Some(certificates), Some(key)) => {
@@ -232,11 +242,29 @@ impl Config {
             trusted_proxies,
             tls,
             metrics_listen: read.texts(Key::MetricsListen),
+            limits: Limits {
+                body_bytes_max: read.size(Key::BodyMibMax).saturating_mul(1024 * 1024),
+                requests_max: read.size(Key::RequestsMax),
+                connections_max: read.size(Key::ConnectionsMax),
+                ..Limits::default()
+            },
+            drain_time: Duration::from_secs(read.number(Key::DrainSeconds)),
             disk_room_bytes_min: read.number(Key::DiskRoomMbMin).saturating_mul(1_000_000),
             log: read.text(Key::Log).unwrap_or_default(),
             layers,
         })
     }
+}
+
+/// Whether a path can stand before all others: as clients write it, and none that supervisors ask for
+/// beside it.
+fn is_prefix(path: &str) -> bool {
+    let is_name = |name: &str| {
+        !["", ".", ".."].contains(&name)
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    let mut names = path.strip_prefix('/').unwrap_or_default().split('/');
+    names.all(is_name) && !["/healthz", "/readyz", "/metrics"].contains(&path)
 }
 
 /// Values by what their kinds hold.
@@ -266,6 +294,10 @@ impl Reader<'_> {
             Some((Value::Number(number), _)) => *number,
             _ => 0,
         }
+    }
+
+    fn size(&self, key: Key) -> usize {
+        usize::try_from(self.number(key)).unwrap_or(usize::MAX)
     }
 
     fn number_u32(&self, key: Key) -> u32 {

@@ -36,6 +36,7 @@ fn nothing_said_is_loopback_and_the_references_numbers() {
     assert_eq!(config.listen, ["127.0.0.1:8080"]);
     assert_eq!((config.targets.versions, config.targets.days), (100, 14));
     assert_eq!((config.rules.grace_days, config.rules.versions_min), (180, 5));
+    assert_eq!(config.limits, Limits::default());
 }
 
 #[test]
@@ -80,6 +81,12 @@ fn the_references_flags_and_variables_mean_what_they_mean_there() {
          snapshot_days = 3\n"
     );
     assert_eq!(bare(read_file(&file).unwrap()), config);
+    for attached in [format!("-l127.0.0.1:1 -C{ONE}"), format!("-l=127.0.0.1:1 -C={ONE}")] {
+        let config = read(&attached, &[]).unwrap();
+        assert_eq!(config.listen, ["127.0.0.1:1"]);
+        assert_eq!(config.access.allowed.unwrap().len(), 1);
+    }
+    assert_eq!(read("-cfile:/pg", &[]).unwrap().database.unwrap().address, "file:/pg");
     let both = read("-l other:9 --snapshot-days 30", &variables).unwrap();
     assert_eq!((both.listen, both.targets.days), (vec!["other:9".to_owned()], 30));
     assert_eq!(both.targets.versions, 7, "flags win, one by one");
@@ -97,17 +104,54 @@ fn what_is_not_understood_is_named_and_ids_are_not_repeated() {
         ("--no-create-clients=yes", "`--no-create-clients` means nothing to the server"),
         ("--create-clients=perhaps", "--create-clients takes true or false"),
         ("--access all", "--access takes open or accounts"),
-        ("--path-prefix x", "--path-prefix takes a path that begins with `/`"),
-        ("--trusted-proxy here", "--trusted-proxy takes addresses without ports"),
+        (
+            "--path-prefix x",
+            "--path-prefix takes a path that begins with `/`, and not /healthz or such",
+        ),
+        (
+            "--trusted-proxy here",
+            "--trusted-proxy takes addresses without ports, or networks such as 10.0.0.0/8",
+        ),
         ("--public-url host", "--public-url takes an address that begins with http:// or https://"),
         ("--tls-key k", "--tls-key is set, and `tls_cert` is not"),
         (ONE, "`a client id` means nothing to the server"),
+        (TWO, "`a client id` means nothing to the server"),
+        ("postgres://u:pw@h/db", "`a word that may be a credential` means nothing to the server"),
+        ("-x5d0c0a4e-8c0b-4c2b-9b4f-3f6d3f3f7a11", "`-x` means nothing to the server"),
+        ("--postgres://u:pw@h/db", "`a word that may be a credential` means nothing to the server"),
+        ("--5d0c0a4e-8c0b-4c2b-9b4f-3f6d3f3f7a11", "`a client id` means nothing to the server"),
+        ("-C5d0c0a4e-8c0b", "-C takes client ids (UUIDs)"),
+        ("--listen --data-dir /x", "`--listen` needs a value"),
+        ("--data-dir=", "`--data-dir` needs a value"),
+        ("-l=", "`-l` needs a value"),
     ] {
         assert_eq!(read(line, &[]).unwrap_err().to_string(), text, "{line}");
     }
     assert!(read("", &[("CREATE_CLIENTS", "perhaps")]).is_err());
+    for nobody in ["CLIENT_ID", "TA_SERVE_ALLOW_CLIENT_ID"] {
+        let told = read("", &[(nobody, "")]).unwrap_err().to_string();
+        assert_eq!(told, format!("{nobody} takes client ids (UUIDs)"), "nobody is not everybody");
+    }
+    for prefix in ["/", "/tasks", "/a/b.c~d/", "/healthz/x", "/v1"] {
+        assert!(read(&format!("--path-prefix {prefix}"), &[]).is_ok(), "{prefix}");
+    }
+    for prefix in ["/healthz", "/readyz/", "/metrics", "/a//b", "/.", "/a/../b", "a/b", "/{x}"] {
+        assert!(read(&format!("--path-prefix {prefix}"), &[]).is_err(), "{prefix}");
+    }
     let half = format!("-C {ONE},x");
     assert!(!read(&half, &[]).unwrap_err().to_string().contains("1111"));
+}
+
+#[test]
+fn paths_in_the_file_begin_at_its_folder() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("serve.toml");
+    let text = "database = \"file:pg.txt\"\ndata_dir = \"data\"\ntls_cert = \"\"\n";
+    std::fs::write(&path, text).unwrap();
+    let config = read("", &[(CONFIG_VARIABLE, path.to_str().unwrap())]).unwrap();
+    let database = format!("file:{}", folder.path().join("pg.txt").display());
+    assert_eq!(config.database.unwrap().address, database);
+    assert_eq!((config.data_dir, config.tls), (Some(folder.path().join("data")), None));
 }
 
 #[test]
@@ -131,6 +175,8 @@ fn an_error_in_the_file_names_file_line_and_the_nearest_setting() {
         assert!(!error.is_usage());
     }
     let secret = read_file(&format!("allow_client_id = \"{ONE}\" x")).unwrap_err();
+    assert!(!secret.to_string().contains("1111"), "{secret}");
+    let secret = read_file(&format!("{ONE} = true")).unwrap_err();
     assert!(!secret.to_string().contains("1111"), "{secret}");
     assert!(read("--lisen x", &[]).unwrap_err().is_usage());
 }
@@ -158,7 +204,9 @@ fn every_value_knows_where_it_comes_from_and_credentials_are_hidden() {
     assert_eq!(of(Key::Listen).origin.to_string(), "TA_SERVE_LISTEN");
     assert_eq!(of(Key::SnapshotDays).origin.to_string(), "--snapshot-days");
     assert_eq!(of(Key::VersionsKept).origin, Origin::Default);
-    assert_eq!(of(Key::AllowClientId).value.as_deref(), Some("(1 hidden)"));
+    assert_eq!(of(Key::AllowClientId).value, Some(Value::Hidden { count: 1 }));
+    assert_eq!(Value::Hidden { count: 1 }.to_string(), "(1 hidden)");
+    assert!(!format!("{config:?}").contains("1111"), "{config:?}");
     assert_eq!(of(Key::TlsCert).value, None);
     assert_eq!(shown.len(), Key::ALL.len());
 }

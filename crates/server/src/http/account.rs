@@ -5,7 +5,7 @@
 //!                            200 {"account":"ann","scope":"read"}
 //! ```
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Extension;
@@ -18,11 +18,12 @@ use tokio::time::timeout;
 
 use super::App;
 use super::answer::{self, BUSY, Reply, TOO_MANY_GUESSES, Trouble};
-use super::gate::{is_shut_out, note_guess};
+use super::gate::{keyed, note_wrong};
 use super::request::RequestId;
 use super::taskchampion::failed;
 use super::visitor::Visitor;
-use crate::account::{self, PASSWORD_BYTES_MAX, Token};
+use crate::account::{self, NOBODYS_HASH, PASSWORD_BYTES_MAX, Token};
+use crate::attempts::Counted;
 use crate::metrics::Guess;
 use crate::store::StoreError;
 
@@ -54,21 +55,28 @@ pub(super) async fn account(
     headers: HeaderMap,
 ) -> Reply {
     let now = Instant::now();
-    if is_shut_out(&app, visitor, now) {
-        return TOO_MANY_GUESSES.reply(&id);
-    }
     let Some(shown) = read(&headers) else { return not_authorised(&id) };
     let (kind, secret) = match &shown {
         Shown::Token(token) => (Guess::Token, token.dangerously_reveal().to_owned()),
         Shown::Password { name, password } => (Guess::Password, format!("{name}:{password}")),
     };
-    match find(&app, shown).await {
+    // It counts as wrong until it proves right: looking takes a while, and many may ask at once.
+    let guess = keyed(&app, secret.as_bytes());
+    let counted = app.attempts.note(visitor.address, guess, now);
+    if counted == Counted::ShutOut {
+        return TOO_MANY_GUESSES.reply(&id);
+    }
+    let found = find(&app, shown, now).await;
+    if !matches!(found, Err(NoAccount::Wrong)) {
+        app.attempts.take_back(visitor.address, guess);
+    }
+    match found {
         Ok((account, scope)) => {
             let body = json!({ "account": account, "scope": scope });
             answer::with_type("application/json", body.to_string().into())
         }
         Err(NoAccount::Wrong) => {
-            note_guess(&app, visitor, kind, secret.as_bytes(), now);
+            note_wrong(&app, visitor, kind, counted);
             not_authorised(&id)
         }
         Err(NoAccount::Busy) => BUSY.reply(&id),
@@ -97,7 +105,16 @@ fn read(headers: &HeaderMap) -> Option<Shown> {
     is_possible.then(|| Shown::Password { name: name.to_owned(), password: password.to_owned() })
 }
 
-async fn find(app: &App, shown: Shown) -> Result<(String, &'static str), NoAccount> {
+/// The name of the account whose password is shown; empty for a token.
+#[cfg(feature = "testing")]
+pub(super) fn shown_name(headers: &HeaderMap) -> Option<String> {
+    read(headers).map(|shown| match shown {
+        Shown::Token(_) => String::new(),
+        Shown::Password { name, .. } => name,
+    })
+}
+
+async fn find(app: &App, shown: Shown, now: Instant) -> Result<(String, &'static str), NoAccount> {
     let admin = app.store.admin().ok_or(NoAccount::Wrong)?;
     match shown {
         Shown::Token(token) => {
@@ -107,26 +124,30 @@ async fn find(app: &App, shown: Shown) -> Result<(String, &'static str), NoAccou
         }
         Shown::Password { name, password } => {
             let hash = admin.password(&name).await.map_err(NoAccount::Store)?;
-            // Each takes 19 MiB and a core for some time: only some at once.
-            let turn = timeout(app.limits.queue_time_max, Arc::clone(&app.hashing).acquire_owned());
-            let Ok(Ok(turn)) = turn.await else { return Err(NoAccount::Busy) };
-            let is_right = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                match hash {
-                    Some(hash) => account::is_password(&password, &hash),
-                    // As long as for a name that is known: who is here is not told.
-                    None => {
-                        static NOBODY: OnceLock<Option<String>> = OnceLock::new();
-                        let nobody = NOBODY.get_or_init(|| account::hash_password("nobody").ok());
-                        let _ = account::is_password(&password, nobody.as_deref().unwrap_or(""));
-                        false
-                    }
-                }
-            });
-            match is_right.await {
-                Ok(true) => Ok((name, "password")),
-                _ => Err(NoAccount::Wrong),
+            let tried = keyed(app, name.as_bytes());
+            let wait = app.delays.begin(tried, now).ok_or(NoAccount::Busy)?;
+            tokio::time::sleep(wait).await;
+            let checked = check(app, password, hash).await;
+            if !matches!(checked, Err(NoAccount::Wrong)) {
+                app.delays.take_back(tried);
             }
+            checked.map(|()| (name, "password"))
         }
+    }
+}
+
+async fn check(app: &App, password: String, hash: Option<String>) -> Result<(), NoAccount> {
+    // Each takes 19 MiB and a core for some time: only some at once.
+    let turn = timeout(app.limits.queue_time_max, Arc::clone(&app.hashing).acquire_owned());
+    let Ok(Ok(turn)) = turn.await else { return Err(NoAccount::Busy) };
+    let is_right = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        // As long for a name that is known as for another: who is here is not told.
+        let is_right = account::is_password(&password, hash.as_deref().unwrap_or(NOBODYS_HASH));
+        is_right && hash.is_some()
+    });
+    match is_right.await {
+        Ok(true) => Ok(()),
+        _ => Err(NoAccount::Wrong),
     }
 }

@@ -1,10 +1,8 @@
 //! Connections: accepted, limited, and ended without cutting off a request.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,12 +12,14 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use super::places::{Places, Sign};
+use super::stalling::Stalling;
 use super::visitor::Peer;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -34,8 +34,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub(crate) struct Door {
     pub(crate) router: Router,
     pub(crate) limits: Limits,
-    /// One permit for each connection.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     /// If TLS is spoken here.
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -46,10 +45,6 @@ pub(crate) struct Door {
 pub(crate) async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
-        let place = tokio::select! {
-            place = Arc::clone(&door.places).acquire_owned() => place,
-            () = stopped(&mut stop) => break,
-        };
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopped(&mut stop) => break,
@@ -57,10 +52,18 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut stop: watch::Re
         while connections.try_join_next().is_some() {}
         match stream {
             Ok((stream, peer)) => {
+                let place = tokio::select! {
+                    place = door.places.take(peer.ip()) => place,
+                    () = stopped(&mut stop) => break,
+                };
+                let Some(place) = place else {
+                    tracing::debug!(%peer, "an address has too many connections");
+                    continue;
+                };
                 let (door, stop) = (door.clone(), stop.clone());
                 connections.spawn(async move {
                     door.metrics.connections.inc();
-                    connection(stream, peer, &door, stop).await;
+                    connection(stream, peer, &door, &place.sign, stop).await;
                     door.metrics.connections.dec();
                     drop(place);
                 });
@@ -83,19 +86,21 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     door: &Door,
+    sign: &Arc<Sign>,
     mut stop: watch::Receiver<bool>,
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let stream = Stalling { stream, time_max: door.limits.stall_time_max, patience: None };
-    let Some(tls) = &door.tls else { return requests(stream, peer, door, stop).await };
+    let stream = Stalling::new(stream, &door.limits);
+    let Some(tls) = &door.tls else { return requests(stream, peer, door, sign, stop).await };
     let handshake = timeout(door.limits.head_time_max, tls.acceptor().accept(stream));
     let shaken = tokio::select! {
         shaken = handshake => shaken,
         () = stopped(&mut stop) => return,
+        () = sign.left() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => requests(stream, peer, door, stop).await,
+        Ok(Ok(stream)) => requests(stream, peer, door, sign, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection spoke no TLS that is spoken here"),
         Err(_) => tracing::debug!("a connection took too long for its handshake"),
     }
@@ -105,6 +110,7 @@ async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
     door: &Door,
+    sign: &Arc<Sign>,
     mut stop: watch::Receiver<bool>,
 ) {
     let limits = &door.limits;
@@ -115,7 +121,9 @@ async fn requests(
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max);
     let router = TowerToHyperService::new(door.router.clone());
+    let used = Arc::clone(sign);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        used.use_it();
         request.extensions_mut().insert(Peer(peer));
         router.call(request)
     });
@@ -127,77 +135,16 @@ async fn requests(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = sign.left() => {
+            if !sign.has_asked() {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
     if let Err(error) = ended {
         // Lines break, and people stop programs.
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-/// A stream that gives a reader up who takes nothing of an answer for some time. (How long a request
-/// may take to come is watched where it is read.)
-struct Stalling {
-    stream: TcpStream,
-    time_max: Duration,
-    patience: Option<Pin<Box<Sleep>>>,
-}
-
-impl Stalling {
-    fn watch<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        outcome: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            self.patience = None;
-            return outcome;
-        }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(self.time_max)));
-        match patience.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncRead for Stalling {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Stalling {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, outcome)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch(context, outcome)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

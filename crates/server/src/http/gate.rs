@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::http::StatusCode;
 use axum::http::header::HeaderMap;
 use sha2::{Digest as _, Sha256};
@@ -12,10 +14,12 @@ use tandem_core::ClientId;
 use super::App;
 use super::answer::{self, Reply, TOO_MANY_GUESSES, Trouble};
 use super::request::RequestId;
-use super::taskchampion::read_client;
+use super::taskchampion::{failed, no_such_client, read_client};
 use super::visitor::Visitor;
 use crate::access::Mode;
+use crate::attempts::Counted;
 use crate::metrics::Guess;
+use crate::recent::Recent;
 use crate::store::StoreError;
 use crate::store::admin::Standing;
 
@@ -33,6 +37,8 @@ pub(super) enum Refusal {
     BadClientId,
     Forbidden,
     Trouble(Trouble),
+    /// The storage does not tell.
+    Failed(StoreError),
 }
 
 impl Refusal {
@@ -42,6 +48,7 @@ impl Refusal {
             Self::BadClientId => answer::words(StatusCode::BAD_REQUEST, "bad x-client-id"),
             Self::Forbidden => answer::empty(StatusCode::FORBIDDEN),
             Self::Trouble(trouble) => trouble.reply(id),
+            Self::Failed(error) => failed(&error, id),
         }
     }
 }
@@ -68,6 +75,35 @@ impl Remembered {
     }
 }
 
+/// How long it is remembered that a client was served, for one question alone: whether it is listened to
+/// where an address has shown too many wrong credentials.
+const KNOWN: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Clients that are remembered for it.
+const KNOWN_MAX: usize = 20_000;
+
+/// Clients that were served within the last hours.
+#[derive(Debug)]
+pub(crate) struct Known(Mutex<Recent<ClientId, Instant>>);
+
+impl Default for Known {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(KNOWN_MAX)))
+    }
+}
+
+impl Known {
+    fn has(&self, client: ClientId, now: Instant) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&client).is_some_and(|at| now.saturating_duration_since(*at) < KNOWN)
+    }
+
+    fn note(&self, client: ClientId, now: Instant) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *all.entry(client, || now) = now;
+    }
+}
+
 /// Who asks, or why they are not served.
 pub(super) async fn check_client(
     app: &App,
@@ -80,25 +116,28 @@ pub(super) async fn check_client(
         if app.remembered.has(client, now) {
             return Ok(client);
         }
-        if is_shut_out(app, visitor, now) {
+        // Others at the same address may guess.
+        if is_shut_out(app, visitor, now) && !app.known.has(client, now) {
             return Err(Refusal::Trouble(TOO_MANY_GUESSES));
         }
-        match is_served(app, client).await {
-            Ok(true) => {
-                app.remembered.note(client, now);
-                return Ok(client);
-            }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "the storage does not tell who is served");
-                return Err(Refusal::Trouble(Trouble::from(&error)));
-            }
+        if is_served(app, client).await.map_err(Refusal::Failed)? {
+            app.remembered.note(client, now);
+            app.known.note(client, now);
+            return Ok(client);
         }
     } else if is_shut_out(app, visitor, now) {
         return Err(Refusal::Trouble(TOO_MANY_GUESSES));
     }
-    note_guess(app, visitor, Guess::ClientId, &client.to_bytes(), now);
+    note_client(app, visitor, client, now);
     Err(Refusal::Forbidden)
+}
+
+/// The answer to a client that is not here. Where none is made that is a wrong credential, too.
+pub(super) fn unknown_client(app: &App, visitor: Visitor, client: ClientId) -> Reply {
+    if !app.access.may_create {
+        note_client(app, visitor, client, Instant::now());
+    }
+    no_such_client()
 }
 
 async fn is_served(app: &App, client: ClientId) -> Result<bool, StoreError> {
@@ -113,17 +152,41 @@ async fn is_served(app: &App, client: ClientId) -> Result<bool, StoreError> {
     })
 }
 
-/// Whether this address has tried too many credentials.
-pub(super) fn is_shut_out(app: &App, visitor: Visitor, now: Instant) -> bool {
-    app.attempts.is_shut_out(visitor.address, now)
+/// Whether client ids are not listened to from there.
+fn is_shut_out(app: &App, visitor: Visitor, now: Instant) -> bool {
+    app.attempts.is_shut_out(visitor.address, now) && !visitor.is_shared()
 }
 
-/// Notes a wrong credential.
-pub(super) fn note_guess(app: &App, visitor: Visitor, kind: Guess, guess: &[u8], now: Instant) {
-    // Keyed, so that what is remembered is of no use to whoever reads memory.
-    let hash = Sha256::new().chain_update(app.log_key).chain_update(guess).finalize();
-    let guess = u64::from_le_bytes(std::array::from_fn(|index| hash[index]));
-    app.attempts.note(visitor.address, guess, now);
+/// Notes a wrong client id.
+fn note_client(app: &App, visitor: Visitor, client: ClientId, now: Instant) {
+    if visitor.is_shared() {
+        // 2^122 client ids may be tried by whoever hides there; its neighbours are not to suffer for it.
+        static IS_TOLD: AtomicBool = AtomicBool::new(false);
+        if !IS_TOLD.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                proxy = %visitor.address,
+                "a proxy that is not named in `trusted_proxy` passes requests on: wrong client ids \
+                 cannot be counted for each visitor"
+            );
+        }
+        return note_wrong(app, visitor, Guess::ClientId, Counted::Yes);
+    }
+    let counted = app.attempts.note(visitor.address, keyed(app, &client.to_bytes()), now);
+    note_wrong(app, visitor, Guess::ClientId, counted);
+}
+
+/// What is remembered of a credential: of no use to whoever reads memory.
+pub(super) fn keyed(app: &App, credential: &[u8]) -> u64 {
+    let hash = Sha256::new().chain_update(app.log_key).chain_update(credential).finalize();
+    u64::from_le_bytes(std::array::from_fn(|index| hash[index]))
+}
+
+/// Tells operators of a wrong credential that was counted.
+pub(super) fn note_wrong(app: &App, visitor: Visitor, kind: Guess, counted: Counted) {
     app.metrics.guess(kind);
-    tracing::info!(address = %visitor.address, what = kind.word(), "a wrong credential");
+    let (address, what) = (visitor.address, kind.word());
+    tracing::info!(%address, what, "a wrong credential");
+    if counted == Counted::Last {
+        tracing::warn!(%address, what, "too many wrong credentials: not listened to for a while");
+    }
 }

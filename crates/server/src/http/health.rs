@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Extension, Router};
+use tokio::sync::Mutex;
 
 use super::App;
 use super::answer::{self, Reply, Trouble};
@@ -17,6 +19,31 @@ use crate::store::Health;
 
 /// The text form that Prometheus reads.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How long an answer of the storage is good: these questions wait for no turn, and each would take a
+/// connection to a database.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// The last answer of the storage.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(Mutex<Option<(Instant, Health)>>);
+
+impl Remembered {
+    /// The state of the storage, a second old at most. Whoever asks meanwhile waits for one answer.
+    async fn ask(&self, app: &App) -> Health {
+        let mut last = self.0.lock().await;
+        if let Some((at, health)) = &*last
+            && at.elapsed() < REMEMBERED
+        {
+            return health.clone();
+        }
+        let health = app.store.health().await;
+        let health =
+            health.unwrap_or_else(|error| Health::Unavailable { reason: error.to_string() });
+        *last = Some((Instant::now(), health.clone()));
+        health
+    }
+}
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
@@ -32,10 +59,10 @@ pub(super) async fn local_metrics(
 
 /// The counters.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Reply {
-    let health = app.store.health().await;
+    let health = app.health.ask(&app).await;
     let is_low = app.room.as_ref().is_some_and(Room::is_low);
     let is_stopping = app.is_stopping.load(Ordering::Relaxed);
-    let is_ready = !is_stopping && !is_low && health == Ok(Health::Ready);
+    let is_ready = !is_stopping && !is_low && health == Health::Ready;
     let free = app.room.as_ref().and_then(Room::free_bytes);
     answer::with_type(METRICS, app.metrics.text(is_ready, free).into())
 }
@@ -57,12 +84,7 @@ async fn readyz(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>
         let hint = "Make room. Reading goes on, and so does writing once there is room.";
         return not_ready("disk_low", "The server's disk is nearly full.", hint);
     }
-    let health = app
-        .store
-        .health()
-        .await
-        .unwrap_or_else(|error| Health::Unavailable { reason: error.to_string() });
-    match health {
+    match app.health.ask(&app).await {
         Health::Ready => answer::words(StatusCode::OK, "ready"),
         Health::WritesStopped { reason } => {
             tracing::warn!(request = %id, %reason, "not ready");

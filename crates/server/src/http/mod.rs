@@ -16,12 +16,17 @@ mod body;
 mod connection;
 mod gate;
 mod health;
+mod memory;
+mod places;
 mod request;
+mod rest;
+mod stalling;
 mod tandem;
 mod taskchampion;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod visitor;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -34,13 +39,16 @@ use tokio::sync::Semaphore;
 
 use crate::access::Access;
 use crate::attempts::Attempts;
+use crate::delays::Delays;
 use crate::disk::Room;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::server::Options;
 use crate::store::Store;
 
 pub(crate) use connection::{Door, serve};
+pub(crate) use places::Places;
 
 /// Tells the moment.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -55,22 +63,27 @@ pub(crate) struct App {
     pub(crate) log_key: [u8; 32],
     /// A path before all others, or nothing.
     pub(crate) path_prefix: String,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<Network>,
     /// The disk, where the storage is on one of this machine.
     pub(crate) room: Option<Room>,
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the counters are somewhere else.
     pub(crate) has_metrics_apart: bool,
     pub(crate) attempts: Attempts,
+    pub(crate) delays: Delays,
     pub(crate) remembered: gate::Remembered,
+    pub(crate) known: gate::Known,
     /// One permit for each password that is checked.
     pub(crate) hashing: Arc<Semaphore>,
     /// One permit for each request that is worked on.
     pub(crate) requests: Arc<Semaphore>,
-    /// One permit for each KiB of request bodies in memory.
-    pub(crate) bodies: Arc<Semaphore>,
+    /// For request bodies.
+    pub(crate) bodies: memory::Memory,
+    /// For bodies of answers.
+    pub(crate) answers: memory::Memory,
     /// For request ids: those of one process begin alike.
     pub(crate) ids: request::Ids,
+    pub(crate) health: health::Remembered,
     /// The server is about to end: no longer ready for new work.
     pub(crate) is_stopping: AtomicBool,
 }
@@ -90,11 +103,15 @@ impl App {
             metrics: Arc::new(Metrics::new()),
             has_metrics_apart,
             attempts: Attempts::new(limits.guesses_max, limits.guesses_time),
+            delays: Delays::new(limits.guesses_max, limits.guesses_time, limits.queue_time_max),
             remembered: gate::Remembered::default(),
+            known: gate::Known::default(),
             hashing: Arc::new(Semaphore::new(limits.passwords_max)),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
-            bodies: Arc::new(Semaphore::new(body::permits(limits.bodies_bytes_max))),
+            bodies: memory::Memory::new(limits.bodies_bytes_max, limits.body_bytes_max),
+            answers: memory::Memory::new(limits.answers_bytes_max, limits.body_bytes_max),
             ids: request::Ids::new(),
+            health: health::Remembered::default(),
             is_stopping: AtomicBool::new(false),
             limits,
         }

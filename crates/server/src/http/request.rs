@@ -12,10 +12,12 @@ use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use tandem_core::ClientId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::answer::{BUSY, Reply};
+use super::rest::lend;
 use super::taskchampion::read_client;
 use super::visitor::{Peer, Visitor};
 use crate::access::ClientTag;
@@ -33,16 +35,23 @@ impl RequestId {
     }
 
     /// A client's id goes into logs: plain characters only, and not many. (Whoever sends the client
-    /// id here, too, is not to find it there.)
+    /// id here, too, is not to find it there, in whatever spelling. Other UUIDs are let through: that is
+    /// what proxies name requests with.)
     fn from_client(request: &Request) -> Option<Self> {
         let value = request.headers().get(REQUEST_ID)?;
         let text = value.to_str().ok()?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let is_decent = (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
             && text.bytes().all(is_plain)
-            && request.headers().get("x-client-id") != Some(value);
+            && !read_client(request.headers()).is_some_and(|client| is_in(client, text));
         is_decent.then(|| Self(value.clone()))
     }
+}
+
+/// Whether a text holds a client id, however it is written.
+fn is_in(client: ClientId, text: &str) -> bool {
+    let digits = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.'], "");
+    digits(text).contains(&digits(&client.to_string()))
 }
 
 impl fmt::Display for RequestId {
@@ -83,13 +92,18 @@ pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, ne
     let visitor = Visitor::of(peer, request.headers(), &app.trusted_proxies);
     request.extensions_mut().insert(visitor);
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (method, received) = (request.method().clone(), request.body().size_hint().exact());
+    let method = request.method().clone();
     let line = tracing::enabled!(tracing::Level::INFO).then(|| Line::of(&app, &request));
+    let (request, rest) = lend(request);
     let mut reply = next.run(request).await;
+    let received = match rest {
+        Some(rest) => rest.pass_over(&app.limits, reply.status()).await,
+        None => 0,
+    };
     let headers = reply.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
     headers.insert(REQUEST_ID, id.0.clone());
-    let sizes = (received, reply.body().size_hint().exact());
+    let sizes = (Some(received), reply.body().size_hint().exact());
     app.metrics.answer(
         method.as_str(),
         route.as_ref().map(MatchedPath::as_str),
@@ -105,7 +119,7 @@ pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, ne
             method = %line.method,
             route = %line.route,
             client = %line.client,
-            received = line.bytes,
+            received,
             status = reply.status().as_u16(),
             sent = reply.body().size_hint().exact(),
             elapsed_ms,
@@ -120,7 +134,6 @@ struct Line {
     method: String,
     route: String,
     client: String,
-    bytes: Option<u64>,
 }
 
 impl Line {
@@ -133,8 +146,7 @@ impl Line {
             Some(client) => ClientTag::new(&app.log_key, client).to_string(),
             None => "-".to_owned(),
         };
-        let bytes = request.body().size_hint().exact();
-        Self { method: method.to_owned(), route: route.to_owned(), client, bytes }
+        Self { method: method.to_owned(), route: route.to_owned(), client }
     }
 }
 

@@ -27,10 +27,11 @@ use serde_json::json;
 use tandem_core::{ClientId, VersionId};
 
 use super::App;
-use super::answer::{self, Reply};
-use super::gate::check_client;
+use super::answer::{self, BUSY, Reply};
+use super::gate::{check_client, unknown_client};
+use super::memory::{Held, Loading};
 use super::request::RequestId;
-use super::taskchampion::{InPath, failed, gone, no_such_client, up_to_date};
+use super::taskchampion::{InPath, failed, gone, up_to_date};
 use super::visitor::Visitor;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_VERSIONS_MAX};
 use crate::store::{Children, ReadChildren, StoreError, StoredVersion};
@@ -38,7 +39,14 @@ use crate::store::{Children, ReadChildren, StoreError, StoredVersion};
 /// Content type of [`children`].
 const CHILDREN: &str = "application/vnd.tandem.children";
 
-type Page = Pin<Box<dyn Future<Output = Result<Children, StoreError>> + Send>>;
+type Page = Pin<Box<dyn Future<Output = Result<Children, NoPage>> + Send>>;
+
+/// Why a page cannot be loaded.
+enum NoPage {
+    /// There is no room for its first version at present.
+    NoRoom,
+    Store(StoreError),
+}
 
 /// Where the history ends.
 pub(super) async fn head(
@@ -57,7 +65,7 @@ pub(super) async fn head(
             let body = json!({ "latest": head.latest.to_string(), "snapshot": snapshot });
             answer::with_type("application/json", body.to_string().into())
         }
-        Ok(None) => no_such_client(),
+        Ok(None) => unknown_client(&app, visitor, client),
         Err(error) => failed(&error, &id),
     }
 }
@@ -75,6 +83,9 @@ pub(super) async fn children(
         Err(refusal) => return refusal.reply(&id),
     };
     let limits = &app.limits;
+    let page_bytes = usize::try_from(PAGE_BYTES_MAX).unwrap_or(usize::MAX);
+    let room = app.answers.take(client, page_bytes, limits.queue_time_max).await;
+    let Some(room) = room else { return BUSY.reply(&id) };
     let mut row = Row {
         client,
         request: id,
@@ -83,6 +94,7 @@ pub(super) async fn children(
         ready: VecDeque::new(),
         page: None,
         is_done: false,
+        _room: room,
         app: Arc::clone(&app),
     };
     match row.load(parent).await {
@@ -94,8 +106,9 @@ pub(super) async fn children(
         }
         Ok(Children::UpToDate) => up_to_date(),
         Ok(Children::Gone) => gone(),
-        Ok(Children::NoSuchClient) => no_such_client(),
-        Err(error) => failed(&error, &row.request),
+        Ok(Children::NoSuchClient) => unknown_client(&app, visitor, client),
+        Ok(Children::TooLarge { .. }) | Err(NoPage::NoRoom) => BUSY.reply(&row.request),
+        Err(NoPage::Store(error)) => failed(&error, &row.request),
     }
 }
 
@@ -109,19 +122,39 @@ struct Row {
     ready: VecDeque<Bytes>,
     page: Option<Page>,
     is_done: bool,
+    /// For a page. A first version that is larger brings its own.
+    _room: Held,
 }
 
 impl Row {
     fn load(&self, parent: VersionId) -> Page {
         let app = Arc::clone(&self.app);
-        let request = ReadChildren {
+        let mut request = ReadChildren {
             client: self.client,
             parent,
             count_max: PAGE_VERSIONS_MAX.min(self.versions_left),
             bytes_max: PAGE_BYTES_MAX.min(self.bytes_left),
+            first_bytes_max: PAGE_BYTES_MAX,
             at: (app.clock)(),
         };
-        Box::pin(async move { app.store.children(request).await })
+        Box::pin(async move {
+            let mut loading = Loading::new(&app, request.client, PAGE_BYTES_MAX);
+            loop {
+                match app.store.children(request).await.map_err(NoPage::Store)? {
+                    Children::TooLarge { bytes } => {
+                        loading.grow(bytes).await.map_err(|_| NoPage::NoRoom)?;
+                        request.first_bytes_max = loading.bytes_max();
+                    }
+                    Children::Found { mut versions, latest } => {
+                        if let Some(first) = versions.first_mut() {
+                            first.segment = loading.done(std::mem::take(&mut first.segment));
+                        }
+                        return Ok(Children::Found { versions, latest });
+                    }
+                    other => return Ok(other),
+                }
+            }
+        })
     }
 
     /// Makes frames of a page, and an end or the question for the next page.
@@ -140,13 +173,17 @@ impl Row {
         }
         let is_all = last == latest;
         if is_all || self.versions_left == 0 || self.bytes_left == 0 {
-            let mut end = BytesMut::zeroed(16);
-            end.put_u8(u8::from(!is_all));
-            self.ready.push_back(end.freeze());
-            self.is_done = true;
+            self.end(is_all);
         } else {
             self.page = Some(self.load(last));
         }
+    }
+
+    fn end(&mut self, is_all: bool) {
+        let mut end = BytesMut::zeroed(16);
+        end.put_u8(u8::from(!is_all));
+        self.ready.push_back(end.freeze());
+        self.is_done = true;
     }
 }
 
@@ -177,7 +214,9 @@ impl http_body::Body for Row {
                     self.is_done = true;
                     return Poll::Ready(Some(Err(io::Error::other("the history has moved"))));
                 }
-                Err(error) => {
+                // What has come is good; the rest is asked for again.
+                Err(NoPage::NoRoom) => self.end(false),
+                Err(NoPage::Store(error)) => {
                     tracing::error!(request = %self.request, %error, "the storage has no answer");
                     self.is_done = true;
                     return Poll::Ready(Some(Err(io::Error::other("the storage has no answer"))));

@@ -22,10 +22,12 @@ use super::answer::{
     TANDEM, TANDEM_CALLS, Trouble, VERSION_ID,
 };
 use super::body::{self, NoBody};
-use super::gate::{Refusal, check_client};
+use super::gate::{Refusal, check_client, unknown_client};
+use super::memory::Loading;
 use super::request::RequestId;
 use super::visitor::Visitor;
 use crate::disk::Room;
+use crate::limits::SMALL_BODY_BYTES_MAX;
 use crate::store::{
     AddSnapshot, AddVersion, Added, Child, SnapshotAdded, SnapshotFound, StoreError,
 };
@@ -50,14 +52,13 @@ pub(super) async fn add_version(
         Err(refusal) => return refusal.reply(&id),
     };
     if app.room.as_ref().is_some_and(Room::is_low) {
-        body::pass_over(&app, body).await;
         return DISK_LOW.reply(&id);
     }
-    let received = match body::read(&app, body).await {
-        Ok(received) => received,
+    let body = match body::read(&app, client, body).await {
+        Ok(body) => body,
         Err(no_body) => return refuse_body(no_body, &id),
     };
-    if received.bytes.is_empty() {
+    if body.is_empty() {
         return answer::words(StatusCode::BAD_REQUEST, "Empty body");
     }
     let mut random = [0; 16];
@@ -69,7 +70,7 @@ pub(super) async fn add_version(
         client,
         parent,
         version: VersionId::from_random_bytes(random),
-        segment: received.bytes.clone(),
+        segment: body,
         at: (app.clock)(),
         targets: app.targets,
         may_create: app.access.may_create,
@@ -93,7 +94,7 @@ pub(super) async fn add_version(
             answer::put_id(&mut reply, PARENT_VERSION_ID, latest);
             offer(reply)
         }
-        Ok(Added::NoSuchClient) => no_such_client(),
+        Ok(Added::NoSuchClient) => unknown_client(&app, visitor, client),
         Err(error) => failed(&error, &id),
     }
 }
@@ -107,17 +108,26 @@ pub(super) async fn get_child_version(
         Ok(client) => client,
         Err(refusal) => return refusal.reply(&id),
     };
-    match app.store.child_version(client, parent, (app.clock)()).await {
-        Ok(Child::Found(stored)) => {
-            let mut reply = answer::with_type(SEGMENT, stored.segment);
-            answer::put_id(&mut reply, VERSION_ID, stored.version);
-            answer::put_id(&mut reply, PARENT_VERSION_ID, stored.parent);
-            offer(reply)
-        }
-        Ok(Child::UpToDate) => offer(up_to_date()),
-        Ok(Child::Gone) => offer(gone()),
-        Ok(Child::NoSuchClient) => offer(no_such_client()),
-        Err(error) => failed(&error, &id),
+    let now = (app.clock)();
+    let mut loading = Loading::new(&app, client, SMALL_BODY_BYTES_MAX as u64);
+    loop {
+        let child = app.store.child_version(client, parent, now, loading.bytes_max()).await;
+        return match child {
+            Ok(Child::Found(stored)) => {
+                let mut reply = answer::with_type(SEGMENT, loading.done(stored.segment));
+                answer::put_id(&mut reply, VERSION_ID, stored.version);
+                answer::put_id(&mut reply, PARENT_VERSION_ID, stored.parent);
+                offer(reply)
+            }
+            Ok(Child::TooLarge { bytes }) => match loading.grow(bytes).await {
+                Ok(()) => continue,
+                Err(trouble) => trouble.reply(&id),
+            },
+            Ok(Child::UpToDate) => offer(up_to_date()),
+            Ok(Child::Gone) => offer(gone()),
+            Ok(Child::NoSuchClient) => offer(unknown_client(&app, visitor, client)),
+            Err(error) => failed(&error, &id),
+        };
     }
 }
 
@@ -132,22 +142,20 @@ pub(super) async fn add_snapshot(
         Err(refusal) => return refusal.reply(&id),
     };
     if app.room.as_ref().is_some_and(Room::is_low) {
-        body::pass_over(&app, body).await;
         return DISK_LOW.reply(&id);
     }
-    let received = match body::read(&app, body).await {
-        Ok(received) => received,
+    let body = match body::read(&app, client, body).await {
+        Ok(body) => body,
         Err(no_body) => return refuse_body(no_body, &id),
     };
-    if received.bytes.is_empty() {
+    if body.is_empty() {
         return answer::words(StatusCode::BAD_REQUEST, "No snapshot supplied");
     }
-    let body = received.bytes.clone();
     let request = AddSnapshot { client, version, body, at: (app.clock)() };
     match app.store.add_snapshot(request).await {
         // One that is passed over is a success, too: the client could do nothing about it.
         Ok(SnapshotAdded::Accepted | SnapshotAdded::PassedOver) => answer::empty(StatusCode::OK),
-        Ok(SnapshotAdded::NoSuchClient) => no_such_client(),
+        Ok(SnapshotAdded::NoSuchClient) => unknown_client(&app, visitor, client),
         Err(error) => failed(&error, &id),
     }
 }
@@ -160,15 +168,23 @@ pub(super) async fn get_snapshot(
         Ok(client) => client,
         Err(refusal) => return refusal.reply(&id),
     };
-    match app.store.snapshot(client, (app.clock)()).await {
-        Ok(SnapshotFound::Found(stored)) => {
-            let mut reply = answer::with_type(SNAPSHOT, stored.body);
-            answer::put_id(&mut reply, VERSION_ID, stored.version);
-            offer(reply)
-        }
-        Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
-        Ok(SnapshotFound::NoSuchClient) => offer(no_such_client()),
-        Err(error) => failed(&error, &id),
+    let now = (app.clock)();
+    let mut loading = Loading::new(&app, client, SMALL_BODY_BYTES_MAX as u64);
+    loop {
+        return match app.store.snapshot(client, now, loading.bytes_max()).await {
+            Ok(SnapshotFound::Found(stored)) => {
+                let mut reply = answer::with_type(SNAPSHOT, loading.done(stored.body));
+                answer::put_id(&mut reply, VERSION_ID, stored.version);
+                offer(reply)
+            }
+            Ok(SnapshotFound::TooLarge { bytes }) => match loading.grow(bytes).await {
+                Ok(()) => continue,
+                Err(trouble) => trouble.reply(&id),
+            },
+            Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
+            Ok(SnapshotFound::NoSuchClient) => offer(unknown_client(&app, visitor, client)),
+            Err(error) => failed(&error, &id),
+        };
     }
 }
 

@@ -84,7 +84,8 @@ impl Reference {
 async fn chain(store: &Arc<dyn Store>, client: ClientId) -> Vec<VersionId> {
     let (mut chain, mut parent) = (Vec::new(), VersionId::NIL);
     let at = Timestamp::from_seconds(1_800_000_000);
-    while let Child::Found(stored) = store.child_version(client, parent, at).await.unwrap() {
+    let child = |parent| store.child_version(client, parent, at, u64::MAX);
+    while let Child::Found(stored) = child(parent).await.unwrap() {
         assert_eq!(stored.segment, stored.version.to_bytes()[..]);
         parent = stored.version;
         chain.push(parent);
@@ -157,9 +158,9 @@ async fn a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in() {
         assert_eq!(all[0].snapshot, SnapshotOutcome::Here);
     }
     let at = Timestamp::from_seconds(1_800_000_000);
-    let found = store.snapshot(ann, at).await.unwrap();
+    let found = store.snapshot(ann, at, u64::MAX).await.unwrap();
     assert!(matches!(found, SnapshotFound::Found(found) if found.version == id(4)));
-    let child = store.child_version(ann, id(4), at).await.unwrap();
+    let child = store.child_version(ann, id(4), at, u64::MAX).await.unwrap();
     assert!(matches!(child, Child::Found(child) if child.version == id(5)), "and on from there");
     let known = store.client(ann).await.unwrap().unwrap();
     assert_eq!((known.versions_since_snapshot, known.is_adopted), (12, false));

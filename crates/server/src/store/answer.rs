@@ -29,6 +29,11 @@ pub enum Added {
 pub enum Child {
     /// This one.
     Found(StoredVersion),
+    /// One whose body is larger than was asked for.
+    TooLarge {
+        /// The length of its body.
+        bytes: u64,
+    },
     /// Nothing yet: the asker is up to date.
     UpToDate,
     /// It was removed, or the asker was never on this chain.
@@ -58,6 +63,11 @@ pub enum Children {
         /// The latest version at that moment; not the last of `versions` if more are to come.
         latest: VersionId,
     },
+    /// The first of them is larger than was asked for.
+    TooLarge {
+        /// The length of its body.
+        bytes: u64,
+    },
     /// Nothing yet: the asker is up to date.
     UpToDate,
     /// Removed, or the asker was never on this chain.
@@ -82,6 +92,11 @@ pub enum SnapshotAdded {
 pub enum SnapshotFound {
     /// The newest.
     Found(StoredSnapshot),
+    /// It is larger than was asked for.
+    TooLarge {
+        /// The length of its body.
+        bytes: u64,
+    },
     /// There is none.
     None,
     /// The client is unknown.

@@ -94,13 +94,18 @@ impl Customer {
 
     /// Asks for the version after `parent`.
     pub async fn child(&self, parent: VersionId) -> Child {
-        self.store.child_version(self.id, parent, self.now).await.expect("it can be read")
+        self.store.child_version(self.id, parent, self.now, u64::MAX).await.expect("it can be read")
     }
 
     /// Asks for versions in a row.
     pub async fn children(&self, parent: VersionId, count_max: u32, bytes_max: u64) -> Children {
-        let request = ReadChildren { client: self.id, parent, count_max, bytes_max, at: self.now };
+        let request = self.children_after(parent, count_max, bytes_max);
         self.store.children(request).await.expect("they can be read")
+    }
+
+    fn children_after(&self, parent: VersionId, count_max: u32, bytes_max: u64) -> ReadChildren {
+        let (client, at) = (self.id, self.now);
+        ReadChildren { client, parent, count_max, bytes_max, first_bytes_max: u64::MAX, at }
     }
 
     /// Offers a snapshot.
@@ -112,7 +117,7 @@ impl Customer {
 
     /// The newest snapshot.
     pub async fn snapshot(&self) -> SnapshotFound {
-        self.store.snapshot(self.id, self.now).await.expect("it can be read")
+        self.store.snapshot(self.id, self.now, u64::MAX).await.expect("it can be read")
     }
 
     /// The head.
@@ -164,6 +169,7 @@ pub async fn all(store: Arc<dyn Store>) {
     snapshots_are_taken_for_recent_versions_only(&store).await;
     the_wish_for_a_snapshot_grows_with_versions_and_days(&store).await;
     children_come_in_a_row_within_bounds(&store).await;
+    of_a_body_that_is_too_large_only_the_length_is_told(&store).await;
     clients_see_nothing_of_each_other(&store).await;
     history_goes_only_when_every_rule_allows_it(&store).await;
     what_was_asked_for_lately_stays(&store).await;
@@ -356,6 +362,31 @@ async fn children_come_in_a_row_within_bounds(store: &Arc<dyn Store>) {
     assert_eq!(ids(client.children(row[3], 100, 0).await), row[4..5], "one at least");
     assert_eq!(client.children(row[8], 9, 9).await, Children::UpToDate);
     assert_eq!(client.children(VersionId::from_bytes([5; 16]), 9, 9).await, Children::Gone);
+}
+
+/// What takes memory is announced before it is taken.
+async fn of_a_body_that_is_too_large_only_the_length_is_told(store: &Arc<dyn Store>) {
+    let client = Customer::new(store);
+    let (first, _) = client.add(VersionId::NIL, &[1; 5]).await;
+    // Where a storage keeps large bodies elsewhere, too.
+    let (large, _) = client.add(first, &[2; 300_000]).await;
+    assert_eq!(client.snap(large, &[3; 200_000]).await, SnapshotAdded::Accepted);
+    for (parent, bytes) in [(VersionId::NIL, 5), (first, 300_000)] {
+        let child = |bytes_max| store.child_version(client.id, parent, client.now, bytes_max);
+        assert_eq!(child(bytes - 1).await, Ok(Child::TooLarge { bytes }));
+        let found = child(bytes).await.expect("it can be read");
+        assert!(matches!(found, Child::Found(stored) if stored.segment.len() as u64 == bytes));
+        let row = |first_bytes_max| {
+            let request = client.children_after(parent, 9, 1_000_000);
+            store.children(ReadChildren { first_bytes_max, ..request })
+        };
+        assert_eq!(row(bytes - 1).await, Ok(Children::TooLarge { bytes }));
+        let found = row(bytes).await.expect("they can be read");
+        assert!(matches!(found, Children::Found { latest, .. } if latest == large));
+    }
+    let snapshot = |bytes_max| store.snapshot(client.id, client.now, bytes_max);
+    assert_eq!(snapshot(199_999).await, Ok(SnapshotFound::TooLarge { bytes: 200_000 }));
+    assert!(matches!(snapshot(200_000).await, Ok(SnapshotFound::Found(_))));
 }
 
 async fn clients_see_nothing_of_each_other(store: &Arc<dyn Store>) {

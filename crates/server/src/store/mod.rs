@@ -71,27 +71,35 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Offers a version. An unknown client is made by its first, if the request says that it may.
     fn add_version(&self, request: AddVersion) -> Answer<'_, Added>;
 
-    /// The version after `parent`. Notes (without waiting, and at most a few times a day for a
-    /// client) that the client was here, and which position it asked for.
+    /// The version after `parent`. Of a body of more than `bytes_max` only the length is told, and
+    /// none of it is read. Notes (without waiting, and at most a few times a day for a client) that the
+    /// client was here, and which position it asked for.
     fn child_version(
         &self,
         client: ClientId,
         parent: VersionId,
         at: Timestamp,
+        bytes_max: u64,
     ) -> Answer<'_, Child>;
 
     /// Offers a snapshot. One that is not wanted is passed over.
     fn add_snapshot(&self, request: AddSnapshot) -> Answer<'_, SnapshotAdded>;
 
-    /// The newest snapshot.
-    fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound>;
+    /// The newest snapshot. Of a body of more than `bytes_max` only the length is told, and none of
+    /// it is read.
+    fn snapshot(
+        &self,
+        client: ClientId,
+        at: Timestamp,
+        bytes_max: u64,
+    ) -> Answer<'_, SnapshotFound>;
 
     /// Where the client's history ends, and its newest snapshot's version. None for an unknown
     /// client.
     fn head(&self, client: ClientId, at: Timestamp) -> Answer<'_, Option<Head>>;
 
     /// Versions after `parent`, in a row, as many as fit into the bounds and at least one if there is
-    /// one. All of one moment. Notes what [`Store::child_version`] notes.
+    /// one that is not too large. All of one moment. Notes what [`Store::child_version`] notes.
     fn children(&self, request: ReadChildren) -> Answer<'_, Children>;
 
     /// What is known of a client, bodies apart. None for an unknown one.
@@ -171,8 +179,10 @@ pub struct ReadChildren {
     pub parent: VersionId,
     /// The most that come at once.
     pub count_max: u32,
-    /// The most bytes of bodies that come at once; the first version comes whatever its size.
+    /// The most bytes of bodies that come at once, the first version apart.
     pub bytes_max: u64,
+    /// The most bytes of the first version's body; if it has more, only its length is told.
+    pub first_bytes_max: u64,
     /// Now.
     pub at: Timestamp,
 }

@@ -65,6 +65,36 @@ fn a_body_that_stops_coming_is_given_up() {
     assert_eq!(server.get(&format!("/v1/client/get-child-version/{NIL}")).text(), "no such client");
 }
 
+/// A proxy that passes bodies on as they come hears the refusal, and so does its client.
+#[test]
+fn what_is_refused_is_read_to_its_end_and_the_connection_goes_on() {
+    let limits = Limits { body_bytes_max: 8 * 1024 * 1024, ..Limits::default() };
+    let server = with(limits);
+    let path = format!("/v1/client/add-version/{NIL}");
+    let body = vec![1; 8 * 1024 * 1024];
+    let mut line = server.line();
+    for (path, kind, client, status) in [
+        (path.as_str(), "text/plain", CLIENT, 400),
+        (path.as_str(), SEGMENT, "me", 400),
+        ("/nowhere", SEGMENT, CLIENT, 404),
+    ] {
+        let headers = [("X-Client-Id", client), ("Content-Type", kind)];
+        assert_eq!(line.ask("POST", path, &headers, Some(&body)).status, status, "{path} {kind}");
+    }
+    let mut unasked = server.line();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: t\r\nX-Client-Id: me\r\nContent-Type: {SEGMENT}\r\n\
+         Content-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    );
+    unasked.send(head.as_bytes());
+    assert_eq!(unasked.answer(false).unwrap().status, 400, "its body was not asked for");
+    // What came is counted, not what was announced.
+    let text = server.metrics_line().ask("GET", "/metrics", &[], None).text();
+    let route = "{route=\"/v1/client/add-version/{parent}\"}";
+    let counted = format!("tandem_received_bytes_total{route} {}", 2 * body.len());
+    assert!(text.contains(&counted), "{text}");
+}
+
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
     let server = with(Limits { head_time_max: Duration::from_millis(50), ..Limits::default() });
@@ -122,6 +152,27 @@ fn connections_beyond_the_limit_wait_for_a_place() {
     assert_eq!(third.answer(false).unwrap().status, 200);
 }
 
+/// Ten thousand connections of people who say nothing, or nothing more: each takes the place of the one
+/// that was idle for longest, and whoever asks is answered.
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let server = with(Limits { connections_max: 64, ..Limits::default() });
+    let mut idle = std::collections::VecDeque::new();
+    for number in 0..10_000 {
+        let mut line = server.line();
+        if number % 2 == 0 {
+            assert_eq!(line.ask("GET", "/healthz", &[], None).status, 200, "{number}");
+        }
+        idle.push_back(line);
+        if idle.len() > 200 {
+            idle.pop_front();
+        }
+    }
+    let text = server.metrics_line().ask("GET", "/metrics", &[], None).text();
+    let open = text.lines().find_map(|line| line.strip_prefix("tandem_connections "));
+    assert!(open.unwrap().parse::<u32>().unwrap() <= 65, "{text}");
+}
+
 #[test]
 fn request_ids_come_from_the_client_if_they_are_decent() {
     let server = with(Limits::default());
@@ -131,9 +182,64 @@ fn request_ids_come_from_the_client_if_they_are_decent() {
         answer.header("x-request-id").unwrap().to_owned()
     };
     assert_eq!(ask("from-the-proxy.7"), "from-the-proxy.7");
-    for odd in ["", "two words", &"x".repeat(65), CLIENT, "a\"b"] {
+    let another = CLIENT.replace('1', "7");
+    assert_eq!(ask(&another), another, "a proxy's own");
+    let spellings = [CLIENT.replace('-', ""), CLIENT.replace('-', "_"), format!("id.{CLIENT}")];
+    for odd in ["", "two words", &"x".repeat(65), CLIENT, "a\"b"]
+        .into_iter()
+        .chain(spellings.iter().map(String::as_str))
+    {
         assert_ne!(ask(odd), odd, "{odd}");
     }
+}
+
+#[test]
+fn answers_that_are_not_taken_away_leave_memory_for_others() {
+    let limits = Limits {
+        answers_bytes_max: 20 * 1024 * 1024,
+        queue_time_max: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = with(limits);
+    let one = server.add(NIL, &vec![1; 16 * 1024 * 1024]);
+    server.add(&one, &[2; 60_000]);
+    assert_eq!(server.snap(&one, &vec![3; 8 * 1024 * 1024]).status, 200);
+    let large = format!("/v1/client/get-child-version/{NIL}");
+    let mut lazy = server.line();
+    lazy.send(
+        format!("GET {large} HTTP/1.1\r\nHost: t\r\nX-Client-Id: {CLIENT}\r\n\r\n").as_bytes(),
+    );
+    assert_eq!(lazy.answer(true).unwrap().status, 200);
+    let row = format!("/v1/tandem/children/{NIL}");
+    for path in [large.as_str(), "/v1/client/snapshot", &row] {
+        let busy = server.get(path);
+        assert_eq!(busy.status, 503, "{path}");
+        assert!(busy.text().contains("busy"));
+    }
+    assert_eq!(server.get(&format!("/v1/client/get-child-version/{one}")).body.len(), 60_000);
+    drop(lazy);
+    for path in [large.as_str(), "/v1/client/snapshot", &row] {
+        // When the server sees that nobody is there any more is the system's to say.
+        assert!((0..300).any(|_| server.get(path).status == 200), "{path}");
+    }
+}
+
+#[test]
+fn a_row_with_large_versions_comes_whole_or_says_that_more_is_to_come() {
+    let limits = Limits {
+        answers_bytes_max: 8 * 1024 * 1024,
+        queue_time_max: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = with(limits);
+    let mut parent = NIL.to_owned();
+    for bytes in [10, 3_000_000, 20, 7_500_000, 30] {
+        parent = server.add(&parent, &vec![1; bytes]);
+    }
+    let row = server.get(&format!("/v1/tandem/children/{NIL}"));
+    // The second large one finds no room beside the page.
+    assert_eq!((row.status, row.body.len()), (200, 3 * 20 + 3_000_030 + 17));
+    assert!(row.is_whole && row.body.last() == Some(&1));
 }
 
 #[test]

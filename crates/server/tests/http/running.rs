@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tandem_server::{Options, SqliteStore, Store, run};
+use tandem_server::{Listeners, Options, SqliteStore, Store, run};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -15,6 +15,7 @@ use crate::{CLIENT, SEGMENT, SNAPSHOT};
 /// Ends with the test.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    metrics_address: SocketAddr,
     pub(crate) store: Arc<dyn Store>,
     stop: Option<watch::Sender<bool>>,
     thread: Option<JoinHandle<()>>,
@@ -33,18 +34,33 @@ impl Running {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder).unwrap());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let operators = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let metrics_address = operators.local_addr().unwrap();
+        let listeners = Listeners { calls: vec![listener], metrics: vec![operators] };
         let (stop, told) = watch::channel(false);
         let kept = Arc::clone(&store);
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.unwrap().block_on(run(vec![listener], kept, options, told)).unwrap();
+            runtime.unwrap().block_on(run(listeners, kept, options, told)).unwrap();
         });
-        Self { address, store, stop: Some(stop), thread: Some(thread), _folder: None }
+        Self {
+            address,
+            metrics_address,
+            store,
+            stop: Some(stop),
+            thread: Some(thread),
+            _folder: None,
+        }
     }
 
     pub(crate) fn line(&self) -> Line {
         Line::to(self.address)
+    }
+
+    /// A line to where operators look.
+    pub(crate) fn metrics_line(&self) -> Line {
+        Line::to(self.metrics_address)
     }
 
     /// Tells it to end, without waiting.

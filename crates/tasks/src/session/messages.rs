@@ -174,6 +174,18 @@ pub enum Failure {
         /// The HTTP status.
         status: u16,
     },
+    /// The server said in words why it does not do this at present, and that it may later.
+    #[error("the server says: {message}{}", again(*retry_seconds))]
+    Told {
+        /// The HTTP status.
+        status: u16,
+        /// What it is, for programs: `disk_low`, `busy`, `too_many_guesses`.
+        code: String,
+        /// The same for people, in the server's words.
+        message: String,
+        /// How long it wants to be left alone, in seconds.
+        retry_seconds: Option<u32>,
+    },
     /// The answer is not the protocol's.
     #[error("that is not a task server's answer: {what}")]
     NotTheProtocol {
@@ -234,6 +246,15 @@ pub enum Failure {
         /// What is wrong.
         what: String,
     },
+}
+
+/// When a server wants to be asked again, for a person.
+fn again(retry_seconds: Option<u32>) -> String {
+    match retry_seconds {
+        None => String::new(),
+        Some(seconds) if seconds < 120 => format!(" (ask again in {seconds} s)"),
+        Some(seconds) => format!(" (ask again in {} min)", seconds.div_ceil(60)),
+    }
 }
 
 /// Something that only a person can decide. Nothing was changed.

@@ -43,6 +43,9 @@ pub(crate) fn run(
     says_yes: bool,
     output: &mut Output,
 ) -> Result<Exit, Fail> {
+    if rest.iter().any(|word| word == "-h") {
+        return super::about::help(&["server".to_owned()], output);
+    }
     let mut own = Own::take(rest)?;
     let (config, words) = settings::read_some(&own.others, environment, config_file, output)?;
     let data_dir = settings::data_dir(&config, environment)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tandem_server::Config;
-use tandem_server::config::{ConfigError, Key, Origin, Places};
+use tandem_server::config::{ConfigError, Key, Origin, Places, Value};
 use tandem_settings::Environment;
 use tandem_words::Table;
 use tandem_words::table::{Align, Fit};
@@ -83,8 +83,8 @@ pub(crate) fn print(config: &Config, environment: &Environment, output: &mut Out
     let mut shown = config.shown();
     for one in &mut shown {
         if one.key == Key::DataDir && one.origin == Origin::Default {
-            let folder = usual_data_dir(environment).map(|folder| format!("{folder:?}"));
-            one.value = folder;
+            let folder = usual_data_dir(environment);
+            one.value = folder.map(|folder| Value::Text(folder.to_string_lossy().into_owned()));
         }
     }
     if output.is_json {
@@ -92,7 +92,7 @@ pub(crate) fn print(config: &Config, environment: &Environment, output: &mut Out
             .iter()
             .map(|one| {
                 json!({
-                    "key": one.key.name(), "value": one.value, "origin": one.origin.to_string(),
+                    "key": one.key.name(), "value": document(one.value.as_ref()), "origin": one.origin.to_string(),
                 })
             })
             .collect();
@@ -105,8 +105,20 @@ pub(crate) fn print(config: &Config, environment: &Environment, output: &mut Out
         ("From", Align::Left, Fit::Keep),
     ]);
     for one in shown {
-        let value = one.value.unwrap_or_else(|| "-".to_owned());
+        let value = one.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         table.push([one.key.name().to_owned(), value, one.origin.to_string()]);
     }
     output.text(&table.render(crate::output::width(), crate::output::style()));
+}
+
+/// A value as JSON has it.
+fn document(value: Option<&Value>) -> serde_json::Value {
+    match value {
+        None => serde_json::Value::Null,
+        Some(Value::Text(text)) => json!(text),
+        Some(Value::Texts(texts)) => json!(texts),
+        Some(Value::Bool(is_so)) => json!(is_so),
+        Some(Value::Number(number)) => json!(number),
+        Some(hidden @ Value::Hidden { .. }) => json!(hidden.to_string()),
+    }
 }

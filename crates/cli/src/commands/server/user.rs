@@ -1,12 +1,14 @@
 //! `ta server user`: accounts, with their client ids and tokens.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use tandem_core::ClientId;
 use tandem_server::account::{self, BadCredential, NoSecret, PASSWORD_BYTES_MAX, Token};
 use tandem_server::config::Config;
 use tandem_server::store::admin::{NewAccount, Scope, State};
+use tandem_server::store::sqlite::DATABASE_FILE;
 use tandem_words::Table;
 use tandem_words::table::{Align, Fit};
 
@@ -28,6 +30,8 @@ pub(super) fn run(desk: &mut Desk<'_>, words: &[&str]) -> Result<Exit, Fail> {
 
 fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     account::check_name(name)?;
+    let database = desk.data_dir.join(DATABASE_FILE);
+    let was_there = database.exists();
     let store = desk.store_or_new()?;
     let known = desk.ask(&store, async |admin| admin.accounts().await)?;
     if known.iter().any(|account| account.name == name) {
@@ -47,6 +51,7 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
         return Err(taken(name));
     }
     let url = public_url(&desk.config);
+    let database = database.display().to_string();
     if desk.output.is_json {
         desk.output.json(&json!({
             "account": name,
@@ -54,10 +59,19 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
             "read_token": read.dangerously_reveal(),
             "write_token": write.dangerously_reveal(),
             "server": url,
+            "database": database,
+            "database_made": !was_there,
         }));
         return Ok(Exit::Done);
     }
-    desk.output.line(format!("The account {name} was made. These are shown this once:"));
+    if !was_there {
+        desk.output.notice(format!(
+            "{database} was not there and was made now. If the server uses another folder, name it: \
+             --data-dir, or data_dir in its file."
+        ));
+    }
+    desk.output.line(format!("The account {name} was made in {database}"));
+    desk.output.line("These are shown this once:");
     desk.output.line(format!("  client id    {client}"));
     desk.output.line(format!("  read token   {}", read.dangerously_reveal()));
     desk.output.line(format!("  write token  {}", write.dangerously_reveal()));
@@ -88,13 +102,25 @@ fn add_client(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
 }
 
 /// What its owner types. The encryption secret is theirs alone: it is not ours to make or to see.
-fn say_how(desk: &mut Desk<'_>, url: &str, client: ClientId) {
+fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientId) {
+    let url = match url {
+        Some(url) => url.clone(),
+        None => {
+            desk.output.notice(
+                "public_url is not set, and the addresses that are listened on tell no client where \
+                 to go: put the server's name in place of YOUR-SERVER.",
+            );
+            format!("https://YOUR-SERVER{}", desk.config.path_prefix)
+        }
+    };
     desk.output.line("");
-    desk.output.line("For `ta` (the last line asks for the encryption secret):");
+    desk.output.line(
+        "For `ta` (the second line takes the client id, the third asks for the encryption secret):",
+    );
     desk.output.line(format!("  ta config set server_origin {url}"));
-    desk.output.line(format!("  ta config set server_client_key {client}"));
-    desk.output.line("");
+    desk.output.line("  ta config set server_client_key -");
     desk.output.line("  ta config set encryption_secret -");
+    desk.output.line("");
     desk.output
         .line("For Taskwarrior 3 (SECRET is the same on all machines, and known to them alone):");
     desk.output.line(format!("  task config sync.server.url {url}"));
@@ -102,14 +128,17 @@ fn say_how(desk: &mut Desk<'_>, url: &str, client: ClientId) {
     desk.output.line("  task config sync.encryption_secret SECRET");
 }
 
-/// Where clients reach the server, as far as the settings tell.
-fn public_url(config: &Config) -> String {
+/// Where clients reach the server, as far as the settings tell. One that listens on all addresses has
+/// none that could be told.
+fn public_url(config: &Config) -> Option<String> {
     if let Some(url) = &config.public_url {
-        return url.clone();
+        return Some(url.clone());
     }
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let listen = config.listen.first().map_or("127.0.0.1:8080", String::as_str);
-    format!("{scheme}://{listen}{}", config.path_prefix)
+    let listen = config.listen.first()?;
+    let address: Option<SocketAddr> = listen.parse().ok();
+    let is_one = address.is_none_or(|address| !address.ip().is_unspecified());
+    is_one.then(|| format!("{scheme}://{listen}{}", config.path_prefix))
 }
 
 fn new_client_id() -> Result<ClientId, Fail> {

@@ -105,6 +105,38 @@ fn an_upload_is_taken_or_rejected_or_unknown() {
 }
 
 #[test]
+fn a_tandem_is_heard_in_its_own_words() {
+    let document = |code: &str, message: &str| {
+        format!(r#"{{"code":"{code}","message":"{message}","hint":"h","request_id":"1"}}"#)
+    };
+    let told = |status, retry_after: &str, body: &str| Answer {
+        content_type: Some("application/json".to_owned()),
+        retry_after: Some(retry_after.to_owned()),
+        ..answer(status, body)
+    };
+    for (status, retry_after, code, text) in [
+        (503, "5", "disk_low", "the server says: It is full. (ask again in 5 s)"),
+        (429, "600", "too_many_guesses", "the server says: It is full. (ask again in 10 min)"),
+        (408, "soon", "too_slow", "the server says: It is full."),
+    ] {
+        let failure = told(status, retry_after, &document(code, "It is full."));
+        let failure = failure.into_child().unwrap_err();
+        assert_eq!(failure.to_string(), text);
+        assert!(matches!(failure, Failure::Told { code: it, .. } if it == code));
+    }
+    // Whether a version was stored is open still, whatever the words say.
+    let added = told(503, "5", &document("busy", "Busy.")).into_added();
+    assert!(matches!(added, Ok(AddAnswer::Unknown(Failure::Told { .. }))));
+    let escape = told(503, "5", &document("busy", r"\u001b[2J\nred")).into_child().unwrap_err();
+    assert!(!escape.to_string().contains('\u{1b}'), "{escape:?}");
+    for body in ["", "{}", "{\"code\":1}", "[1"] {
+        let failure = told(503, "5", body).into_child();
+        assert_eq!(failure, Err(Failure::ServerError { status: 503 }), "{body}");
+    }
+    is_strange(answer(429, "slow down").into_child(), "wants fewer requests");
+}
+
+#[test]
 fn refusals_say_why() {
     assert_eq!(answer(403, "").into_child(), Err(Failure::Forbidden));
     assert_eq!(answer(401, "").into_added(), Err(Failure::Forbidden));

@@ -120,6 +120,14 @@ impl PostgresStore {
         Address::read(database).map(|address| address.for_tools())
     }
 
+    /// Reads an address, and the files that it names, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(database: &Database) -> Result<(), OpenError> {
+        tls::connector(&Address::read(database)?.trust).map(drop)
+    }
+
     /// Hosts and the database's name, for people.
     pub fn place(&self) -> &str {
         &self.place
@@ -138,10 +146,12 @@ impl Store for PostgresStore {
         client: ClientId,
         parent: VersionId,
         at: Timestamp,
+        bytes_max: u64,
     ) -> Answer<'_, Child> {
         Box::pin(async move {
             let (child, note) =
-                read::child_version(&self.pools, client, parent, self.clock.of(at)).await?;
+                read::child_version(&self.pools, client, parent, self.clock.of(at), bytes_max)
+                    .await?;
             self.notes.note(note);
             Ok(child)
         })
@@ -153,9 +163,15 @@ impl Store for PostgresStore {
         })
     }
 
-    fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
+    fn snapshot(
+        &self,
+        client: ClientId,
+        at: Timestamp,
+        bytes_max: u64,
+    ) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
-            let (found, note) = read::snapshot(&self.pools, client, self.clock.of(at)).await?;
+            let at = self.clock.of(at);
+            let (found, note) = read::snapshot(&self.pools, client, at, bytes_max).await?;
             self.notes.note(note);
             Ok(found)
         })

@@ -58,7 +58,8 @@ fn position(parent: VersionId, number: u64) -> Option<u64> {
 pub(super) const CHILD: &str = "
     SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
         floor(extract(epoch FROM now()))::bigint AS now,
-        versions.number, versions.version, versions.segment
+        versions.number, versions.version, octet_length(versions.segment)::bigint AS bytes,
+        CASE WHEN octet_length(versions.segment) <= $3::bigint THEN versions.segment END AS segment
     FROM tandem.clients LEFT JOIN tandem.versions
         ON versions.client = clients.id AND versions.parent = $2
     WHERE client_id = $1";
@@ -68,16 +69,22 @@ pub(super) async fn child_version(
     client: ClientId,
     parent: VersionId,
     at: Moment,
+    bytes_max: u64,
 ) -> Result<(Child, Option<Note>), StoreError> {
-    let rows = pools.read(CHILD, &[&Id(client.to_bytes()), &Id(parent.to_bytes())]).await?;
+    let (asker, asked) = (Id(client.to_bytes()), Id(parent.to_bytes()));
+    let rows = pools.read(CHILD, &[&asker, &asked, &cell(bytes_max)]).await?;
     let Some(row) = rows.first() else { return Ok((Child::NoSuchClient, None)) };
     let client = Client::of(row)?;
     match serve::child_version(client.latest, parent, optional_version_id(row, "version")?) {
         ChildVersion::UpToDate => Ok((Child::UpToDate, client.note(at, None))),
         ChildVersion::Gone => Ok((Child::Gone, client.note(at, None))),
         ChildVersion::Found(version) => {
-            let child = StoredVersion { version, parent, segment: body(row, "segment")? };
             let note = client.note(at, position(parent, number(row, "number")?));
+            let bytes = number(row, "bytes")?;
+            if bytes > bytes_max {
+                return Ok((Child::TooLarge { bytes }, note));
+            }
+            let child = StoredVersion { version, parent, segment: body(row, "segment")? };
             Ok((Child::Found(child), note))
         }
     }
@@ -86,9 +93,11 @@ pub(super) async fn child_version(
 const SNAPSHOT: &str = "
     SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
         floor(extract(epoch FROM now()))::bigint AS now,
-        newest.version, newest.body
+        newest.version, newest.bytes, newest.body
     FROM tandem.clients LEFT JOIN LATERAL (
-        SELECT version, body FROM tandem.snapshots WHERE client = clients.id
+        SELECT version, octet_length(body)::bigint AS bytes,
+            CASE WHEN octet_length(body) <= $2::bigint THEN body END AS body
+        FROM tandem.snapshots WHERE client = clients.id
         ORDER BY number DESC LIMIT 1) AS newest ON true
     WHERE client_id = $1";
 
@@ -96,12 +105,16 @@ pub(super) async fn snapshot(
     pools: &Pools,
     client: ClientId,
     at: Moment,
+    bytes_max: u64,
 ) -> Result<(SnapshotFound, Option<Note>), StoreError> {
-    let rows = pools.read(SNAPSHOT, &[&Id(client.to_bytes())]).await?;
+    let rows = pools.read(SNAPSHOT, &[&Id(client.to_bytes()), &cell(bytes_max)]).await?;
     let Some(row) = rows.first() else { return Ok((SnapshotFound::NoSuchClient, None)) };
     let note = Client::of(row)?.note(at, None);
     let found = match optional_version_id(row, "version")? {
-        Some(version) => SnapshotFound::Found(StoredSnapshot { version, body: body(row, "body")? }),
+        Some(version) => match number(row, "bytes")? {
+            bytes if bytes > bytes_max => SnapshotFound::TooLarge { bytes },
+            _ => SnapshotFound::Found(StoredSnapshot { version, body: body(row, "body")? }),
+        },
         None => SnapshotFound::None,
     };
     Ok((found, note))
@@ -130,9 +143,12 @@ pub(super) async fn head(
 const CHILDREN: &str = "
     SELECT clients.id, latest, changed_at, seen_day, asked_day, asked_number,
         floor(extract(epoch FROM now()))::bigint AS now,
-        found.number, found.version, found.parent, found.segment
+        found.number, found.version, found.parent, found.length,
+        CASE WHEN found.number > found.first OR found.length <= $5::bigint THEN found.segment END
+            AS segment
     FROM tandem.clients LEFT JOIN LATERAL (
         SELECT number, version, parent, segment, first,
+            octet_length(segment)::bigint AS length,
             sum(octet_length(segment)) OVER (ORDER BY number) AS bytes
         FROM tandem.versions, (
             SELECT number AS first FROM tandem.versions
@@ -149,16 +165,22 @@ pub(super) async fn children(
 ) -> Result<(Children, Option<Note>), StoreError> {
     let (client, parent) = (Id(request.client.to_bytes()), Id(request.parent.to_bytes()));
     let (count, bytes) = (i64::from(request.count_max.max(1)), cell(request.bytes_max));
-    let rows = pools.read(CHILDREN, &[&client, &parent, &count, &bytes]).await?;
-    let Some(first) = rows.first() else { return Ok((Children::NoSuchClient, None)) };
-    let client = Client::of(first)?;
-    let Some(first) = optional_number(first, "number")? else {
+    let first_bytes = cell(request.first_bytes_max);
+    let rows = pools.read(CHILDREN, &[&client, &parent, &count, &bytes, &first_bytes]).await?;
+    let Some(row) = rows.first() else { return Ok((Children::NoSuchClient, None)) };
+    let client = Client::of(row)?;
+    let Some(first) = optional_number(row, "number")? else {
         let children = match serve::child_version(client.latest, request.parent, None) {
             ChildVersion::UpToDate => Children::UpToDate,
             ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
         };
         return Ok((children, client.note(at, None)));
     };
+    let note = client.note(at, position(request.parent, first));
+    let bytes = number(row, "length")?;
+    if bytes > request.first_bytes_max {
+        return Ok((Children::TooLarge { bytes }, note));
+    }
     let versions = rows
         .iter()
         .map(|row| {
@@ -169,7 +191,6 @@ pub(super) async fn children(
             })
         })
         .collect::<Result<_, StoreError>>()?;
-    let note = client.note(at, position(request.parent, first));
     Ok((Children::Found { versions, latest: client.latest }, note))
 }
 

@@ -155,9 +155,11 @@ impl Store for SqliteStore {
         client: ClientId,
         parent: VersionId,
         at: Timestamp,
+        bytes_max: u64,
     ) -> Answer<'_, Child> {
         Box::pin(async move {
-            let (child, note) = read::child_version(&self.readers, client, parent, at).await?;
+            let (child, note) =
+                read::child_version(&self.readers, client, parent, at, bytes_max).await?;
             self.note(note);
             Ok(child)
         })
@@ -170,10 +172,15 @@ impl Store for SqliteStore {
         })
     }
 
-    fn snapshot(&self, client: ClientId, at: Timestamp) -> Answer<'_, SnapshotFound> {
+    fn snapshot(
+        &self,
+        client: ClientId,
+        at: Timestamp,
+        bytes_max: u64,
+    ) -> Answer<'_, SnapshotFound> {
         Box::pin(async move {
             // Snapshots are large: on a thread that may wait for the disk.
-            let question = move |txn: &Connection| read::snapshot(txn, client, at);
+            let question = move |txn: &Connection| read::snapshot(txn, client, at, bytes_max);
             let (found, note) = self.readers.with_away(question).await?;
             self.note(note);
             Ok(found)

@@ -57,6 +57,7 @@ struct ChildRow {
     id: i64,
     number: u64,
     version: VersionId,
+    bytes: u64,
     segment: Option<Bytes>,
 }
 
@@ -65,19 +66,24 @@ pub(super) async fn child_version(
     client: ClientId,
     parent: VersionId,
     at: Timestamp,
+    bytes_max: u64,
 ) -> Result<(Child, Option<Note>), StoreError> {
-    let Some((row, child)) = readers.with(|txn| child_row(txn, client, parent))? else {
+    let question = |txn: &Connection| child_row(txn, client, parent, bytes_max);
+    let Some((row, child)) = readers.with(question)? else {
         return Ok((Child::NoSuchClient, None));
     };
     match serve::child_version(row.latest, parent, child.as_ref().map(|child| child.version)) {
         ChildVersion::UpToDate => Ok((Child::UpToDate, row.note(at, None))),
         ChildVersion::Gone => Ok((Child::Gone, row.note(at, None))),
         ChildVersion::Found(version) => {
-            let Some(ChildRow { id, number, segment, .. }) = child else {
+            let Some(ChildRow { id, number, bytes, segment, .. }) = child else {
                 return Err(StoreError::Damaged { what: "a child without a row".to_owned() });
             };
             let segment = match segment {
                 Some(segment) => Some(segment),
+                None if bytes > bytes_max => {
+                    return Ok((Child::TooLarge { bytes }, row.note(at, position(parent, number))));
+                }
                 None => {
                     let client = row.id;
                     readers.with_away(move |txn| large(txn, id, client, version)).await?
@@ -102,25 +108,28 @@ fn child_row(
     txn: &Connection,
     client: ClientId,
     parent: VersionId,
+    bytes_max: u64,
 ) -> rusqlite::Result<Option<(Client, Option<ChildRow>)>> {
     const SQL: &str = "
         SELECT clients.id, latest, seen_day, asked_day, asked_number,
-            versions.id, versions.number, versions.version,
+            versions.id, versions.number, versions.version, length(segment),
             CASE WHEN length(segment) <= ?3 THEN segment END
         FROM clients LEFT JOIN versions
             ON versions.client = clients.id AND versions.parent = ?2
         WHERE client_id = ?1";
+    let inline = INLINE_BYTES_MAX.min(bytes_max);
     txn.prepare_cached(SQL)?
-        .query_row(params![client.to_bytes(), parent.to_bytes(), cell(INLINE_BYTES_MAX)], |row| {
+        .query_row(params![client.to_bytes(), parent.to_bytes(), cell(inline)], |row| {
             let client = Client::of(row)?;
             let at = Client::WIDTH;
             let Some(id) = row.get(at)? else { return Ok((client, None)) };
-            let has_body = row.get_ref(at + 3)? != rusqlite::types::ValueRef::Null;
-            let segment = if has_body { Some(body(row, at + 3)?) } else { None };
+            let has_body = row.get_ref(at + 4)? != rusqlite::types::ValueRef::Null;
+            let segment = if has_body { Some(body(row, at + 4)?) } else { None };
             let child = ChildRow {
                 id,
                 number: number(row, at + 1)?,
                 version: version_id(row, at + 2)?,
+                bytes: number(row, at + 3)?,
                 segment,
             };
             Ok((client, Some(child)))
@@ -146,9 +155,10 @@ pub(super) fn snapshot(
     txn: &Connection,
     client: ClientId,
     at: Timestamp,
+    bytes_max: u64,
 ) -> rusqlite::Result<(SnapshotFound, Option<Note>)> {
     let sql = format!(
-        "SELECT {}, snapshots.version, body
+        "SELECT {}, snapshots.version, length(body), body
          FROM clients LEFT JOIN snapshots ON snapshots.id =
              (SELECT id FROM snapshots WHERE client = clients.id ORDER BY number DESC LIMIT 1)
          WHERE client_id = ?1",
@@ -157,16 +167,23 @@ pub(super) fn snapshot(
     let found = txn
         .prepare_cached(&sql)?
         .query_row([client.to_bytes()], |row| {
-            let version: Option<[u8; 16]> = row.get(Client::WIDTH)?;
-            let stored = version
-                .map(VersionId::from_bytes)
-                .map(|version| Ok(StoredSnapshot { version, body: body(row, Client::WIDTH + 1)? }));
-            let stored: rusqlite::Result<Option<StoredSnapshot>> = stored.transpose();
-            Ok((Client::of(row)?, stored?))
+            let at = Client::WIDTH;
+            let version: Option<[u8; 16]> = row.get(at)?;
+            let found = match version.map(VersionId::from_bytes) {
+                None => SnapshotFound::None,
+                // A column that is not asked for is not read.
+                Some(_) if number(row, at + 1)? > bytes_max => {
+                    SnapshotFound::TooLarge { bytes: number(row, at + 1)? }
+                }
+                Some(version) => {
+                    SnapshotFound::Found(StoredSnapshot { version, body: body(row, at + 2)? })
+                }
+            };
+            Ok((Client::of(row)?, found))
         })
         .optional()?;
-    let Some((row, stored)) = found else { return Ok((SnapshotFound::NoSuchClient, None)) };
-    Ok((stored.map_or(SnapshotFound::None, SnapshotFound::Found), row.note(at, None)))
+    let Some((row, found)) = found else { return Ok((SnapshotFound::NoSuchClient, None)) };
+    Ok((found, row.note(at, None)))
 }
 
 pub(super) fn head(
@@ -217,7 +234,12 @@ pub(super) fn children(
     let mut rows = statement.query(params![client.id, cell(first), request.count_max.max(1)])?;
     let (mut versions, mut bytes) = (Vec::new(), 0_u64);
     while let Some(row) = rows.next()? {
-        bytes = bytes.saturating_add(number(row, 2)?);
+        let length = number(row, 2)?;
+        if versions.is_empty() && length > request.first_bytes_max {
+            let note = client.note(request.at, position(request.parent, first));
+            return Ok((Children::TooLarge { bytes: length }, note));
+        }
+        bytes = bytes.saturating_add(length);
         if bytes > request.bytes_max && !versions.is_empty() {
             break;
         }
