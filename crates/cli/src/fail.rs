@@ -90,8 +90,8 @@ impl From<StorageError> for Fail {
                 "Check the owner and mode of the file and its folder, or set another `data_dir`."
             }
             StorageError::Corrupt { .. } => {
-                "Keep a copy of the folder. A new replica can be filled again with `ta sync`; \
-                 `ta verify` tells more."
+                "Keep a copy of the folder: what waits for a sync is nowhere else. Then put the file \
+                 aside: `ta sync` fills a new one with what the server has."
             }
             StorageError::NotAReplica { .. } => {
                 "Set `data_dir` to the folder of a TaskChampion 3 replica, or to a new folder."

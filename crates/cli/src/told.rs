@@ -305,8 +305,9 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         ),
         Failure::Malformed { .. } => (
             Exit::Failed,
-            "The history was damaged or written by another program. `ta verify` tells more; \
-             everything before that version has been applied.",
+            "The history was damaged, or another program wrote it. Everything before that version has \
+             been applied, and no version can be passed over: bring the server back to a backup from \
+             before it, or begin the list at another place.",
         ),
         Failure::FutureKind { .. } => (
             Exit::Failed,

@@ -40,7 +40,7 @@ pub use last_sync::{LAST_SYNC_FILE, LastSync};
 pub use lock::{Holder, LOCK_FILE, LOCK_WAIT, LockError, SyncLock};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use restore::{Restored, restore_conflict};
-pub use sync::{Progress, SyncError, SyncOptions, Synced, sync};
+pub use sync::{Progress, SyncError, SyncOptions, Synced, missing_history, sync};
 pub use tandem_replica::{EditError, Replica};
 
 /// Storage and server in memory, for tests of programs that use this crate.

@@ -10,7 +10,7 @@ use tandem_core::limits::{PULL_GROUP_BYTES_MAX, SEGMENT_OPERATIONS_BYTES_MAX};
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_remote::{Call, Outcome, Remote};
 use tandem_replica::{
-    CommitError, Committed, ConflictRow, Keep, Replica, StorageError, SyncFacts, Target,
+    CommitError, Committed, ConflictRow, Keep, RemoteRow, Replica, StorageError, SyncFacts, Target,
 };
 use tandem_tasks::session::{
     Action, Change, Consent, End, Event, Failure, Proof, Relation, Request, Response, Session,
@@ -153,17 +153,10 @@ fn start(
     let is_fresh = tail.base.is_nil();
     let mut is_to_begin = false;
     if target.key.is_none() && remote.is_directory() {
-        let what = if held_a_history(replica, &target.label)? {
-            Some(format!("{} held this list's history and is empty now", target.label))
-        } else if current.is_none() && !is_fresh {
-            let label = &target.label;
-            Some(format!("another program has synchronised this list, and {label} is empty"))
-        } else {
-            None
-        };
-        match what {
-            Some(what) if !options.consent.new_history => {
-                return Err(StartError::Failure(Failure::DirectoryMissing { what }));
+        let (met, _) = replica.remotes().map_err(StartError::Storage)?;
+        match missing_history(&met, current.is_some(), tail.base, &target.label) {
+            Some(failure) if !options.consent.new_history => {
+                return Err(StartError::Failure(failure));
             }
             // A person has said that it is to begin there all the same.
             Some(_) => is_to_begin = true,
@@ -202,13 +195,29 @@ fn start(
     Ok((start, row.and_then(|row| row.proof)))
 }
 
-/// True if a directory of this name once held a history of this list.
-fn held_a_history(replica: &mut Replica, label: &str) -> Result<bool, StartError> {
+/// Why a sync begins no history in the directory `label`, which holds none: this list's was there, or
+/// another program has synchronised the list, perhaps there.
+///
+/// `met` are the remotes that the replica has met, `is_base_known` says that `base` belongs to one of
+/// them.
+pub fn missing_history(
+    met: &[RemoteRow],
+    is_base_known: bool,
+    base: VersionId,
+    label: &str,
+) -> Option<Failure> {
     let same = |other: &str| Path::new(other).components().eq(Path::new(label).components());
-    let (remotes, _) = replica.remotes().map_err(StartError::Storage)?;
-    Ok(remotes
+    let was_there = met
         .iter()
-        .any(|row| row.key.starts_with("dir ") && !row.last_base.is_nil() && same(&row.label)))
+        .any(|row| row.key.starts_with("dir ") && !row.last_base.is_nil() && same(&row.label));
+    let what = if was_there {
+        format!("{label} held this list's history and is empty now")
+    } else if !is_base_known && !base.is_nil() {
+        format!("another program has synchronised this list, and {label} is empty")
+    } else {
+        return None;
+    };
+    Some(Failure::DirectoryMissing { what })
 }
 
 struct Driver<'a> {

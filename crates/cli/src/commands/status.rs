@@ -1,7 +1,7 @@
 //! `ta status`: where this replica stands, without asking any server unless told to.
 
 use serde_json::json;
-use tandem_client::LastSync;
+use tandem_client::{LastSync, missing_history};
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
 use tandem_settings::RemoteSettings;
 use tandem_words::dates::{age, date_time};
@@ -49,7 +49,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Ok(_) => directory.as_ref().map(|(path, ..)| path.clone()),
         Err(_) => None,
     };
-    let stand = Stand { base, key: current.map(|row| row.key.clone()) };
+    let key = current.map(|row| row.key.clone());
+    let stand = Stand { base, key, met: remotes.clone() };
     let server = asks_server.then(|| there::stand(app, &stand));
     let exit = match &server {
         Some(Err(fail)) => fail.exit,
@@ -137,12 +138,14 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             table.push(["Server".to_owned(), escape(&format!("{}. {hint}", fail.message)).into()]);
         }
     }
-    if let Some((_, size, orphans)) = &directory {
+    if let Some((path, size, orphans)) = &directory {
         table.push([
             "Directory".to_owned(),
             match size {
-                0 if base.is_nil() => "not there yet: `ta sync` makes it".to_owned(),
-                0 => "not there, though this list's history was: is a disk unmounted?".to_owned(),
+                0 => match missing_history(&remotes, current.is_some(), base, path) {
+                    Some(failure) => format!("{failure}: is a disk unmounted?"),
+                    None => "not there yet: `ta sync` makes it".to_owned(),
+                },
                 size => format!("{} (its format never shrinks)", bytes(*size)),
             },
         ]);

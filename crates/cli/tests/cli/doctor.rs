@@ -175,3 +175,38 @@ fn status_asks_the_server_only_when_told_to() {
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert_says(&ran.out, &["Replica", "cannot be reached", "Check the line"]);
 }
+
+/// What a sync would not begin or take in, `ta doctor` and `ta status` know too.
+#[test]
+fn what_stops_a_sync_with_a_folder_is_told() {
+    let disk = tempfile::TempDir::new().unwrap();
+    let (folder, away) = (disk.path().join("server"), disk.path().join("away"));
+    let home = TestHome::at_directory(&folder);
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    std::fs::rename(&folder, &away).unwrap();
+    home.ta(&["sync"]).failed(3);
+    let doctor = home.ta(&["doctor", "--json"]).json();
+    assert_eq!((health(&doctor, "server"), &doctor["code"]), ("problem", &3.into()));
+    assert_says(&home.ta(&["status"]).done(), &["is a disk unmounted?"]);
+    std::fs::rename(&away, &folder).unwrap();
+    home.ta(&["doctor"]).done();
+
+    // A version of a newer program.
+    let base = home.ta(&["status", "--json"]).json()["base_version"].take();
+    let file = folder.join("taskchampion-local-sync-server.sqlite3");
+    let history = rusqlite::Connection::open(file).unwrap();
+    let newer = "99999999-9999-4999-8999-999999999999";
+    history
+        .execute_batch(&format!(
+            r#"INSERT INTO versions (version_id, parent_version_id, data)
+                   VALUES ('{newer}', '{}', '{{"operations":[{{"Fold":{{}}}}]}}');
+               UPDATE data SET value = '{newer}' WHERE key = 'latest_version_id';"#,
+            base.as_str().unwrap()
+        ))
+        .unwrap();
+    home.ta(&["sync"]).failed(1);
+    let doctor = home.ta(&["doctor", "--json"]).json();
+    assert_eq!((health(&doctor, "history"), &doctor["code"]), ("problem", &1.into()));
+    assert_says(&home.ta(&["doctor"]).out, &["Fold", "Update ta"]);
+}

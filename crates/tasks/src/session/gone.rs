@@ -19,7 +19,7 @@ use tandem_core::VersionId;
 use crate::model::TaskSet;
 use crate::operation::Operation;
 use crate::reinitialise::Branch;
-use crate::segment::{self, ReadSegmentError};
+use crate::segment;
 use crate::session::machine::{CONFLICTS_MAX, Session, State};
 use crate::session::messages::{Action, Change, Child, Failure, Orphaned, PulledVersion, Request};
 use crate::snapshot;
@@ -306,8 +306,5 @@ impl Session {
 }
 
 fn read(version: VersionId, segment: &[u8]) -> Result<Vec<Operation>, Failure> {
-    segment::read(segment).map_err(|error| match error {
-        ReadSegmentError::UnknownKind { kind } => Failure::FutureKind { version, kind },
-        error => Failure::Malformed { version, what: error.to_string() },
-    })
+    segment::read(segment).map_err(|error| Failure::of_segment(version, error))
 }

@@ -8,7 +8,7 @@ use crate::model::{TaskSet, Text};
 use crate::operation::Operation;
 use crate::rebase::{OperationId, Pending};
 use crate::reinitialise::Branch;
-use crate::segment::SegmentDigest;
+use crate::segment::{ReadSegmentError, SegmentDigest};
 
 /// What the session asks of the server (`protocols/taskchampion.md` section 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +246,18 @@ pub enum Failure {
         /// What is wrong.
         what: String,
     },
+}
+
+impl Failure {
+    /// What it means that the segment of a version cannot be read.
+    pub fn of_segment(version: VersionId, error: ReadSegmentError) -> Self {
+        match error {
+            ReadSegmentError::UnknownKind { kind } => Self::FutureKind { version, kind },
+            error @ ReadSegmentError::Malformed(_) => {
+                Self::Malformed { version, what: error.to_string() }
+            }
+        }
+    }
 }
 
 /// When a server wants to be asked again, for a person.

@@ -10,7 +10,7 @@ use crate::operation::Operation;
 use crate::planted::{Defect, is_planted};
 #[cfg(feature = "planted-defects")]
 use crate::rebase::OperationId;
-use crate::segment::{self, ReadSegmentError};
+use crate::segment;
 use crate::session::group::Group;
 use crate::session::machine::{AfterPull, Session, State};
 use crate::session::messages::{
@@ -83,12 +83,8 @@ impl Session {
         }
         let operations = match segment::read(&plain) {
             Ok(operations) => operations,
-            Err(ReadSegmentError::UnknownKind { kind }) => {
-                return self.flush(AfterPull::Fail(Failure::FutureKind { version, kind }));
-            }
-            Err(error @ ReadSegmentError::Malformed(_)) => {
-                let what = error.to_string();
-                return self.flush(AfterPull::Fail(Failure::Malformed { version, what }));
+            Err(error) => {
+                return self.flush(AfterPull::Fail(Failure::of_segment(version, error)));
             }
         };
         self.is_proved = true;

@@ -70,7 +70,7 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
             format!("there is none in {} yet", folder.display()),
             "`ta sync` fetches a list, `ta add` begins one, `ta import` takes one over",
         );
-        let stand = Stand { base: VersionId::NIL, key: None };
+        let stand = Stand { base: VersionId::NIL, key: None, met: Vec::new() };
         return Ok((
             vec![nothing, Check::skipped("folder", "it is made with the replica")],
             Some(stand),
@@ -85,7 +85,7 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     let waiting = replica.pending_changes()?;
     let base = replica.base_version()?;
     let (remotes, current) = replica.remotes()?;
-    let key = remotes.into_iter().find(|row| Some(row.id) == current).map(|row| row.key);
+    let key = remotes.iter().find(|row| Some(row.id) == current).map(|row| row.key.clone());
     let sound = match (problems.len(), findings.len()) {
         (0, 0) => {
             let waiting = match waiting {
@@ -103,13 +103,13 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
             "replica",
             Exit::Failed,
             format!("the file is damaged ({})", count(n as u64, "problem")),
-            "keep a copy of the folder; `ta verify` tells more, and `ta sync` into a new data_dir \
-             brings back what the server has",
+            "keep a copy of the folder: what waits for a sync is nowhere else. Then put the file aside; \
+             `ta sync` brings back what the server has",
         ),
     };
     Ok((
         vec![sound, modes(&notes.warnings, &folder.display().to_string())],
-        Some(Stand { base, key }),
+        Some(Stand { base, key, met: remotes }),
     ))
 }
 

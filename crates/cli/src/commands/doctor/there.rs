@@ -1,10 +1,12 @@
 //! What only the server can tell, in two or three questions that change nothing.
 
 use jiff::Timestamp as Instant;
-use tandem_client::{connect, system_now};
+use tandem_client::{connect, missing_history, system_now};
 use tandem_core::VersionId;
 use tandem_remote::{Call, Outcome, Remote};
+use tandem_replica::RemoteRow;
 use tandem_settings::RemoteSettings;
+use tandem_tasks::segment;
 use tandem_tasks::session::{Child, Failure, Response};
 use tandem_words::dates::age;
 
@@ -25,6 +27,8 @@ pub(in crate::commands) struct Stand {
     pub(in crate::commands) base: VersionId,
     /// The remote that this version is of.
     pub(in crate::commands) key: Option<String>,
+    /// The remotes that the replica has met.
+    pub(in crate::commands) met: Vec<RemoteRow>,
 }
 
 impl Stand {
@@ -36,6 +40,19 @@ impl Stand {
             _ => VersionId::NIL,
         }
     }
+
+    /// Why a sync begins nothing in a folder that is empty.
+    fn missing(&self, remote: &mut dyn Remote) -> Option<Failure> {
+        let is_empty = remote.is_directory() && matches!(remote.identity(), Ok(None));
+        is_empty
+            .then(|| missing_history(&self.met, self.key.is_some(), self.base, &remote.label()))?
+    }
+}
+
+/// Why a sync would not take in the version that comes next.
+fn unreadable(next: &Result<Child, Failure>) -> Option<Failure> {
+    let Ok(Child::Version { version, segment, .. }) = next else { return None };
+    segment::read(segment).err().map(|error| Failure::of_segment(*version, error))
 }
 
 /// What the server says about the version after `parent`.
@@ -101,6 +118,11 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
         RemoteSettings::Server { origin, .. } => Some(origin.is_https()),
         _ => None,
     };
+    if let Some(failure) = stand.and_then(|stand| stand.missing(remote.as_mut())) {
+        let mut checks = vec![Check::of_fail(NAMES[0], fail(&failure))];
+        checks.append(&mut skipped(1, "the folder comes first"));
+        return checks;
+    }
     let first = child(remote.as_mut(), at);
     let mut checks = Vec::new();
     // A version that does not open has come from a server that answers well.
@@ -210,8 +232,8 @@ fn history(
             "client",
             Exit::Person,
             "the server no longer knows this client, which it knew before",
-            "ask its operator whether it was reset, and check server_client_key; `ta sync` offers it \
-             what is here",
+            "check server_client_key, and ask its operator whether it was reset; `ta sync` gives it \
+             the whole list again",
         ),
         _ if is_server => Check::well("client", "the server knows it"),
         _ => Check::skipped("client", "a folder knows none"),
@@ -224,6 +246,7 @@ fn history(
         return checks;
     }
     let has_gone = matches!(first, Ok(Child::Gone)) && !at.is_nil();
+    let unreadable = unreadable(&first);
     // What was asked already need not be asked again.
     let from_nil = if at.is_nil() { first } else { child(remote, VersionId::NIL) };
     let begins = match from_nil {
@@ -236,6 +259,10 @@ fn history(
         Err(failure) => Err(Some(failure)),
     };
     let (secret, history) = match begins {
+        Ok(_) if let Some(failure) = unreadable => (
+            Check::well("secret", "opens what is there"),
+            Check::of_fail("history", fail(&failure)),
+        ),
         Ok(begins) if has_gone => (
             Check::well("secret", "opens what is there"),
             Check::warning(
