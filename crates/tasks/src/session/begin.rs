@@ -42,15 +42,19 @@ impl Session {
     pub(super) fn same_or_not(&mut self, is_parent: bool, child: Child) -> Action {
         match child {
             Child::Version { version, .. } if !is_parent || version == self.base => {
-                self.is_proved = true;
-                self.report.address_changed = true;
-                self.commit(State::Adopting, Change::Adopt)
+                self.adopt_address()
             }
             Child::UpToDate if !is_parent && let Some(parent) = self.base_parent => {
                 self.ask(State::CheckSame { is_parent: true }, Request::GetChildVersion { parent })
             }
             _ => self.come_as_another(),
         }
+    }
+
+    pub(super) fn adopt_address(&mut self) -> Action {
+        self.is_proved = true;
+        self.report.address_changed = true;
+        self.commit(State::Adopting, Change::Adopt)
     }
 
     /// The base was left by another program, and nobody knows yet at which remote.

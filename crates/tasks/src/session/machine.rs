@@ -295,6 +295,12 @@ impl Session {
                 Ok(_) => self.ask(State::StrangeSnapshot, Request::GetSnapshot),
                 Err(failure) => self.fail(failure),
             },
+            // We began from it: the parent of the base, which would have shown the same, is not known.
+            (State::StrangeSnapshot, Response::Snapshot(Some((version, _))))
+                if version == self.base && !version.is_nil() =>
+            {
+                self.adopt_address()
+            }
             (State::StrangeSnapshot, Response::Snapshot(Some(_))) => self.strange_history(),
             (State::StrangeSnapshot, Response::Snapshot(None)) => {
                 self.ask(State::StrangeChild, Request::GetChildVersion { parent: VersionId::NIL })

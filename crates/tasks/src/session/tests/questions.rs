@@ -117,6 +117,18 @@ fn the_same_history_under_another_address_is_recognised() {
             .hears(&child(2), other)
             .asks(&Request::GetSnapshot);
     }
+    // It began from a snapshot, and knows no parent of its base: the snapshot is there still.
+    let began = || Start {
+        relation: Relation::Other { last_base: None },
+        ..start(Tail { base_parent: None, ..tail(3, &[]) })
+    };
+    let snapshot = |n| Response::Snapshot(Some((v(n), snapshot::write(&TaskSet::new()))));
+    let talk = Talk::begin(began()).hears(&child(3), UP_TO_DATE);
+    let talk = talk.hears(&Request::GetSnapshot, snapshot(3));
+    adopts(talk).hears(&child(3), UP_TO_DATE).ends(&End::InStep);
+    let other = Talk::begin(began()).hears(&child(3), UP_TO_DATE);
+    let other = other.hears(&Request::GetSnapshot, snapshot(9));
+    other.ends(&End::Question(Question::TwoLists { tasks_here: 1 }));
 }
 
 impl Talk {
