@@ -105,10 +105,10 @@ const ENTRIES: &[Entry] = entries! {
     Prepend ["prepend"], Change, false, "FILTER prepend TEXT", "put text before descriptions";
     Annotate ["annotate"], Change, true, "FILTER annotate TEXT", "add a note to tasks";
     Denotate ["denotate"], Change, false, "FILTER denotate TEXT", "remove a note from tasks";
-    Start ["start"], Change, true, "FILTER start [CHANGES]", "mark tasks as being worked on";
-    Stop ["stop"], Change, true, "FILTER stop [CHANGES]", "mark them as not being worked on";
-    Done ["done"], Change, true, "FILTER done [CHANGES]", "mark tasks as completed";
-    Delete ["delete"], Change, true, "FILTER delete [CHANGES]", "mark tasks as deleted";
+    Start ["start"], Change, true, "FILTER start [NOTE]", "mark tasks as being worked on";
+    Stop ["stop"], Change, true, "FILTER stop [NOTE]", "mark them as not being worked on";
+    Done ["done"], Change, true, "FILTER done [NOTE]", "mark tasks as completed";
+    Delete ["delete"], Change, true, "FILTER delete [NOTE]", "mark tasks as deleted";
     Undo ["undo"], Own, false, "undo", "take back the last command";
     Next ["next"], Report, true, "[FILTER] next", "show what is most urgent (what a bare `ta` does)";
     List ["list", "ls"], Report, true, "[FILTER] list", "show tasks by number";
@@ -209,6 +209,12 @@ impl Command {
         ENTRIES.iter().find(near).map(|entry| entry.command)
     }
 
+    /// True for commands that say of themselves what becomes of a task, so that text after them is
+    /// a note about that ([`crate::Modification::parse_with_note`]).
+    pub fn takes_a_note(self) -> bool {
+        matches!(self, Self::Start | Self::Stop | Self::Done | Self::Delete)
+    }
+
     fn entry(self) -> &'static Entry {
         let entry = ENTRIES.iter().find(|entry| entry.command == self);
         entry.expect("every command has an entry, as a test shows")
@@ -281,11 +287,9 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
     if says_nothing && matches!(command.shape(), Shape::Change | Shape::Chosen) {
         return Err(WordsError::FilterNeeded { command: name, suggestion: reorder(name, after) });
     }
-    // `3 done 4` would complete task 3 and rename it "4": surely not what was meant.
-    let has_little_text =
-        matches!(command, Command::Start | Command::Stop | Command::Done | Command::Delete);
+    // `3 done 4` would complete task 3 and note "4" in it: surely not what was meant.
     if let Some(word) = line.rest.first()
-        && has_little_text
+        && command.takes_a_note()
         && line.rest.iter().all(|word| is_id_word(word))
     {
         return Err(WordsError::IdsAfterCommand { command: name, word: shown(word) });

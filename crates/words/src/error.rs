@@ -44,8 +44,8 @@ pub enum WordsError {
         /// The line that was probably meant, if the words after the command begin with ids.
         suggestion: Option<String>,
     },
-    /// Ids after a command where they would become the description.
-    #[error("`{word}` stands after `{command}`, where it would become the description")]
+    /// Ids after a command where they would become a note.
+    #[error("`{word}` stands after `{command}`, where it would become a note")]
     IdsAfterCommand {
         /// The command.
         command: &'static str,
@@ -204,7 +204,9 @@ impl WordsError {
                 "Say which before the command, for example `ta 3 {command}` or `ta +home {command}`. \
                  For every task: `ta all {command}`."
             ),
-            Self::IdsAfterCommand { .. } => format!("Put all ids before the command. {LITERAL}"),
+            Self::IdsAfterCommand { .. } => {
+                "Put all ids before the command. To make it a note, put `--` before it.".to_owned()
+            }
             Self::FilterNotAllowed { command, .. } => {
                 format!("Leave out what stands before: `ta {command} …`.")
             }

@@ -17,7 +17,8 @@ Filter words, joined by and: 3  1,2,5-7  56e0be07  +tag  -tag  status:pending  p
   due:friday  due.before:eom  priority:H  depends:3  all  text
 Changes: +tag  -tag  project:home  due:friday  wait:3d  scheduled:monday  until:eoy  priority:H
   depends:3,-5  recur:weekly  status:pending, and the user-defined attributes of your .taskrc.
-  An empty value clears (due:). Every other word is the description; after -- all words are.
+  An empty value clears (due:). Every other word is the description (with start, stop,
+  done and delete a note); after -- all words are.
 Flags everywhere: --config FILE  --json  --quiet  --taskrc FILE (its user-defined attributes)
   --yes (change many tasks without asking)
 ";
@@ -127,6 +128,9 @@ it runs, but for `restore`, which refuses.
         }
         Command::Add => "Prints the task's number.\n",
         Command::Log => "As `add`, with the status completed.\n",
+        Command::Start | Command::Stop | Command::Done | Command::Delete => {
+            "Text is put into a note beside it; tags and attributes change the task as with `modify`.\n"
+        }
         Command::Append | Command::Prepend => {
             "Tags and attributes among the words change the task as with `modify`.\n"
         }

@@ -1,8 +1,8 @@
 //! What a line changes.
 //!
 //! Words of a modification: `+tag`, `-tag`, `name:value` for attributes (an empty value clears),
-//! and every other word, which joins the description. After `--` all words are description. A word
-//! that names an attribute but cannot be read is an error, never description text; `http://x`,
+//! and every other word, which joins the description, or with commands such as `done` a note. After
+//! `--` all words are such text. A word that names an attribute but cannot be read is an error, never description text; `http://x`,
 //! `12:30` or `foo:bar` name no attribute and are text.
 //!
 //! The changes come out as `protocols/taskchampion.md` sections 1 and 19 store them: one key per
@@ -81,31 +81,31 @@ impl Modification {
         context: &Context,
         vocabulary: &Vocabulary,
     ) -> Result<Self, WordsError> {
-        let mut changes = Vec::new();
-        let mut text: Vec<&str> = Vec::new();
-        let mut words = words.iter().map(String::as_str);
-        for word in words.by_ref() {
-            if word == "--" {
-                break;
-            }
-            if let Some(change) = tag_change(word)? {
-                changes.push(change);
-            } else if let Some(named) = vocabulary.split(word)? {
-                if named.kind == Kind::Description && named.modifier.is_empty() {
-                    if named.value.trim().is_empty() {
-                        return Err(WordsError::NoDescription);
-                    }
-                    text.push(named.value);
-                } else {
-                    attribute_changes(&named, word, context, &mut changes)?;
-                }
-            } else {
-                text.push(word);
-            }
-        }
-        text.extend(words);
+        let Read { changes, text } = read(words, context, vocabulary)?;
+        let text: Vec<&str> = text.into_iter().map(|(_, text)| text).collect();
         let description = Some(one_line(&text.join(" "))).filter(|text| !text.is_empty());
         Ok(Self { description, changes })
+    }
+
+    /// The same for a command that says of itself what becomes of the task (`ta 3 done called
+    /// them`): words that are no attributes are a note, as in Taskwarrior, and the description
+    /// stays unless `description:` names it.
+    ///
+    /// # Errors
+    /// As [`Modification::parse`].
+    pub fn parse_with_note(
+        words: &[String],
+        context: &Context,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, WordsError> {
+        let Read { mut changes, text } = read(words, context, vocabulary)?;
+        let joined = |wanted: Place| {
+            let parts: Vec<&str> =
+                text.iter().filter(|(place, _)| *place == wanted).map(|(_, text)| *text).collect();
+            Some(one_line(&parts.join(" "))).filter(|text| !text.is_empty())
+        };
+        changes.extend(joined(Place::Open).map(|note| Change::Annotate(note.into())));
+        Ok(Self { description: joined(Place::Description), changes })
     }
 
     /// The same for a new task: what it does not say about a user-defined attribute with a default
@@ -246,6 +246,52 @@ impl Modification {
     ) -> Result<Vec<PropertyChange>, WordsError> {
         apply::apply(self, task, context, resolve)
     }
+}
+
+/// Where a piece of text was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Among the words.
+    Open,
+    /// Behind `description:`.
+    Description,
+}
+
+/// The words of a modification, told apart.
+struct Read<'w> {
+    changes: Vec<Change>,
+    text: Vec<(Place, &'w str)>,
+}
+
+fn read<'w>(
+    words: &'w [String],
+    context: &Context,
+    vocabulary: &'w Vocabulary,
+) -> Result<Read<'w>, WordsError> {
+    let mut changes = Vec::new();
+    let mut text: Vec<(Place, &str)> = Vec::new();
+    let mut words = words.iter().map(String::as_str);
+    for word in words.by_ref() {
+        if word == "--" {
+            break;
+        }
+        if let Some(change) = tag_change(word)? {
+            changes.push(change);
+        } else if let Some(named) = vocabulary.split(word)? {
+            if named.kind == Kind::Description && named.modifier.is_empty() {
+                if named.value.trim().is_empty() {
+                    return Err(WordsError::NoDescription);
+                }
+                text.push((Place::Description, named.value));
+            } else {
+                attribute_changes(&named, word, context, &mut changes)?;
+            }
+        } else {
+            text.push((Place::Open, word));
+        }
+    }
+    text.extend(words.map(|word| (Place::Open, word)));
+    Ok(Read { changes, text })
 }
 
 /// Reads `+tag` and `-tag`. What does not begin like a tag after the sign (`-5`, `+49 30 1`,

@@ -144,7 +144,11 @@ fn wish(line: &Line, context: &Context, vocabulary: &Vocabulary) -> Result<Modif
     if line.command == Command::Denotate {
         return Ok(Modification::denotation(&line.rest)?);
     }
-    let change = Modification::parse(&line.rest, context, vocabulary)?;
+    let parse = match line.command.takes_a_note() {
+        true => Modification::parse_with_note,
+        false => Modification::parse,
+    };
+    let change = parse(&line.rest, context, vocabulary)?;
     Ok(match line.command {
         Command::Start => change.start(),
         Command::Stop => change.stop(),

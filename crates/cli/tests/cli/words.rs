@@ -63,6 +63,21 @@ fn each_command_says_what_it_did_and_does_it_once() {
 }
 
 #[test]
+fn text_after_done_is_a_note_and_the_description_stays() {
+    for command in ["start", "stop", "done", "delete"] {
+        let home = home_with(&[&["alpha"]]);
+        home.ta(&["1", "modify", "start:"]).done();
+        home.ta(&["1", command, "called", "them", "+late"]).done();
+        let task = task(&home);
+        assert_eq!((task["description"].as_str(), task["tags"].as_str()), ("alpha", "late"));
+        let is_note = |(key, value): (&String, &String)| {
+            key.starts_with("annotation_") && value == "called them"
+        };
+        assert!(task.iter().any(is_note), "{command}: {task:?}");
+    }
+}
+
+#[test]
 fn what_people_know_from_taskwarrior_is_there() {
     let home = home_with(&[
         &["milk", "project:home", "+shop"],

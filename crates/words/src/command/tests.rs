@@ -90,7 +90,7 @@ fn refusals_name_the_word_and_the_cure() {
         ),
         (
             "3 done 4 5",
-            "`4` stands after `done`, where it would become the description",
+            "`4` stands after `done`, where it would become a note",
             "Put all ids before",
         ),
         ("info", "`info` needs to know which tasks", "Say which"),

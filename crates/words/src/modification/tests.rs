@@ -239,6 +239,28 @@ fn acts_change_what_their_names_say() {
 }
 
 #[test]
+fn text_with_an_act_is_a_note_and_the_description_stays() {
+    let before = task(&[("description", "alpha")]);
+    let acted = |line: &str| {
+        Modification::parse_with_note(&words(line), &context(), &vocabulary()).unwrap().done()
+    };
+    for (line, expected) in [
+        ("called them", "annotation_NOW=called them end=NOW status=completed modified=NOW"),
+        ("+late", "end=NOW status=completed tag_late=x tags=late modified=NOW"),
+        (
+            "called project:home twice -- +x",
+            "annotation_NOW=called twice +x end=NOW project=home status=completed modified=NOW",
+        ),
+        (
+            "description:beta called",
+            "annotation_NOW=called description=beta end=NOW status=completed modified=NOW",
+        ),
+    ] {
+        assert_eq!(changed(&acted(line), Some(&before)), expected, "{line}");
+    }
+}
+
+#[test]
 fn annotations_take_the_next_free_second() {
     let second = seconds("2026-11-20T14:30:00Z");
     let taken = format!("annotation_{second}");
