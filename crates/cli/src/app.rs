@@ -35,9 +35,6 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
     output.is_json = globals.json;
     output.is_quiet = globals.quiet;
     let line = parse(&globals.words)?;
-    if line.rest.iter().take_while(|word| *word != "--").any(|word| word == "--help") {
-        return commands::about::help(&[line.command.name().to_owned()], output);
-    }
     let environment = Environment::from_process();
     // These say what they have to say whatever the settings are.
     match line.command {

@@ -13,6 +13,9 @@ use crate::text::{is_one_slip_away, shown};
 /// Letters that a shortened command needs at least.
 const ABBREVIATION_CHARS_MIN: usize = 3;
 
+/// Letters of a command from which on a letter too many or too few makes a near miss.
+const SLIP_CHARS_MIN: usize = 4;
+
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "`Command::summary` says what each one does")]
@@ -235,13 +238,24 @@ pub struct Line {
     pub rest: Vec<String>,
 }
 
+impl Line {
+    /// What to refuse a search with that found nothing: its first word is one slip away from a
+    /// command, so it was one (`lost > tasks` for `list`).
+    pub fn missed_command(&self) -> Option<WordsError> {
+        let word = self.filter.first().filter(|word| self.is_bare && *word != "--")?;
+        let command = Command::nearest(word)?.name();
+        Some(WordsError::NearlyCommand { word: shown(word), command })
+    }
+}
+
 /// Takes a line apart. `words` are those after `ta`, without flags that belong to the program as
 /// a whole (`--config FILE`), which the binary takes out first.
 ///
 /// No command at all means `next`, or `info` for a single id; no words at all mean `next`. After
 /// `--` no word is a command, a flag, a tag or an attribute; the `--` itself is kept, for the
 /// filter and the modification to see. Flags (`--json`) after a command that takes a filter are
-/// put into [`Line::rest`].
+/// put into [`Line::rest`]. A command with `--help` after it, or with `-h` alone, is `help COMMAND`,
+/// whatever else is missing or wrong.
 ///
 /// # Errors
 /// [`WordsError::AmbiguousCommand`], [`WordsError::FilterNeeded`], [`WordsError::IdsAfterCommand`],
@@ -259,10 +273,21 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
     }
     let Some((command, index)) = found else {
         refuse_slip(words)?;
+        if let Some(word) = words.first() {
+            refuse_command_slip(word)?;
+        }
         return Ok(bare(words));
     };
     let (before, after) = (&words[..index], &words[index + 1..]);
     let name = command.name();
+    // Before anything is refused: who asks for help does not know yet what is missing.
+    if asks_for_help(after) {
+        let rest = vec![name.to_owned()];
+        return Ok(Line { command: Command::Help, is_bare: false, filter: vec![], rest });
+    }
+    if let Some(word) = before.first() {
+        refuse_command_slip(word)?;
+    }
     if let Some(flag) = before.iter().find(|word| is_flag(word)) {
         return Err(WordsError::FlagBeforeCommand { command: name, flag: shown(flag) });
     }
@@ -322,6 +347,34 @@ fn refuse_slip(words: &[String]) -> Result<(), WordsError> {
         }
     }
     Ok(())
+}
+
+/// Refuses `snyc --quiet`, `exprot` and `confg list`: a search that finds nothing would end well, and
+/// nobody would miss the sync. A wrong letter is left alone here, since it may make a word of a
+/// language (`lost keys`); a search for it that finds nothing is refused by
+/// [`Line::missed_command`].
+fn refuse_command_slip(word: &str) -> Result<(), WordsError> {
+    let is_slip = |command: &Command| {
+        let (left, right) = (word.as_bytes(), command.name().as_bytes());
+        let has_swap = left.len() == right.len()
+            && left.iter().zip(right).filter(|(left, right)| left != right).count() == 2;
+        has_swap
+            || (left.len() != right.len()
+                && right.len() >= SLIP_CHARS_MIN
+                && left.first() == right.first())
+    };
+    match Command::nearest(word).filter(is_slip) {
+        Some(command) => {
+            Err(WordsError::NearlyCommand { word: shown(word), command: command.name() })
+        }
+        None => Ok(()),
+    }
+}
+
+/// `--help` anywhere, or `-h` alone.
+fn asks_for_help(after: &[String]) -> bool {
+    let flags = after.split(|word| word == "--").next().unwrap_or_default();
+    flags.iter().any(|word| word == "--help") || matches!(after, [word] if word == "-h")
 }
 
 fn is_range(word: &str) -> bool {

@@ -27,6 +27,9 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     }
     let found = Lookup::new(txn.as_mut()).select(&filter, &context, &vocabulary, true)?;
     drop(txn);
+    if let Some(missed) = line.missed_command().filter(|_| found.is_empty()) {
+        return Err(missed.into());
+    }
     if app.output.is_json {
         let tasks: Vec<Value> = found.iter().map(|task| as_json(task, &context)).collect();
         app.output.json(&Value::Array(tasks));

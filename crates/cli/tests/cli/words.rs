@@ -212,6 +212,24 @@ fn a_word_after_a_known_attribute_that_does_not_parse_is_never_description() {
 }
 
 #[test]
+fn help_is_given_whatever_else_is_missing() {
+    let home = home_with(&[&["one"]]);
+    for command in ["modify", "append", "annotate", "denotate", "start", "done", "info", "history"]
+    {
+        let help = home.ta(&["help", command]).done();
+        for words in [
+            &[command, "--help"][..],
+            &[command, "-h"],
+            &["1", command, "--help"],
+            &["1", command, "-h"],
+        ] {
+            assert_eq!(home.ta(words).done(), help, "{words:?}");
+        }
+    }
+    assert_says(&home.ta(&["1", "list"]).done(), &["one"]);
+}
+
+#[test]
 fn wrong_usage_is_exit_2_with_a_cure() {
     let home = home_with(&[&["one"], &["two"]]);
     for words in [
@@ -254,14 +272,27 @@ fn what_matches_nothing_is_an_error_for_changes_and_a_word_for_reports() {
     assert_says(&home.ta(&["+nothing", "done"]).failed(1), &["no task matches"]);
     assert_says(&home.ta(&["project:x", "info"]).failed(1), &["no task matches"]);
     assert_eq!(home.ta(&["+nothing", "list"]).done(), "No matching tasks.\n");
-    let (out, notice) = home.ta(&["lsit"]).done_with_notices();
-    assert_eq!(out, "No matching tasks.\n");
-    assert_says(&notice, &["`list`"]);
+    // A slip of a command is no search that ends well: nobody would miss the sync.
+    for words in [
+        &["lsit"][..],
+        &["snyc", "--quiet"],
+        &["exprot"],
+        &["ecport", "--json"],
+        &["improt", "x.json"],
+        &["confg", "list"],
+    ] {
+        let ran = home.ta(words);
+        assert_eq!(ran.code, Some(2), "{words:?}");
+        assert_says(&ran.err, &["is no command", "meant?", "`--`"]);
+    }
     let (out, notice) = home.ta(&["frobnicate"]).done_with_notices();
     assert_eq!(out, "No matching tasks.\n");
     assert_says(&notice, &["`frobnicate` is no command", "ta help"]);
     // Found, there is nothing to remark.
     assert_says(&home.ta(&["on"]).done(), &["one"]);
+    home.add("lost keys");
+    assert_says(&home.ta(&["lost", "keys"]).done(), &["lost keys"]);
+    home.ta(&["undo"]).done();
     // Beside an id a slip is no search.
     for words in [&["1", "doen"][..], &["1", "modfy", "project:x"], &["doen", "1"]] {
         assert_says(&home.ta(words).failed(2), &["is no command", "meant?", "`--`"]);

@@ -56,6 +56,29 @@ fn lines_are_taken_apart() {
         ("call mom", "next [call mom] []"),
         ("lost keys", "next [lost keys] []"),
         ("+home lost keys", "next [+home lost keys] []"),
+        // Alone, before other words and before a flag: nobody would miss the sync otherwise.
+        ("snyc", "`snyc` is no command"),
+        ("snyc --quiet", "`snyc` is no command"),
+        ("exprot", "`exprot` is no command"),
+        ("improt x.json", "`improt` is no command"),
+        ("confg list", "`confg` is no command"),
+        ("confg set data_dir x", "`confg` is no command"),
+        ("lsit", "`lsit` is no command"),
+        ("lst +home", "`lst` is no command"),
+        ("modfy done", "`modfy` is no command"),
+        ("-- snyc", "next [-- snyc] []"),
+        ("list snyc", "list [snyc] []"),
+        ("notes of the talk", "next [notes of the talk] []"),
+        ("logs", "next [logs] []"),
+        // Help is asked for by who does not know yet what a command needs.
+        ("done --help", "help [] [done]"),
+        ("info --help", "help [] [info]"),
+        ("history -h", "help [] [history]"),
+        ("3 done -h", "help [] [done]"),
+        ("3 done --help", "help [] [done]"),
+        ("3 done later -h", "done [3] [later -h]"),
+        ("add -- --help", "add [] [-- --help]"),
+        ("3 sync --help", "help [] [sync]"),
         ("3 -- doen", "next [3 -- doen] []"),
         ("3 doen", "`doen` is no command"),
         ("1,2 modfy project:home", "`modfy` is no command"),
@@ -110,6 +133,26 @@ fn refusals_name_the_word_and_the_cure() {
         let refused = parse(&words(line)).unwrap_err();
         assert_eq!(refused.to_string(), error, "{line}");
         assert!(refused.hint().starts_with(hint), "{line}: {}", refused.hint());
+    }
+}
+
+#[test]
+fn a_search_that_found_nothing_may_have_been_a_command() {
+    for (line, command) in [
+        ("lost", Some("list")),
+        ("lost keys", Some("list")),
+        ("ecport --json", Some("export")),
+        ("my lost keys", None),
+        ("list lost", None),
+        ("-- lost", None),
+        ("garden", None),
+    ] {
+        let missed = parse(&words(line)).unwrap().missed_command();
+        let expected = command.map(|command| WordsError::NearlyCommand {
+            word: line.split(' ').next().unwrap().into(),
+            command,
+        });
+        assert_eq!(missed, expected, "{line}");
     }
 }
 
