@@ -187,6 +187,11 @@ impl Vocabulary {
         }
     }
 
+    /// True if this is the whole name of an attribute.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.exact(name).is_some()
+    }
+
     fn exact(&self, name: &str) -> Option<(Text, Kind)> {
         let known = KNOWN.iter().find(|(known, _)| *known == name);
         known.map(|(known, kind)| (Text::const_new(known), *kind)).or_else(|| {

@@ -9,6 +9,7 @@
 use crate::WordsError;
 use crate::filter::is_id_word;
 use crate::text::{is_one_slip_away, shown};
+use crate::unbuilt::refuse_substitution;
 
 /// Letters that a shortened command needs at least.
 const ABBREVIATION_CHARS_MIN: usize = 3;
@@ -218,6 +219,10 @@ impl Command {
         matches!(self, Self::Start | Self::Stop | Self::Done | Self::Delete)
     }
 
+    fn shows_a_list(self) -> bool {
+        matches!(self, Self::Next | Self::List | Self::Completed | Self::Waiting)
+    }
+
     fn entry(self) -> &'static Entry {
         let entry = ENTRIES.iter().find(|entry| entry.command == self);
         entry.expect("every command has an entry, as a test shows")
@@ -259,7 +264,8 @@ impl Line {
 ///
 /// # Errors
 /// [`WordsError::AmbiguousCommand`], [`WordsError::FilterNeeded`], [`WordsError::IdsAfterCommand`],
-/// [`WordsError::FilterNotAllowed`], [`WordsError::FlagBeforeCommand`], [`WordsError::NearlyCommand`].
+/// [`WordsError::FilterNotAllowed`], [`WordsError::FlagBeforeCommand`], [`WordsError::NearlyCommand`],
+/// [`WordsError::LimitNotAllowed`], [`WordsError::NotBuilt`].
 pub fn parse(words: &[String]) -> Result<Line, WordsError> {
     let mut found = None;
     for (index, word) in words.iter().enumerate() {
@@ -312,6 +318,13 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
     if says_nothing && matches!(command.shape(), Shape::Change | Shape::Chosen) {
         return Err(WordsError::FilterNeeded { command: name, suggestion: reorder(name, after) });
     }
+    let limit = before_text(&line.filter).iter().find(|word| word.starts_with("limit:"));
+    if let Some(word) = limit.filter(|_| !command.shows_a_list()) {
+        return Err(WordsError::LimitNotAllowed { command: name, word: shown(word) });
+    }
+    if command == Command::Modify {
+        before_text(&line.rest).iter().try_for_each(|word| refuse_substitution(word))?;
+    }
     // `3 done 4` would complete task 3 and note "4" in it: surely not what was meant.
     if let Some(word) = line.rest.first()
         && command.takes_a_note()
@@ -336,7 +349,7 @@ fn bare(words: &[String]) -> Line {
 /// Refuses `3 doen` and `doen 3`: beside an id, a word that is one slip away from a command is no
 /// search. Elsewhere it may well be one (`lost keys`).
 fn refuse_slip(words: &[String]) -> Result<(), WordsError> {
-    let words = words.split(|word| word == "--").next().unwrap_or_default();
+    let words = before_text(words);
     for (index, word) in words.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|before| words.get(before));
         let mut neighbours = before.into_iter().chain(words.get(index + 1));
@@ -371,10 +384,15 @@ fn refuse_command_slip(word: &str) -> Result<(), WordsError> {
     }
 }
 
+/// The words before `--`, after which all are text.
+fn before_text(words: &[String]) -> &[String] {
+    words.split(|word| word == "--").next().unwrap_or_default()
+}
+
 /// `--help` anywhere, or `-h` alone.
 fn asks_for_help(after: &[String]) -> bool {
-    let flags = after.split(|word| word == "--").next().unwrap_or_default();
-    flags.iter().any(|word| word == "--help") || matches!(after, [word] if word == "-h")
+    before_text(after).iter().any(|word| word == "--help")
+        || matches!(after, [word] if word == "-h")
 }
 
 fn is_range(word: &str) -> bool {

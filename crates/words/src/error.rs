@@ -137,6 +137,22 @@ pub enum WordsError {
         /// The modifiers that there are.
         known: &'static str,
     },
+    /// Grammar of Taskwarrior that this program does not have yet.
+    #[error("`{word}` is not supported yet")]
+    NotBuilt {
+        /// The whole word.
+        word: String,
+        /// What to do instead, in sentences.
+        instead: &'static str,
+    },
+    /// `limit:` with a command that does not show a list.
+    #[error("`{command}` cannot be limited, as `{word}` asks")]
+    LimitNotAllowed {
+        /// The command.
+        command: &'static str,
+        /// The whole word.
+        word: String,
+    },
     /// A tag that cannot be stored.
     #[error("`{word}` is not a tag that can be given: {reason}")]
     Tag {
@@ -236,6 +252,12 @@ impl WordsError {
                 "Leave it out. To search for the text, put `--` before it.".to_owned()
             }
             Self::Modifier { known, .. } => format!("There are {known}."),
+            Self::NotBuilt { instead, .. } => (*instead).to_owned(),
+            Self::LimitNotAllowed { .. } => {
+                "`next`, `list`, `completed` and `waiting` take `limit:N`; leave it out here. To \
+                 search for the text, put `--` before it."
+                    .to_owned()
+            }
             Self::Tag { .. } => {
                 format!("A tag is one word that begins with a letter, for example +home. {LITERAL}")
             }

@@ -14,7 +14,7 @@ const LINE_COLUMNS: usize = 90;
 /// The words of filters and changes, and the flags of the program as a whole.
 pub const WORDS: &str = "\
 Filter words, joined by and: 3  1,2,5-7  56e0be07  +tag  -tag  status:pending  project:home
-  due:friday  due.before:eom  priority:H  depends:3  all  text
+  due:friday  due.before:eom  priority:H  depends:3  all  limit:5  text
 Changes: +tag  -tag  project:home  due:friday  wait:3d  scheduled:monday  until:eoy  priority:H
   depends:3,-5  recur:weekly  status:pending, and the user-defined attributes of your .taskrc.
   An empty value clears (due:). Every other word is the description (with start, stop,

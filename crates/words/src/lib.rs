@@ -21,6 +21,7 @@ pub mod report;
 pub mod table;
 pub mod tag;
 pub mod text;
+mod unbuilt;
 pub mod urgency;
 
 pub use attribute::{Uda, UdaKind, Vocabulary};

@@ -21,6 +21,7 @@ use crate::error::Resolve;
 use crate::filter::parse_ids;
 use crate::tag;
 use crate::text::{one_line, shown};
+use crate::unbuilt::refuse_in_change;
 use crate::{Context, WordsError};
 
 /// A property and its new value, or none to remove it: what one Update operation carries.
@@ -275,6 +276,7 @@ fn read<'w>(
         if word == "--" {
             break;
         }
+        refuse_in_change(word, vocabulary)?;
         if let Some(change) = tag_change(word)? {
             changes.push(change);
         } else if let Some(named) = vocabulary.split(word)? {

@@ -212,6 +212,30 @@ fn a_word_after_a_known_attribute_that_does_not_parse_is_never_description() {
 }
 
 #[test]
+fn a_limit_shows_the_first_of_a_report_and_other_grammar_is_refused() {
+    let home = home_with(&[&["one"], &["two"], &["three", "+next"]]);
+    let numbers = |words: &[&str]| -> Vec<u64> {
+        let listed = home.ta(words).json();
+        listed.as_array().unwrap().iter().map(|task| task["number"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(numbers(&["limit:2", "list", "--json"]), [1, 2]);
+    assert_eq!(numbers(&["next", "limit:1", "--json"]), [3]);
+    assert_eq!(numbers(&["tag:next", "list", "--json"]), [3]);
+    for words in [
+        &["list", "project!=x"][..],
+        &["one", "or", "two"],
+        &["list", "/one/"],
+        &["rc.context=none", "list"],
+        &["add", "foo", "rc.context=none"],
+        &["1", "modify", "/one/two/"],
+    ] {
+        assert_says(&home.ta(words).failed(2), &["is not supported yet", "`--`"]);
+    }
+    assert_says(&home.ta(&["limit:1", "done"]).failed(2), &["cannot be limited"]);
+    assert_eq!(home.descriptions(), ["one", "three", "two"]);
+}
+
+#[test]
 fn help_is_given_whatever_else_is_missing() {
     let home = home_with(&[&["one"]]);
     for command in ["modify", "append", "annotate", "denotate", "start", "done", "info", "history"]

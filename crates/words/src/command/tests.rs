@@ -79,6 +79,11 @@ fn lines_are_taken_apart() {
         ("3 done later -h", "done [3] [later -h]"),
         ("add -- --help", "add [] [-- --help]"),
         ("3 sync --help", "help [] [sync]"),
+        ("3 modify see /etc/hosts", "modify [3] [see /etc/hosts]"),
+        ("3 modify -- /a/b/", "modify [3] [-- /a/b/]"),
+        ("limit:3 list", "list [limit:3] []"),
+        ("limit:3", "next [limit:3] []"),
+        ("count -- limit:3", "count [-- limit:3] []"),
         ("3 -- doen", "next [3 -- doen] []"),
         ("3 doen", "`doen` is no command"),
         ("1,2 modfy project:home", "`modfy` is no command"),
@@ -128,6 +133,10 @@ fn refusals_name_the_word_and_the_cure() {
             "`--json` stands before the command `list`",
             "Flags of a command stand after it",
         ),
+        ("limit:3 count", "`count` cannot be limited, as `limit:3` asks", "`next`, `list`,"),
+        ("limit:3 done", "`done` cannot be limited, as `limit:3` asks", "`next`, `list`,"),
+        ("3 modify /milk/honey/", "`/milk/honey/` is not supported yet", "Write the whole"),
+        ("3 modify x /milk/honey/g", "`/milk/honey/g` is not supported yet", "Write the whole"),
         ("sta", "`sta` could be any of start, status", "Write the command in full."),
     ] {
         let refused = parse(&words(line)).unwrap_err();

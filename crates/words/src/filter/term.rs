@@ -81,6 +81,7 @@ const TEXT_MODIFIERS: &str = "`.is`, `.not`, `.has`, `.hasnt`, `.any` and `.none
 const DATE_MODIFIERS: &str = "`.before`, `.after`, `.by`, `.is`, `.not`, `.any` and `.none`";
 const AMOUNT_MODIFIERS: &str = "`.below`, `.above`, `.is`, `.not`, `.any` and `.none`";
 const STATUS_MODIFIERS: &str = "`.is` and `.not`";
+const TAGS_MODIFIERS: &str = "`.has`, `.hasnt`, `.any` and `.none`";
 const PRESENCE_MODIFIERS: &str = "`.any` and `.none`";
 
 impl Term {
@@ -107,6 +108,15 @@ impl Term {
         }
         let is_tag = begins_like_a_tag(name) && !name.contains(char::is_whitespace);
         is_tag.then(|| Self::tag_key(name, wanted))
+    }
+
+    /// A tag of `tags:`, which Taskwarrior takes with a sign, too.
+    fn named_tag(name: &str, wanted: bool) -> Self {
+        let name = name.strip_prefix('+').unwrap_or(name);
+        match Synthetic::parse(name) {
+            Some(tag) => Self::Synthetic { tag, wanted },
+            None => Self::tag_key(name, wanted),
+        }
     }
 
     fn tag_key(name: &str, wanted: bool) -> Self {
@@ -151,13 +161,17 @@ impl Term {
                 match (named.modifier, value) {
                     ("any", "") => terms.push(any(true)),
                     ("none" | "", "") => terms.push(any(false)),
-                    ("", _) if named.kind == Kind::Tags => {
-                        terms.extend(value.split(',').map(|tag| Self::tag_key(tag, true)));
+                    ("" | "is" | "has" | "contains", _) if named.kind == Kind::Tags => {
+                        terms.extend(value.split(',').map(|tag| Self::named_tag(tag, true)));
+                    }
+                    ("not" | "isnt" | "hasnt", _) if named.kind == Kind::Tags => {
+                        terms.extend(value.split(',').map(|tag| Self::named_tag(tag, false)));
                     }
                     ("", _) => {
                         let ids = resolve_ids(value, word, resolve)?;
                         terms.extend(ids.into_iter().map(Self::DependsOn));
                     }
+                    _ if named.kind == Kind::Tags => return Err(unknown_modifier(TAGS_MODIFIERS)),
                     _ => return Err(unknown_modifier(PRESENCE_MODIFIERS)),
                 }
             }

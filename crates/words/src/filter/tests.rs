@@ -93,6 +93,12 @@ fn words_find_tasks() {
         ("+shop", &[1, 4]),
         ("-shop project:home", &[2]),
         ("tags:shop", &[1, 4]),
+        ("tag:shop", &[1, 4]),
+        ("tags:+shop", &[1, 4]),
+        ("tag:PENDING", &[1, 2, 3, 6]),
+        ("tags.is:shop", &[1, 4]),
+        ("tags.has:shop", &[1, 4]),
+        ("tags.not:shop", &[2, 3, 5, 6]),
         ("tags:", &[2, 3, 6]),
         ("+HOME", &[5]),
         ("+PENDING", &[1, 2, 3, 6]),
@@ -171,6 +177,18 @@ fn refusals_name_the_word() {
             "`depends:x` is not a list of ids: each part is a number, a range, or a uuid's first 8 digits or more",
         ),
         ("sta:x", "`sta:x` could be any of status, start"),
+        ("milk or bread", "`or` is not supported yet"),
+        ("( milk )", "`(` is not supported yet"),
+        ("(milk", "`(milk` is not supported yet"),
+        ("milk)", "`milk)` is not supported yet"),
+        ("project!=home", "`project!=home` is not supported yet"),
+        ("due<friday", "`due<friday` is not supported yet"),
+        ("estimate.is>=3", "`estimate.is>=3` is not supported yet"),
+        ("/milk/", "`/milk/` is not supported yet"),
+        ("rc.context=none", "`rc.context=none` is not supported yet"),
+        ("rc.context:none", "`rc.context:none` is not supported yet"),
+        ("limit:page", "`limit:page` is not a value that `limit` can have"),
+        ("limit:0", "`limit:0` is not a value that `limit` can have"),
         ("0", "`0` is not a list of ids: numbers begin at 1"),
         ("7-5", "`7-5` is not a list of ids: a range goes from the smaller to the larger number"),
         ("1-999999", "`1-999999` is not a list of ids: a range holds at most 10,000 numbers"),
@@ -234,6 +252,21 @@ fn the_caller_learns_how_far_to_look() {
     assert!(filter("").unwrap().with_report_default().wants_only_pending());
     assert!(filter("").unwrap().is_empty());
     assert!(!filter("all").unwrap().is_empty());
+}
+
+#[test]
+fn a_limit_is_told_to_the_report() {
+    assert_eq!(Filter::limit(&words("milk limit:5 limit:3")), Some(3));
+    assert_eq!(found("milk limit:1"), [1, 4], "it decides nothing about a task");
+    assert_eq!(Filter::limit(&words("-- limit:3")), None);
+}
+
+#[test]
+fn what_only_looks_like_grammar_is_searched_for() {
+    for line in ["-- or", "-- ( /x/ rc.a=b", "oracle", "a=b", "x<y", "/etc/hosts", "milk(s)", "rc"]
+    {
+        assert!(filter(line).is_ok(), "{line}");
+    }
 }
 
 #[test]

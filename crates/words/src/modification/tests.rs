@@ -45,8 +45,8 @@ fn a_new_task_has_what_it_needs() {
              tag_shop=x tags=shop modified=NOW",
         ),
         (
-            "see http://x at 12:30 foo:bar -5 + - +1",
-            "description=see http://x at 12:30 foo:bar -5 + - +1 entry=NOW status=pending modified=NOW",
+            "see http://x?due=3 at 12:30 foo:bar a=b (c) or /d/ -5 + - +1",
+            "description=see http://x?due=3 at 12:30 foo:bar a=b (c) or /d/ -5 + - +1 entry=NOW status=pending modified=NOW",
         ),
         ("-- +tag due:x -- y", "description=+tag due:x -- y entry=NOW status=pending modified=NOW"),
         ("description:a b", "description=a b entry=NOW status=pending modified=NOW"),
@@ -295,6 +295,10 @@ fn what_cannot_be_read_is_never_description() {
         ("id:3", "`id` cannot be set by hand, as `id:3` asks"),
         ("parent:x", "`parent` cannot be set by hand, as `parent:x` asks"),
         ("sta:x", "`sta:x` could be any of status, start"),
+        ("rc.context=none", "`rc.context=none` is not supported yet"),
+        ("rc:other", "`rc:other` is not supported yet"),
+        ("project=home", "`project=home` is not supported yet"),
+        ("estimate:=3", "`estimate:=3` is not supported yet"),
         (
             "depends:milk",
             "`depends:milk` is not a list of ids: each part is a number, a range, or a uuid's first 8 digits or more",
