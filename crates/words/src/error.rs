@@ -189,6 +189,18 @@ pub enum WordsError {
         /// The id as typed.
         word: String,
     },
+    /// Two tasks that would wait for each other, perhaps through others. Made by the caller, who can
+    /// look at tasks ([`crate::circle`]).
+    #[error("a circle of dependencies: task {on} waits for task {task} already")]
+    Circle {
+        /// The task that is changed, as people call it.
+        task: String,
+        /// The one that it would depend on.
+        on: String,
+    },
+    /// A task that comes again, from no date on.
+    #[error("a task with `recur:` needs a due date")]
+    RecurWithoutDue,
     /// A new task, or a changed one, would have no description.
     #[error("a task needs a description")]
     NoDescription,
@@ -268,6 +280,14 @@ impl WordsError {
             }
             Self::AmbiguousTask { .. } => "Type more of the uuid.".to_owned(),
             Self::DependsOnItself { .. } => "Name another task.".to_owned(),
+            Self::Circle { task, on } => format!(
+                "Neither could ever begin. Name another task, or first: `ta {on} modify depends:-{task}`."
+            ),
+            Self::RecurWithoutDue => {
+                "Say when it is due first, for example `recur:weekly due:friday`, or let it come \
+                 but once: `recur:`."
+                    .to_owned()
+            }
             Self::NoDescription => {
                 "Say what is to be done, for example `ta add buy milk`.".to_owned()
             }

@@ -9,6 +9,7 @@
 //! Where this crate follows `protocols/taskchampion.md` it cites the section.
 
 pub mod attribute;
+pub mod circle;
 pub mod command;
 mod context;
 pub mod dates;

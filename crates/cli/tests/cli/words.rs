@@ -364,6 +364,40 @@ fn dependencies_are_told_from_both_sides_until_one_ends() {
 }
 
 #[test]
+fn a_circle_of_dependencies_is_refused() {
+    let home = home_with(&[&["first"], &["second", "depends:1"], &["third", "depends:2"]]);
+    let before = home.state();
+    for words in [&["1", "modify", "depends:3"][..], &["1", "modify", "depends:2"]] {
+        let told = home.ta(words).failed(2);
+        assert_says(&told, &["circle of dependencies", "waits for task 1 already"]);
+    }
+    // Also where one command would close it by itself.
+    home.add("fourth");
+    home.add("fifth");
+    assert_says(
+        &home.ta(&["4,5", "modify", "depends:4,5"]).failed(2),
+        &["cannot depend on itself"],
+    );
+    home.ta(&["3", "modify", "depends:1"]).done();
+    assert_eq!(home.state().len(), before.len() + 2);
+    assert!(!home.state()[&home.uuid("first")].contains_key("depends"));
+}
+
+#[test]
+fn a_task_that_recurs_is_stored_as_taskwarrior_wants_it() {
+    let home = home_with(&[&["here"]]);
+    assert_says(&home.ta(&["add", "no date", "recur:weekly"]).failed(2), &["needs a due date"]);
+    let told = home.ta(&["add", "sweep", "recur:weekly", "due:2099-01-01"]).done();
+    assert_says(&told, &["Added task 2.", "It recurs", "ta status:recurring list"]);
+    assert_eq!(home.state()[&home.uuid("sweep")]["status"], "recurring");
+    let listed = home.ta(&["status:recurring", "list", "--json"]).json();
+    assert_eq!(listed[0]["number"], 2);
+    assert_says(&home.ta(&["2", "modify", "due:"]).failed(2), &["needs a due date"]);
+    home.ta(&["2", "modify", "recur:"]).done();
+    assert_eq!(home.state()[&home.uuid("sweep")]["status"], "pending");
+}
+
+#[test]
 fn reports_leave_out_what_waits_or_has_ended_and_all_shows_it() {
     let home = home_with(&[&["open"], &["later", "wait:2099-01-01"], &["finished"], &["dropped"]]);
     home.ta(&["3", "done"]).done();

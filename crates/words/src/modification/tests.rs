@@ -52,7 +52,10 @@ fn a_new_task_has_what_it_needs() {
         ("description:a b", "description=a b entry=NOW status=pending modified=NOW"),
         ("x status:completed", "description=x end=NOW entry=NOW status=completed modified=NOW"),
         ("x entry:1000000000", "description=x entry=1000000000 status=pending modified=NOW"),
-        ("x recur:weekly", "description=x entry=NOW recur=weekly status=pending modified=NOW"),
+        (
+            "x recur:weekly due:1000000000",
+            "description=x due=1000000000 entry=NOW recur=weekly status=recurring modified=NOW",
+        ),
         (
             "x estimate:2.5 client:",
             "description=x entry=NOW estimate=2.5 status=pending modified=NOW",
@@ -81,7 +84,7 @@ fn user_defined_attributes_are_checked_by_their_kind() {
         ("risk:low", Some("risk=low")),
         ("risk:HIGH", Some("risk=High")),
         ("risk:medium", None),
-        ("recur:2weeks", Some("recur=2weeks")),
+        ("due:friday recur:2weeks", Some("recur=2weeks")),
         ("recur:blah", None),
         ("scheduled:2026-11-27", Some("scheduled=1795734000")),
         ("until:2026-11-27", Some("until=1795734000")),
@@ -199,6 +202,31 @@ fn dependencies_change() {
     }
     let unknown = parse("depends:99").unwrap().apply(Some(&before), &context(), &resolve);
     assert_eq!(unknown, Err(WordsError::UnknownTask { word: "99".into() }));
+}
+
+#[test]
+fn what_comes_again_is_recurring_and_has_a_due_date() {
+    let once = task(&[("description", "x"), ("due", "5")]);
+    let again = task(&[("status", "recurring"), ("due", "5"), ("recur", "weekly")]);
+    let instance = task(&[("due", "5"), ("recur", "weekly"), ("parent", "p")]);
+    let ended = task(&[("status", "completed"), ("end", "5"), ("due", "5")]);
+    for (name, line, before, expected) in [
+        ("made so", "recur:daily", &once, "recur=daily status=recurring modified=NOW"),
+        ("so already", "recur:daily", &again, "recur=daily modified=NOW"),
+        ("no more", "recur:", &again, "recur- status=pending modified=NOW"),
+        ("at another time", "due:1000000000", &again, "due=1000000000 modified=NOW"),
+        ("its instance", "due:1000000000", &instance, "due=1000000000 modified=NOW"),
+        ("an instance alone", "recur:", &instance, "recur- modified=NOW"),
+        ("ended", "recur:daily", &ended, "recur=daily modified=NOW"),
+    ] {
+        assert_eq!(changed(&parse(line).unwrap(), Some(before)), expected, "{name}");
+    }
+    for (line, before) in
+        [("x recur:weekly", None), ("due:", Some(&again)), ("recur:daily due:", Some(&once))]
+    {
+        let refused = parse(line).unwrap().apply(before, &context(), &resolve);
+        assert_eq!(refused, Err(WordsError::RecurWithoutDue), "{line}");
+    }
 }
 
 #[test]
