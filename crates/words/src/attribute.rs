@@ -254,6 +254,12 @@ pub(crate) fn is_known(property: &str) -> bool {
     KNOWN.iter().any(|(known, _)| *known == property)
 }
 
+/// True for properties that are neither known nor a member of a set.
+pub(crate) fn is_custom(property: &str) -> bool {
+    let is_member = ["tag_", "dep_", "annotation_"].iter().any(|set| property.starts_with(set));
+    !is_member && !is_known(property)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

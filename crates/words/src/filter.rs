@@ -79,7 +79,7 @@ impl Filter {
             limit(count, word)?;
         } else if is_id_word(word) {
             self.ids.extend(parse_ids(word, word)?);
-        } else if let Some(term) = Term::tag(word) {
+        } else if let Some(term) = Term::tag(word, vocabulary) {
             self.terms.push(term);
         } else if let Some(named) = vocabulary.split(word)? {
             if named.kind == Kind::Ids {

@@ -126,6 +126,12 @@ They take the flags, variables and file of `ta serve` to find its storage, and a
 it runs, but for `restore`, which refuses.
 "
         }
+        Command::Next | Command::List => {
+            "limit:N shows the first N. Tags in capitals are worked out, and asked for as any other:\n\
+             PENDING WAITING ACTIVE COMPLETED DELETED READY BLOCKED UNBLOCKED BLOCKING OVERDUE DUE\n\
+             YESTERDAY TODAY TOMORROW WEEK MONTH QUARTER YEAR SCHEDULED UNTIL ANNOTATED TAGGED\n\
+             PROJECT PRIORITY TEMPLATE INSTANCE LATEST UDA ORPHAN\n"
+        }
         Command::Add => "Prints the task's number.\n",
         Command::Log => "As `add`, with the status completed.\n",
         Command::Start | Command::Stop | Command::Done | Command::Delete => {

@@ -37,6 +37,7 @@ fn tasks() -> Vec<Task> {
             ("status", "completed"),
             ("end", "5"),
             ("tag_shop", ""),
+            ("unheard", "of"),
         ]),
         task(&[
             ("status", "deleted"),
@@ -65,6 +66,7 @@ fn found_by(filter: &Filter) -> Vec<u8> {
             task,
             blocked: number == 2,
             blocking: number == 1,
+            is_latest: number == 6,
         };
         if filter.matches(&candidate, &context()) {
             found.push(number);
@@ -107,6 +109,13 @@ fn words_find_tasks() {
         ("+ACTIVE", &[6]),
         ("+BLOCKED", &[2]),
         ("+BLOCKING", &[1]),
+        ("+LATEST", &[6]),
+        ("+TOMORROW", &[]),
+        ("+PROJECT -PRIORITY", &[2, 3]),
+        ("+UDA", &[5]),
+        ("+ORPHAN", &[4]),
+        ("-UDA -ORPHAN", &[1, 2, 3, 6]),
+        ("+NONSENSE", &[]),
         ("status:completed", &[4]),
         ("status:pending", &[1, 2, 3, 6]),
         ("status:waiting", &[3]),
@@ -281,6 +290,7 @@ fn reports_show_pending_tasks_unless_told_otherwise() {
         ("-PENDING", &[4, 5]),
         ("-WAITING", &[1, 2, 6]),
         ("-COMPLETED", &[1, 2, 6]),
+        ("+ORPHAN", &[]),
         ("3", &[3]),
     ] {
         assert_eq!(found_by(&filter(line).unwrap().with_report_default()), expected, "{line}");
