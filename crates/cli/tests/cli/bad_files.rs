@@ -190,6 +190,22 @@ fn a_full_disk_loses_nothing_that_was_told() {
 }
 
 #[test]
+fn a_full_disk_stops_no_reading() {
+    let home = with_one_task();
+    for words in [&["list"][..], &["next"], &["1", "info"], &["export"], &["status"]] {
+        let ran = on_full_disk(&home, words, 0);
+        assert!(ran.code == Some(0), "{words:?}: {ran:?}");
+        assert_says(
+            &ran.out,
+            &[if words == ["status"] { "1 of them numbered" } else { "buy milk" }],
+        );
+    }
+    let told = on_full_disk(&home, &["add", "more"], 0).failed(1);
+    assert_says(&told, &["full", "Make room"]);
+    assert_eq!(home.descriptions(), ["buy milk"]);
+}
+
+#[test]
 fn the_first_command_on_a_full_disk_leaves_nothing_in_the_way() {
     for step in 0..30 {
         let home = TestHome::new();

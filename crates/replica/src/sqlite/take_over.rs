@@ -39,7 +39,7 @@ impl SqliteStorage {
     pub fn take_over(&mut self, source: &Path) -> Result<TakenOver> {
         let (connection, place) = (&self.connection, &self.place);
         if self.read_only {
-            return Err(StorageError::ReadOnly { file: place.file(), source: None });
+            return Err(self.cannot_write());
         }
         let failed = |error| place.error(DOING, error);
         let name = source.to_str().ok_or_else(|| {
