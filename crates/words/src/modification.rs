@@ -47,7 +47,7 @@ pub enum Change {
     /// Change the status; `end` is set when it becomes completed or deleted and there is none, and
     /// removed when it becomes pending or recurring (section 1).
     Status(Status),
-    /// Set `start` to now, unless it is set.
+    /// Set `start` to now, unless it is set. What had ended is pending again.
     Start,
     /// Remove `start`.
     Stop,

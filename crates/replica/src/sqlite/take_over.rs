@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::place::Place;
 use super::statements::SqliteTxn;
 use super::{SqliteStorage, open};
-use crate::storage::{Result, StorageError};
+use crate::storage::Result;
 
 const DOING: &str = "taking another replica over";
 

@@ -111,6 +111,12 @@ fn make(
             }
         }
         Change::Start => {
+            // Who begins it again has not ended it.
+            if !task.status().is_numbered() && !matches!(task.status(), Status::Unknown(_)) {
+                task.set("status", Some(Status::Pending.as_str()));
+                task.set("end", None);
+                task.set("start", None);
+            }
             if task.get("start").is_none() {
                 task.set("start", Some(&now.to_string()));
             }

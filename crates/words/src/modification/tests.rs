@@ -247,6 +247,12 @@ fn acts_change_what_their_names_say() {
         ),
         ("start", nothing.clone().start(), &plain, "start=NOW modified=NOW"),
         ("start twice", nothing.clone().start(), &started, ""),
+        (
+            "start what had ended",
+            nothing.clone().start(),
+            &completed,
+            "end- start=NOW status=pending modified=NOW",
+        ),
         ("stop", nothing.clone().stop(), &started, "start- modified=NOW"),
         ("stop twice", nothing.clone().stop(), &plain, ""),
         (
