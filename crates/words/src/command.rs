@@ -9,7 +9,7 @@
 use crate::WordsError;
 use crate::filter::is_id_word;
 use crate::text::{is_one_slip_away, shown};
-use crate::unbuilt::refuse_substitution;
+use crate::unbuilt::{refuse_lost_tags, refuse_substitution};
 
 /// Letters that a shortened command needs at least.
 const ABBREVIATION_CHARS_MIN: usize = 3;
@@ -295,7 +295,11 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
         refuse_command_slip(word)?;
     }
     if let Some(flag) = before.iter().find(|word| is_flag(word)) {
-        return Err(WordsError::FlagBeforeCommand { command: name, flag: shown(flag) });
+        // What stands behind `=` may be a secret, which no error repeats.
+        let (flag, value) =
+            flag.split_once('=').map_or((flag.as_str(), None), |(f, v)| (f, Some(v)));
+        let (flag, has_value) = (shown(flag), value.is_some());
+        return Err(WordsError::FlagBeforeCommand { command: name, flag, has_value });
     }
     let line = match command.shape() {
         Shape::New | Shape::Own => {
@@ -323,7 +327,9 @@ pub fn parse(words: &[String]) -> Result<Line, WordsError> {
         return Err(WordsError::LimitNotAllowed { command: name, word: shown(word) });
     }
     if command == Command::Modify {
-        before_text(&line.rest).iter().try_for_each(|word| refuse_substitution(word))?;
+        let words = before_text(&line.rest);
+        words.iter().try_for_each(|word| refuse_substitution(word))?;
+        refuse_lost_tags(words)?;
     }
     // `3 done 4` would complete task 3 and note "4" in it: surely not what was meant.
     if let Some(word) = line.rest.first()

@@ -65,8 +65,10 @@ pub enum WordsError {
     FlagBeforeCommand {
         /// The command.
         command: &'static str,
-        /// The flag.
+        /// The flag, without a value.
         flag: String,
+        /// Whether a value was given with it (`--server_dir=x`).
+        has_value: bool,
     },
     /// A shortened attribute that several attributes begin with.
     #[error("`{word}` could be any of {}", candidates.join(", "))]
@@ -238,7 +240,12 @@ impl WordsError {
             Self::FilterNotAllowed { command, .. } => {
                 format!("Leave out what stands before: `ta {command} …`.")
             }
-            Self::FlagBeforeCommand { command, flag } => {
+            Self::FlagBeforeCommand { has_value: true, .. } => {
+                "Settings are no flags: set them with `ta config set KEY VALUE`. Flags of a command \
+                 stand after it."
+                    .to_owned()
+            }
+            Self::FlagBeforeCommand { command, flag, has_value: false } => {
                 format!("Flags of a command stand after it: `ta {command} {flag}`.")
             }
             Self::AmbiguousAttribute { .. } => format!("Write the attribute in full. {LITERAL}"),

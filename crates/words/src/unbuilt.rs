@@ -5,6 +5,7 @@
 
 use crate::WordsError;
 use crate::attribute::Vocabulary;
+use crate::tag::begins_like_a_tag;
 use crate::text::shown;
 
 /// Signs that compare an attribute with a value, longer ones first.
@@ -59,6 +60,22 @@ pub(crate) fn refuse_substitution(word: &str) -> Result<(), WordsError> {
     let instead =
         "Write the whole description anew. To make it the description, put `--` before it.";
     if is_one { Err(WordsError::NotBuilt { word: shown(word), instead }) } else { Ok(()) }
+}
+
+/// Refuses `modify +1`: all that would become the description begins like a tag, and is none.
+pub(crate) fn refuse_lost_tags(words: &[String]) -> Result<(), WordsError> {
+    let signed = |word: &&String| {
+        let rest = word.strip_prefix(['+', '-']);
+        rest.is_some_and(|rest| !begins_like_a_tag(rest) || rest.contains(char::is_whitespace))
+    };
+    let is_tag_or_attribute = |word: &String| word.contains(':') || word.starts_with(['+', '-']);
+    match words.iter().find(signed).filter(|_| words.iter().all(is_tag_or_attribute)) {
+        None => Ok(()),
+        Some(word) => {
+            let reason = "it is not one word that begins with a letter";
+            Err(WordsError::Tag { word: shown(word), reason })
+        }
+    }
 }
 
 /// `project!=home`, `due<friday`: an attribute and a comparison, without a colon before it.

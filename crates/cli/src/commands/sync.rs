@@ -86,6 +86,8 @@ fn options(app: &App<'_>, rest: &[String]) -> Result<(SyncOptions, Duration), Fa
                 wait = Duration::from_secs(seconds);
             }
             other => {
+                // What stands behind `=` may be a secret.
+                let other = other.split_once('=').map_or(other, |(flag, _)| flag);
                 return Err(Fail::usage(format!(
                     "`{}` means nothing here",
                     tandem_words::text::escape(other)

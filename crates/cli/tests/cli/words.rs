@@ -254,6 +254,42 @@ fn help_is_given_whatever_else_is_missing() {
 }
 
 #[test]
+fn a_value_in_a_flag_is_not_repeated() {
+    let home = home_with(&[&["one"]]);
+    for words in [
+        &["--encryption_secret=hush", "list"][..],
+        &["list", "--encryption_secret=hush"],
+        &["sync", "--encryption_secret=hush"],
+    ] {
+        let ran = home.ta(words);
+        assert_eq!(ran.code, Some(2), "{words:?}");
+        assert!(!ran.err.contains("hush") && !ran.out.contains("hush"), "{}", ran.err);
+    }
+    home.ta(&["version", "foo"]).failed(2);
+    assert_eq!(home.ta(&["help", "config", "set"]).done(), home.ta(&["help", "config"]).done());
+    assert_says(&home.ta(&["import", "a.json", "b.json"]).failed(2), &["`b.json`"]);
+}
+
+#[test]
+fn what_had_ended_begins_again_with_start() {
+    let home = home_with(&[&["one"]]);
+    home.ta(&["1", "done"]).done();
+    home.ta(&["1", "start"]).done();
+    let task = task(&home);
+    assert_eq!(task["status"], "pending");
+    assert!(task.contains_key("start") && !task.contains_key("end"));
+    assert_says(&home.ta(&["1", "modify", "+1"]).failed(2), &["is not a tag"]);
+}
+
+#[test]
+fn a_replica_begun_where_a_setting_says_is_told_of() {
+    let home = TestHome::new().with("TA_DATA_DIR", "mistyped");
+    let (_, notice) = home.ta(&["list"]).done_with_notices();
+    assert_says(&notice, &["Began a new, empty replica in", "mistyped"]);
+    home.ta(&["list"]).done();
+}
+
+#[test]
 fn wrong_usage_is_exit_2_with_a_cure() {
     let home = home_with(&[&["one"], &["two"]]);
     for words in [

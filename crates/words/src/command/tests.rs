@@ -80,6 +80,9 @@ fn lines_are_taken_apart() {
         ("add -- --help", "add [] [-- --help]"),
         ("3 sync --help", "help [] [sync]"),
         ("3 modify see /etc/hosts", "modify [3] [see /etc/hosts]"),
+        ("3 modify buy 3 + 1", "modify [3] [buy 3 + 1]"),
+        ("3 modify -- +1", "modify [3] [-- +1]"),
+        ("3 modify +a -b", "modify [3] [+a -b]"),
         ("3 modify -- /a/b/", "modify [3] [-- /a/b/]"),
         ("limit:3 list", "list [limit:3] []"),
         ("limit:3", "next [limit:3] []"),
@@ -137,6 +140,21 @@ fn refusals_name_the_word_and_the_cure() {
         ("limit:3 done", "`done` cannot be limited, as `limit:3` asks", "`next`, `list`,"),
         ("3 modify /milk/honey/", "`/milk/honey/` is not supported yet", "Write the whole"),
         ("3 modify x /milk/honey/g", "`/milk/honey/g` is not supported yet", "Write the whole"),
+        (
+            "--server_dir=x list",
+            "`--server_dir` stands before the command `list`",
+            "Settings are no flags",
+        ),
+        (
+            "3 modify +1",
+            "`+1` is not a tag that can be given: it is not one word that begins with a letter",
+            "A tag is one word",
+        ),
+        (
+            "3 modify + project:x",
+            "`+` is not a tag that can be given: it is not one word that begins with a letter",
+            "A tag is one word",
+        ),
         ("sta", "`sta` could be any of start, status", "Write the command in full."),
     ] {
         let refused = parse(&words(line)).unwrap_err();
