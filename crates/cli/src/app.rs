@@ -24,6 +24,8 @@ pub(crate) struct App<'a> {
     pub(crate) taskrc_flag: Option<PathBuf>,
     /// `--yes`: no question before many tasks are changed.
     pub(crate) says_yes: bool,
+    /// The command may well be the first in a new folder: no word about an empty list.
+    pub(crate) may_begin: bool,
     pub(crate) settings: Settings,
     pub(crate) output: &'a mut Output,
     pub(crate) now: Timestamp,
@@ -35,13 +37,10 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
     output.is_json = globals.json;
     output.is_quiet = globals.quiet;
     let line = parse(&globals.words)?;
-    if line.rest.iter().take_while(|word| *word != "--").any(|word| word == "--help") {
-        return commands::about::help(&[line.command.name().to_owned()], output);
-    }
     let environment = Environment::from_process();
     // These say what they have to say whatever the settings are.
     match line.command {
-        Command::Version => return commands::about::version(output),
+        Command::Version => return commands::about::version(&line.rest, output),
         Command::Help => return commands::about::help(&line.rest, output),
         Command::Demo => return commands::demo::run(&line.rest, output),
         // A server has settings of its own.
@@ -76,6 +75,10 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
         config_flag: globals.config,
         taskrc_flag: globals.taskrc,
         says_yes: globals.yes,
+        may_begin: matches!(
+            line.command,
+            Command::Add | Command::Log | Command::Import | Command::Sync
+        ),
         settings,
         output,
         now: system_now(),
@@ -187,6 +190,12 @@ impl App<'_> {
                  went). It was checked and is sound; nothing is to be done.",
             );
         }
+        let is_chosen =
+            self.settings.get(Key::DataDir).is_some_and(|s| s.origin != Origin::Default);
+        // A slip in the setting would show an empty list, and nobody would know why.
+        if notes.created && is_chosen && !is_quiet && !self.may_begin {
+            self.output.notice(format!("Began a new, empty replica in {}", folder.display()));
+        }
         if notes.created {
             self.tell_of_taskwarrior(&folder);
         }
@@ -238,6 +247,11 @@ pub(crate) fn known_flags<'w>(
             let hint = match known {
                 [] => format!("`ta {command}` takes `--json` and `--quiet` only."),
                 _ => format!("`ta {command}` knows {}.", known.join(", ")),
+            };
+            // What stands behind `=` may be a secret.
+            let word = match word.split_once('=') {
+                Some((flag, _)) if flag.starts_with("--") => flag,
+                _ => word,
             };
             Err(Fail::usage(format!("`{}` means nothing here", tandem_words::text::escape(word)))
                 .hint(hint))

@@ -22,6 +22,7 @@ pub(crate) struct Found {
     pub(crate) task: Task,
     pub(crate) blocked: bool,
     pub(crate) blocking: bool,
+    pub(crate) is_latest: bool,
 }
 
 impl Found {
@@ -32,6 +33,7 @@ impl Found {
             task: &self.task,
             blocked: self.blocked,
             blocking: self.blocking,
+            is_latest: self.is_latest,
         }
     }
 
@@ -121,11 +123,13 @@ impl<'t> Lookup<'t> {
             filter = filter.with_report_default();
         }
         let graph = self.dependencies()?;
+        let latest = graph.tasks.iter().map(|(_, number, _)| *number).max();
         let ids = self.chosen(&filter)?;
         let mut found = Vec::new();
         let mut consider = |id: TaskId, number: Option<TaskNumber>, task: Task| {
             let (blocked, blocking) = (graph.is_blocked(id), graph.is_blocking(id));
-            let candidate = Found { id, number, task, blocked, blocking };
+            let is_latest = number.is_some() && number == latest;
+            let candidate = Found { id, number, task, blocked, blocking, is_latest };
             if filter.matches(&candidate.candidate(), context) {
                 found.push(candidate);
             }

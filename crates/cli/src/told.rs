@@ -96,7 +96,8 @@ pub(crate) struct Words {
     pub(crate) is_worth_telling: bool,
 }
 
-pub(crate) fn words(synced: &Synced) -> Words {
+/// Tells of a sync. `was_ours` says whether this list had belonged to the remote before.
+pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
     let report = &synced.report;
     let mut lines = Vec::new();
     let mut is_worth_telling = false;
@@ -106,7 +107,15 @@ pub(crate) fn words(synced: &Synced) -> Words {
         0 => "nothing waiting".to_owned(),
         n => format!("{} waiting", count(n, "change")),
     };
-    if report.end == End::InStep && synced.is_idle() {
+    if report.end == End::InStep && synced.is_idle() && synced.base.is_nil() && synced.waiting == 0
+    {
+        is_worth_telling = true;
+        lines.push(format!(
+            "There is nothing at {} yet, and nothing here: a new list, or a typo in server_dir?",
+            synced.label
+        ));
+        lines.push("If it is a new list, add tasks and run: ta sync".into());
+    } else if report.end == End::InStep && synced.is_idle() {
         lines.push(match synced.waiting {
             0 => "in step".into(),
             _ => format!("in step · {waiting}"),
@@ -128,10 +137,16 @@ pub(crate) fn words(synced: &Synced) -> Words {
     }
     if report.restarted {
         is_worth_telling = true;
-        lines.push(format!(
-            "The whole list was offered to {}, which it had not belonged to.",
-            synced.label
-        ));
+        lines.push(match was_ours {
+            true => format!(
+                "This list was joined with the one at {} again; what differed was sent.",
+                synced.label
+            ),
+            false => format!(
+                "The whole list was offered to {}, which it had not belonged to.",
+                synced.label
+            ),
+        });
     }
     if report.address_changed {
         lines.push(format!(
@@ -326,13 +341,10 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         ),
         Failure::DirectoryMissing { .. } => (
             Exit::Settings,
-            "Mount the disk, or correct server_dir. Nothing was begun anew; if the history is \
-                 to begin there: ta sync --new-history",
+            "Mount the disk, or correct server_dir. Nothing was begun anew; if the history is to begin \
+             there: ta sync --new-history",
         ),
-        Failure::Directory { .. } => {
-            (Exit::Failed, "Check the folder's owner, mode and free space.")
-        }
-        _ => (Exit::Failed, "Try again later."),
+        _ => (Exit::Failed, tandem_remote::directory::cure(failure).unwrap_or("Try again later.")),
     }
 }
 

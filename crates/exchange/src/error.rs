@@ -73,7 +73,7 @@ impl ReadError {
             Self::Input(_) => "Check that the file can be read.",
             Self::TooLarge => "Import it in several parts.",
             Self::NotUtf8 { .. } => "Save the file as UTF-8.",
-            Self::CutOff { .. } => "Export it again; nothing was imported.",
+            Self::CutOff { .. } => "Export it again.",
             Self::Syntax { .. } | Self::NotATask { .. } => {
                 "Give what `task export` prints: a JSON array of tasks, or one task a line."
             }

@@ -65,8 +65,11 @@ pub struct OpenNotes {
     /// Somebody had left it without closing it (killed, or the power went); it was checked and is
     /// sound.
     pub checked: bool,
-    /// It can only be read: asked for, or the file or its folder cannot be written.
+    /// It can only be read: asked for, or the file or its folder cannot be written, or the disk is
+    /// full.
     pub read_only: bool,
+    /// It can only be read because the disk is full.
+    pub is_full: bool,
 }
 
 /// Something about an opened database that a person should look at.
@@ -105,6 +108,8 @@ pub struct SqliteStorage {
     connection: Connection,
     place: Place,
     read_only: bool,
+    /// Why it can only be read: no room, rather than no right.
+    is_full: bool,
     /// After the connection, since it ends when that is closed.
     closing: turn::Closing,
 }
@@ -127,11 +132,20 @@ impl SqliteStorage {
     /// # Errors
     /// [`StorageError::NotAReplica`], [`StorageError::TooNew`], [`StorageError::Corrupt`]: the file
     /// was left as it is. [`StorageError::Busy`] if it had to be changed and another program held
-    /// it. [`StorageError::ReadOnly`] if it cannot even be read. [`StorageError::DiskFull`].
+    /// it. [`StorageError::ReadOnly`] and [`StorageError::DiskFull`] if it cannot even be read.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, OpenNotes)> {
         let (connection, place, notes) = open::open(path, options)?;
-        let read_only = notes.read_only;
-        Ok((Self { connection, place, read_only, closing: turn::Closing::default() }, notes))
+        let (read_only, is_full) = (notes.read_only, notes.is_full);
+        let closing = turn::Closing::default();
+        Ok((Self { connection, place, read_only, is_full, closing }, notes))
+    }
+
+    /// Why a database that can only be read is not written.
+    fn cannot_write(&self) -> StorageError {
+        match self.is_full {
+            true => StorageError::DiskFull { file: self.place.file() },
+            false => StorageError::ReadOnly { file: self.place.file(), source: None },
+        }
     }
 
     /// The database file, absolute.
@@ -143,7 +157,7 @@ impl SqliteStorage {
 impl Storage for SqliteStorage {
     fn write<'a>(&'a mut self) -> Result<Box<dyn Txn + 'a>> {
         if self.read_only {
-            return Err(StorageError::ReadOnly { file: self.place.file(), source: None });
+            return Err(self.cannot_write());
         }
         statements::SqliteTxn::write(&self.connection, &self.place)
     }

@@ -187,6 +187,11 @@ impl Vocabulary {
         }
     }
 
+    /// True if this is the whole name of an attribute.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.exact(name).is_some()
+    }
+
     fn exact(&self, name: &str) -> Option<(Text, Kind)> {
         let known = KNOWN.iter().find(|(known, _)| *known == name);
         known.map(|(known, kind)| (Text::const_new(known), *kind)).or_else(|| {
@@ -247,6 +252,12 @@ fn is_near_miss(name: &str, known: &str) -> bool {
 /// True for properties that [`crate::report::info`] shows in lines of their own.
 pub(crate) fn is_known(property: &str) -> bool {
     KNOWN.iter().any(|(known, _)| *known == property)
+}
+
+/// True for properties that are neither known nor a member of a set.
+pub(crate) fn is_custom(property: &str) -> bool {
+    let is_member = ["tag_", "dep_", "annotation_"].iter().any(|set| property.starts_with(set));
+    !is_member && !is_known(property)
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@
 //! of the filter live in [`crate::filter`], of the modification in [`crate::modification`], and
 //! neither touches this file.
 
+mod line;
+
+pub use line::{Line, parse};
+
 use crate::WordsError;
-use crate::filter::is_id_word;
 use crate::text::{is_one_slip_away, shown};
 
 /// Letters that a shortened command needs at least.
@@ -105,10 +108,10 @@ const ENTRIES: &[Entry] = entries! {
     Prepend ["prepend"], Change, false, "FILTER prepend TEXT", "put text before descriptions";
     Annotate ["annotate"], Change, true, "FILTER annotate TEXT", "add a note to tasks";
     Denotate ["denotate"], Change, false, "FILTER denotate TEXT", "remove a note from tasks";
-    Start ["start"], Change, true, "FILTER start [CHANGES]", "mark tasks as being worked on";
-    Stop ["stop"], Change, true, "FILTER stop [CHANGES]", "mark them as not being worked on";
-    Done ["done"], Change, true, "FILTER done [CHANGES]", "mark tasks as completed";
-    Delete ["delete"], Change, true, "FILTER delete [CHANGES]", "mark tasks as deleted";
+    Start ["start"], Change, true, "FILTER start [NOTE]", "mark tasks as being worked on";
+    Stop ["stop"], Change, true, "FILTER stop [NOTE]", "mark them as not being worked on";
+    Done ["done"], Change, true, "FILTER done [NOTE]", "mark tasks as completed";
+    Delete ["delete"], Change, true, "FILTER delete [NOTE]", "mark tasks as deleted";
     Undo ["undo"], Own, false, "undo", "take back the last command";
     Next ["next"], Report, true, "[FILTER] next", "show what is most urgent (what a bare `ta` does)";
     List ["list", "ls"], Report, true, "[FILTER] list", "show tasks by number";
@@ -209,145 +212,20 @@ impl Command {
         ENTRIES.iter().find(near).map(|entry| entry.command)
     }
 
+    /// True for commands that say of themselves what becomes of a task, so that text after them is
+    /// a note about that ([`crate::Modification::parse_with_note`]).
+    pub fn takes_a_note(self) -> bool {
+        matches!(self, Self::Start | Self::Stop | Self::Done | Self::Delete)
+    }
+
+    fn shows_a_list(self) -> bool {
+        matches!(self, Self::Next | Self::List | Self::Completed | Self::Waiting)
+    }
+
     fn entry(self) -> &'static Entry {
         let entry = ENTRIES.iter().find(|entry| entry.command == self);
         entry.expect("every command has an entry, as a test shows")
     }
-}
-
-/// A line, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// What to do.
-    pub command: Command,
-    /// No word named the command: the words are searched for.
-    pub is_bare: bool,
-    /// The words that say which tasks, for [`crate::Filter::parse`].
-    pub filter: Vec<String>,
-    /// The rest, as typed: a modification for [`crate::Modification::parse`], or the command's own
-    /// arguments and flags.
-    pub rest: Vec<String>,
-}
-
-/// Takes a line apart. `words` are those after `ta`, without flags that belong to the program as
-/// a whole (`--config FILE`), which the binary takes out first.
-///
-/// No command at all means `next`, or `info` for a single id; no words at all mean `next`. After
-/// `--` no word is a command, a flag, a tag or an attribute; the `--` itself is kept, for the
-/// filter and the modification to see. Flags (`--json`) after a command that takes a filter are
-/// put into [`Line::rest`].
-///
-/// # Errors
-/// [`WordsError::AmbiguousCommand`], [`WordsError::FilterNeeded`], [`WordsError::IdsAfterCommand`],
-/// [`WordsError::FilterNotAllowed`], [`WordsError::FlagBeforeCommand`], [`WordsError::NearlyCommand`].
-pub fn parse(words: &[String]) -> Result<Line, WordsError> {
-    let mut found = None;
-    for (index, word) in words.iter().enumerate() {
-        if word == "--" {
-            break;
-        }
-        if let Some(command) = Command::find(word)? {
-            found = Some((command, index));
-            break;
-        }
-    }
-    let Some((command, index)) = found else {
-        refuse_slip(words)?;
-        return Ok(bare(words));
-    };
-    let (before, after) = (&words[..index], &words[index + 1..]);
-    let name = command.name();
-    if let Some(flag) = before.iter().find(|word| is_flag(word)) {
-        return Err(WordsError::FlagBeforeCommand { command: name, flag: shown(flag) });
-    }
-    let line = match command.shape() {
-        Shape::New | Shape::Own => {
-            if let Some(word) = before.first() {
-                return Err(WordsError::FilterNotAllowed { command: name, word: shown(word) });
-            }
-            Line { command, is_bare: false, filter: vec![], rest: after.to_vec() }
-        }
-        Shape::Change => {
-            Line { command, is_bare: false, filter: before.to_vec(), rest: after.to_vec() }
-        }
-        Shape::Chosen | Shape::Report => {
-            let (mut filter, rest) = split_flags(after);
-            filter.splice(..0, before.iter().cloned());
-            Line { command, is_bare: false, filter, rest }
-        }
-    };
-    // An empty word matches everything, and comes of a variable that is not set: `ta "$ID" done`.
-    let says_nothing = line.filter.iter().all(|word| word.trim().is_empty());
-    if says_nothing && matches!(command.shape(), Shape::Change | Shape::Chosen) {
-        return Err(WordsError::FilterNeeded { command: name, suggestion: reorder(name, after) });
-    }
-    // `3 done 4` would complete task 3 and rename it "4": surely not what was meant.
-    let has_little_text =
-        matches!(command, Command::Start | Command::Stop | Command::Done | Command::Delete);
-    if let Some(word) = line.rest.first()
-        && has_little_text
-        && line.rest.iter().all(|word| is_id_word(word))
-    {
-        return Err(WordsError::IdsAfterCommand { command: name, word: shown(word) });
-    }
-    Ok(line)
-}
-
-/// A line without a command.
-fn bare(words: &[String]) -> Line {
-    let (filter, rest) = split_flags(words);
-    let is_one_task = |word: &String| is_id_word(word) && !word.contains(',') && !is_range(word);
-    let command = match &filter[..] {
-        [word] if is_one_task(word) => Command::Info,
-        _ => Command::Next,
-    };
-    Line { command, is_bare: true, filter, rest }
-}
-
-/// Refuses `3 doen` and `doen 3`: beside an id, a word that is one slip away from a command is no
-/// search. Elsewhere it may well be one (`lost keys`).
-fn refuse_slip(words: &[String]) -> Result<(), WordsError> {
-    let words = words.split(|word| word == "--").next().unwrap_or_default();
-    for (index, word) in words.iter().enumerate() {
-        let before = index.checked_sub(1).and_then(|before| words.get(before));
-        let mut neighbours = before.into_iter().chain(words.get(index + 1));
-        if let Some(command) = Command::nearest(word)
-            && neighbours.any(|word| is_id_word(word))
-        {
-            return Err(WordsError::NearlyCommand { word: shown(word), command: command.name() });
-        }
-    }
-    Ok(())
-}
-
-fn is_range(word: &str) -> bool {
-    word.split_once('-').is_some_and(|(from, _)| from.len() < 8)
-}
-
-fn is_flag(word: &str) -> bool {
-    word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
-}
-
-/// Separates filter words from `--flags`, up to a `--`, after which all are filter words.
-fn split_flags(words: &[String]) -> (Vec<String>, Vec<String>) {
-    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let (flags, mut filter): (Vec<_>, Vec<_>) =
-        words[..end].iter().cloned().partition(|word| is_flag(word));
-    filter.extend_from_slice(&words[end..]);
-    (filter, flags)
-}
-
-/// `done 3 4` was probably meant to be `3 4 done`.
-fn reorder(command: &str, after: &[String]) -> Option<String> {
-    let count = after.iter().take_while(|word| is_id_word(word)).count();
-    let (ids, rest) = after.split_at(count);
-    let line: Vec<&str> = ids
-        .iter()
-        .map(String::as_str)
-        .chain([command])
-        .chain(rest.iter().map(String::as_str))
-        .collect();
-    (count > 0).then(|| shown(&line.join(" ")))
 }
 
 #[cfg(test)]

@@ -83,6 +83,8 @@ pub struct Candidate<'a> {
     pub blocked: bool,
     /// A task that is still to be done depends on it.
     pub blocking: bool,
+    /// No task has a higher number.
+    pub is_latest: bool,
 }
 
 impl Candidate<'_> {

@@ -44,8 +44,8 @@ pub enum WordsError {
         /// The line that was probably meant, if the words after the command begin with ids.
         suggestion: Option<String>,
     },
-    /// Ids after a command where they would become the description.
-    #[error("`{word}` stands after `{command}`, where it would become the description")]
+    /// Ids after a command where they would become a note.
+    #[error("`{word}` stands after `{command}`, where it would become a note")]
     IdsAfterCommand {
         /// The command.
         command: &'static str,
@@ -65,8 +65,10 @@ pub enum WordsError {
     FlagBeforeCommand {
         /// The command.
         command: &'static str,
-        /// The flag.
+        /// The flag, without a value.
         flag: String,
+        /// Whether a value was given with it (`--server_dir=x`).
+        has_value: bool,
     },
     /// A shortened attribute that several attributes begin with.
     #[error("`{word}` could be any of {}", candidates.join(", "))]
@@ -137,6 +139,22 @@ pub enum WordsError {
         /// The modifiers that there are.
         known: &'static str,
     },
+    /// Grammar of Taskwarrior that this program does not have yet.
+    #[error("`{word}` is not supported yet")]
+    NotBuilt {
+        /// The whole word.
+        word: String,
+        /// What to do instead, in sentences.
+        instead: &'static str,
+    },
+    /// `limit:` with a command that does not show a list.
+    #[error("`{command}` cannot be limited, as `{word}` asks")]
+    LimitNotAllowed {
+        /// The command.
+        command: &'static str,
+        /// The whole word.
+        word: String,
+    },
     /// A tag that cannot be stored.
     #[error("`{word}` is not a tag that can be given: {reason}")]
     Tag {
@@ -173,6 +191,18 @@ pub enum WordsError {
         /// The id as typed.
         word: String,
     },
+    /// Two tasks that would wait for each other, perhaps through others. Made by the caller, who can
+    /// look at tasks ([`crate::circle`]).
+    #[error("a circle of dependencies: task {on} waits for task {task} already")]
+    Circle {
+        /// The task that is changed, as people call it.
+        task: String,
+        /// The one that it would depend on.
+        on: String,
+    },
+    /// A task that comes again, from no date on.
+    #[error("a task with `recur:` needs a due date")]
+    RecurWithoutDue,
     /// A new task, or a changed one, would have no description.
     #[error("a task needs a description")]
     NoDescription,
@@ -204,11 +234,18 @@ impl WordsError {
                 "Say which before the command, for example `ta 3 {command}` or `ta +home {command}`. \
                  For every task: `ta all {command}`."
             ),
-            Self::IdsAfterCommand { .. } => format!("Put all ids before the command. {LITERAL}"),
+            Self::IdsAfterCommand { .. } => {
+                "Put all ids before the command. To make it a note, put `--` before it.".to_owned()
+            }
             Self::FilterNotAllowed { command, .. } => {
                 format!("Leave out what stands before: `ta {command} …`.")
             }
-            Self::FlagBeforeCommand { command, flag } => {
+            Self::FlagBeforeCommand { has_value: true, .. } => {
+                "Settings are no flags: set them with `ta config set KEY VALUE`. Flags of a command \
+                 stand after it."
+                    .to_owned()
+            }
+            Self::FlagBeforeCommand { command, flag, has_value: false } => {
                 format!("Flags of a command stand after it: `ta {command} {flag}`.")
             }
             Self::AmbiguousAttribute { .. } => format!("Write the attribute in full. {LITERAL}"),
@@ -234,6 +271,12 @@ impl WordsError {
                 "Leave it out. To search for the text, put `--` before it.".to_owned()
             }
             Self::Modifier { known, .. } => format!("There are {known}."),
+            Self::NotBuilt { instead, .. } => (*instead).to_owned(),
+            Self::LimitNotAllowed { .. } => {
+                "`next`, `list`, `completed` and `waiting` take `limit:N`; leave it out here. To \
+                 search for the text, put `--` before it."
+                    .to_owned()
+            }
             Self::Tag { .. } => {
                 format!("A tag is one word that begins with a letter, for example +home. {LITERAL}")
             }
@@ -244,6 +287,14 @@ impl WordsError {
             }
             Self::AmbiguousTask { .. } => "Type more of the uuid.".to_owned(),
             Self::DependsOnItself { .. } => "Name another task.".to_owned(),
+            Self::Circle { task, on } => format!(
+                "Neither could ever begin. Name another task, or first: `ta {on} modify depends:-{task}`."
+            ),
+            Self::RecurWithoutDue => {
+                "Say when it is due first, for example `recur:weekly due:friday`, or let it come \
+                 but once: `recur:`."
+                    .to_owned()
+            }
             Self::NoDescription => {
                 "Say what is to be done, for example `ta add buy milk`.".to_owned()
             }

@@ -8,8 +8,11 @@
 //! * `+tag`, `-tag`, synthetic tags included ([`crate::tag::Synthetic`]);
 //! * `name:value`, `name.modifier:value` for attributes; an empty value asks for those without;
 //!   `project:home` also finds `home.garden`; `due:friday` finds that whole day;
+//! * `limit:N`: of what a report would show, only the first N;
 //! * `all`: every task, also those that are done or deleted;
 //! * any other word: the description contains it, whatever its case. After `--` all words are such.
+//!
+//! Operators, brackets, comparisons and patterns are refused ([`WordsError::NotBuilt`]).
 
 mod ids;
 mod term;
@@ -24,6 +27,7 @@ use crate::attribute::{Kind, Vocabulary};
 use crate::error::Resolve;
 use crate::tag::Synthetic;
 use crate::text::shown;
+use crate::unbuilt::refuse_in_filter;
 use crate::{Candidate, Context, WordsError};
 
 /// Decides which tasks are meant.
@@ -68,11 +72,14 @@ impl Filter {
         vocabulary: &Vocabulary,
         resolve: &Resolve<'_>,
     ) -> Result<(), WordsError> {
+        refuse_in_filter(word, vocabulary)?;
         if word == "all" {
             self.has_all = true;
+        } else if let Some(count) = word.strip_prefix("limit:") {
+            limit(count, word)?;
         } else if is_id_word(word) {
             self.ids.extend(parse_ids(word, word)?);
-        } else if let Some(term) = Term::tag(word) {
+        } else if let Some(term) = Term::tag(word, vocabulary) {
             self.terms.push(term);
         } else if let Some(named) = vocabulary.split(word)? {
             if named.kind == Kind::Ids {
@@ -105,6 +112,13 @@ impl Filter {
         &self.ids
     }
 
+    /// How many tasks a report shows at most, by the last `limit:N` among the words: it is about the
+    /// report, and decides nothing about a task ([`crate::report::first`]).
+    pub fn limit(words: &[String]) -> Option<usize> {
+        let words = words.iter().take_while(|word| *word != "--");
+        words.filter_map(|word| word.strip_prefix("limit:")?.parse().ok()).last()
+    }
+
     /// True if only tasks of the working set (pending and recurring ones) can match, so that the
     /// caller needs to look at no others.
     pub fn wants_only_pending(&self) -> bool {
@@ -132,6 +146,15 @@ impl Filter {
         }
         self
     }
+}
+
+fn limit(count: &str, word: &str) -> Result<usize, WordsError> {
+    let number = count.parse().ok().filter(|count| *count > 0);
+    number.ok_or_else(|| WordsError::Value {
+        word: shown(word),
+        attribute: "limit".to_owned(),
+        expected: "a number from 1".into(),
+    })
 }
 
 /// Reads the ids of `depends:` through the caller.

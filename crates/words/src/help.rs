@@ -14,10 +14,11 @@ const LINE_COLUMNS: usize = 90;
 /// The words of filters and changes, and the flags of the program as a whole.
 pub const WORDS: &str = "\
 Filter words, joined by and: 3  1,2,5-7  56e0be07  +tag  -tag  status:pending  project:home
-  due:friday  due.before:eom  priority:H  depends:3  all  text
+  due:friday  due.before:eom  priority:H  depends:3  all  limit:5  text
 Changes: +tag  -tag  project:home  due:friday  wait:3d  scheduled:monday  until:eoy  priority:H
   depends:3,-5  recur:weekly  status:pending, and the user-defined attributes of your .taskrc.
-  An empty value clears (due:). Every other word is the description; after -- all words are.
+  An empty value clears (due:). Every other word is the description (with start, stop,
+  done and delete a note); after -- all words are.
 Flags everywhere: --config FILE  --json  --quiet  --taskrc FILE (its user-defined attributes)
   --yes (change many tasks without asking)
 ";
@@ -134,8 +135,17 @@ They take the flags, variables and file of `ta serve` to find its storage, and a
 it runs, but for `restore`, which refuses.
 "
         }
+        Command::Next | Command::List => {
+            "limit:N shows the first N. Tags in capitals are worked out, and asked for as any other:\n\
+             PENDING WAITING ACTIVE COMPLETED DELETED READY BLOCKED UNBLOCKED BLOCKING OVERDUE DUE\n\
+             YESTERDAY TODAY TOMORROW WEEK MONTH QUARTER YEAR SCHEDULED UNTIL ANNOTATED TAGGED\n\
+             PROJECT PRIORITY TEMPLATE INSTANCE LATEST UDA ORPHAN\n"
+        }
         Command::Add => "Prints the task's number.\n",
         Command::Log => "As `add`, with the status completed.\n",
+        Command::Start | Command::Stop | Command::Done | Command::Delete => {
+            "Text is put into a note beside it; tags and attributes change the task as with `modify`.\n"
+        }
         Command::Append | Command::Prepend => {
             "Tags and attributes among the words change the task as with `modify`.\n"
         }

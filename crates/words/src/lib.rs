@@ -9,6 +9,7 @@
 //! Where this crate follows `protocols/taskchampion.md` it cites the section.
 
 pub mod attribute;
+pub mod circle;
 pub mod command;
 mod context;
 pub mod dates;
@@ -21,6 +22,7 @@ pub mod report;
 pub mod table;
 pub mod tag;
 pub mod text;
+mod unbuilt;
 pub mod urgency;
 
 pub use attribute::{Uda, UdaKind, Vocabulary};

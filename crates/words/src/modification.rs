@@ -1,25 +1,22 @@
 //! What a line changes.
 //!
 //! Words of a modification: `+tag`, `-tag`, `name:value` for attributes (an empty value clears),
-//! and every other word, which joins the description. After `--` all words are description. A word
-//! that names an attribute but cannot be read is an error, never description text; `http://x`,
-//! `12:30` or `foo:bar` name no attribute and are text.
+//! and every other word, which joins the description, or with commands such as `done` a note. After
+//! `--` all words are such text. A word that names an attribute but cannot be read is an error, never
+//! description text; `http://x`, `12:30` or `foo:bar` name no attribute and are text.
 //!
 //! The changes come out as `protocols/taskchampion.md` sections 1 and 19 store them: one key per
 //! tag and dependency with the value `x`, times as seconds, and the redundant lists `tags` and
 //! `depends`, sorted, that Taskwarrior reads.
 
 mod apply;
+mod read;
 
-use std::borrow::Cow;
-
+use read::{Place, Read, attribute_changes, read};
 use tandem_tasks::{Status, Task, Text};
 
-use crate::attribute::{Kind, Named, Vocabulary};
-use crate::dates::{parse_date, parse_duration};
+use crate::attribute::Vocabulary;
 use crate::error::Resolve;
-use crate::filter::parse_ids;
-use crate::tag;
 use crate::text::{one_line, shown};
 use crate::{Context, WordsError};
 
@@ -46,7 +43,7 @@ pub enum Change {
     /// Change the status; `end` is set when it becomes completed or deleted and there is none, and
     /// removed when it becomes pending or recurring (section 1).
     Status(Status),
-    /// Set `start` to now, unless it is set.
+    /// Set `start` to now, unless it is set. What had ended is pending again.
     Start,
     /// Remove `start`.
     Stop,
@@ -81,31 +78,31 @@ impl Modification {
         context: &Context,
         vocabulary: &Vocabulary,
     ) -> Result<Self, WordsError> {
-        let mut changes = Vec::new();
-        let mut text: Vec<&str> = Vec::new();
-        let mut words = words.iter().map(String::as_str);
-        for word in words.by_ref() {
-            if word == "--" {
-                break;
-            }
-            if let Some(change) = tag_change(word)? {
-                changes.push(change);
-            } else if let Some(named) = vocabulary.split(word)? {
-                if named.kind == Kind::Description && named.modifier.is_empty() {
-                    if named.value.trim().is_empty() {
-                        return Err(WordsError::NoDescription);
-                    }
-                    text.push(named.value);
-                } else {
-                    attribute_changes(&named, word, context, &mut changes)?;
-                }
-            } else {
-                text.push(word);
-            }
-        }
-        text.extend(words);
+        let Read { changes, text } = read(words, context, vocabulary)?;
+        let text: Vec<&str> = text.into_iter().map(|(_, text)| text).collect();
         let description = Some(one_line(&text.join(" "))).filter(|text| !text.is_empty());
         Ok(Self { description, changes })
+    }
+
+    /// The same for a command that says of itself what becomes of the task (`ta 3 done called
+    /// them`): words that are no attributes are a note, as in Taskwarrior, and the description
+    /// stays unless `description:` names it.
+    ///
+    /// # Errors
+    /// As [`Modification::parse`].
+    pub fn parse_with_note(
+        words: &[String],
+        context: &Context,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, WordsError> {
+        let Read { mut changes, text } = read(words, context, vocabulary)?;
+        let joined = |wanted: Place| {
+            let parts: Vec<&str> =
+                text.iter().filter(|(place, _)| *place == wanted).map(|(_, text)| *text).collect();
+            Some(one_line(&parts.join(" "))).filter(|text| !text.is_empty())
+        };
+        changes.extend(joined(Place::Open).map(|note| Change::Annotate(note.into())));
+        Ok(Self { description: joined(Place::Description), changes })
     }
 
     /// The same for a new task: what it does not say about a user-defined attribute with a default
@@ -246,134 +243,6 @@ impl Modification {
     ) -> Result<Vec<PropertyChange>, WordsError> {
         apply::apply(self, task, context, resolve)
     }
-}
-
-/// Reads `+tag` and `-tag`. What does not begin like a tag after the sign (`-5`, `+49 30 1`,
-/// `--x`, `-`) is text; what does is a tag or an error.
-fn tag_change(word: &str) -> Result<Option<Change>, WordsError> {
-    let Some((sign @ ("+" | "-"), name)) = word.split_at_checked(1) else { return Ok(None) };
-    if !tag::begins_like_a_tag(name) || name.contains(char::is_whitespace) {
-        return Ok(None);
-    }
-    if sign == "-" && !name.contains(':') {
-        // Also a tag that could not be given today: another program may have stored it.
-        return Ok(Some(Change::RemoveTag(name.into())));
-    }
-    let checked = tag::check(name);
-    checked.map_err(|reason| WordsError::Tag { word: shown(word), reason })?;
-    Ok(Some(Change::AddTag(name.into())))
-}
-
-fn attribute_changes(
-    named: &Named<'_>,
-    word: &str,
-    context: &Context,
-    changes: &mut Vec<Change>,
-) -> Result<(), WordsError> {
-    let attribute = || shown(&named.name);
-    let refuse = |expected: &str| {
-        let expected = Cow::Owned(expected.to_owned());
-        Err(WordsError::Value { word: shown(word), attribute: attribute(), expected })
-    };
-    if !named.modifier.is_empty() {
-        let known = "no modifiers in a change, only in a filter";
-        return Err(WordsError::Modifier { word: shown(word), attribute: attribute(), known });
-    }
-    let value = one_line(named.value);
-    let set = |value: Option<Text>| Change::Set(named.name.clone(), value);
-    if !named.values.is_empty() && !value.is_empty() {
-        let same = |known: &&Text| known.eq_ignore_ascii_case(&value);
-        let exact = named.values.iter().find(|known| **known == value);
-        let Some(known) = exact.or_else(|| named.values.iter().find(same)) else {
-            return refuse(&format!("one of {}, or nothing", named.values.join(", ")));
-        };
-        changes.push(set(Some(known.clone())));
-        return Ok(());
-    }
-    let change = match named.kind {
-        Kind::Date if value.is_empty() => match named.name.as_str() {
-            "entry" | "modified" => return refuse("a date, since every task has one"),
-            _ => set(None),
-        },
-        Kind::Date => {
-            let time = parse_date(&value, context)
-                .map_err(|source| WordsError::Date { word: shown(word), source })?;
-            set(Some(time.seconds().to_string().into()))
-        }
-        Kind::Number if value.parse::<f64>().is_ok_and(f64::is_finite) => set(Some(value.into())),
-        Kind::Number if !value.is_empty() => return refuse("a number or nothing"),
-        Kind::Duration if value.is_empty() => set(None),
-        Kind::Duration => match parse_duration(&value.to_ascii_lowercase()) {
-            // What is in the stored form already stays as it is: `P1M` is no number of days.
-            Some(_) if value.starts_with(['P', 'p']) => {
-                set(Some(value.to_ascii_uppercase().into()))
-            }
-            Some(span) => set(Some(span.to_string().into())),
-            None => return refuse("a duration such as 30min, 2h, 3days or P1W, or nothing"),
-        },
-        Kind::Recurrence
-            if !value.is_empty()
-                && value != "weekdays"
-                && parse_duration(&value.to_ascii_lowercase()).is_none() =>
-        {
-            return refuse("how often, such as daily, weekly, 2weeks or monthly, or nothing");
-        }
-        Kind::Priority => match value.as_str() {
-            "" => set(None),
-            "H" | "h" => set(Some(Text::const_new("H"))),
-            "M" | "m" => set(Some(Text::const_new("M"))),
-            "L" | "l" => set(Some(Text::const_new("L"))),
-            _ => return refuse("H, M, L or nothing"),
-        },
-        Kind::Status => match Status::parse(&value) {
-            Status::Unknown(other) if other == "waiting" => {
-                return refuse("wait:DATE to hide a task until then");
-            }
-            Status::Unknown(_) => return refuse("pending, completed, deleted or recurring"),
-            status => Change::Status(status),
-        },
-        Kind::Tags => {
-            let tags: Vec<&str> = value.split(',').filter(|tag| !tag.is_empty()).collect();
-            for tag in &tags {
-                tag::check(tag).map_err(|reason| WordsError::Tag { word: shown(word), reason })?;
-            }
-            Change::SetTags(tags.into_iter().map(Text::from).collect())
-        }
-        Kind::Depends => return dependency_changes(&value, word, changes),
-        Kind::Ids | Kind::Machinery | Kind::Computed => {
-            return Err(WordsError::ReadOnly { word: shown(word), attribute: attribute() });
-        }
-        Kind::Text | Kind::Recurrence | Kind::Project | Kind::Number | Kind::Description => {
-            set(Some(value).filter(|value| !value.is_empty()).map(Text::from))
-        }
-    };
-    changes.push(change);
-    Ok(())
-}
-
-/// `depends:3,-5`: each part adds, or with a sign removes; empty removes all.
-fn dependency_changes(
-    value: &str,
-    word: &str,
-    changes: &mut Vec<Change>,
-) -> Result<(), WordsError> {
-    if value.is_empty() {
-        changes.push(Change::ClearDependencies);
-        return Ok(());
-    }
-    for part in value.split(',') {
-        let (is_removed, ids) = match part.strip_prefix('-') {
-            Some(ids) => (true, ids),
-            None => (false, part.strip_prefix('+').unwrap_or(part)),
-        };
-        parse_ids(ids, word)?;
-        changes.push(if is_removed {
-            Change::RemoveDependencies(ids.to_owned())
-        } else {
-            Change::AddDependencies(ids.to_owned())
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

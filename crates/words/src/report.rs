@@ -5,9 +5,11 @@
 
 mod info;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub use info::{Reference, info};
+use tandem_core::TaskId;
 use tandem_tasks::{Status, Text};
 
 use crate::dates::{age, countdown, date};
@@ -90,6 +92,23 @@ pub fn list<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, context: &C
     table
 }
 
+/// Which tasks stand first in a report, `count` of them: in [`next`] if it is `by_urgency`, else in
+/// [`list`].
+pub fn first<'a>(
+    candidates: impl IntoIterator<Item = Candidate<'a>>,
+    count: usize,
+    by_urgency: bool,
+    context: &Context,
+) -> BTreeSet<TaskId> {
+    let mut candidates: Vec<Candidate<'_>> = candidates.into_iter().collect();
+    candidates.sort_by_key(order);
+    if by_urgency {
+        candidates
+            .sort_by(|left, right| urgency(right, context).total_cmp(&urgency(left, context)));
+    }
+    candidates.iter().take(count).map(|candidate| candidate.id).collect()
+}
+
 /// What people call the task: its number, or the first eight digits of its uuid.
 pub fn short_id(candidate: &Candidate<'_>) -> Text {
     let mut text = Text::default();
@@ -101,7 +120,7 @@ pub fn short_id(candidate: &Candidate<'_>) -> Text {
     text
 }
 
-fn order(candidate: &Candidate<'_>) -> (u32, Option<i64>, tandem_core::TaskId) {
+fn order(candidate: &Candidate<'_>) -> (u32, Option<i64>, TaskId) {
     let number = candidate.number.unwrap_or(u32::MAX);
     (number, candidate.task.seconds("entry"), candidate.id)
 }

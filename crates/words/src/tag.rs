@@ -1,12 +1,14 @@
 //! Tags that people give, and tags that are worked out.
 //!
 //! Source: `protocols/taskchampion.md` section 1 (the rule for user tags, synthetic tags); the
-//! meanings of DUE, TODAY, OVERDUE, TAGGED and ANNOTATED follow Taskwarrior's page on virtual tags.
+//! meanings of the others follow Taskwarrior's page on virtual tags. What is in capitals and is none
+//! of them (`+HOME`) is looked for as a tag that somebody gave.
 
+use tandem_core::Timestamp;
 use tandem_tasks::{Status, Task};
 
 use crate::keys::{annotations, stored_tags};
-use crate::{Candidate, Context};
+use crate::{Candidate, Context, parse_date};
 
 /// Days ahead within which a task counts as [`Synthetic::Due`] (Taskwarrior's default of `due`).
 const DUE_DAYS: i64 = 7;
@@ -92,11 +94,39 @@ pub enum Synthetic {
     Annotated,
     /// Has a tag that somebody gave.
     Tagged,
+    /// Still to be done, and due on the day before this one.
+    Yesterday,
+    /// Still to be done, and due on the day after this one.
+    Tomorrow,
+    /// Still to be done, and due in this week, which begins on Monday.
+    Week,
+    /// Still to be done, and due in this month.
+    Month,
+    /// Still to be done, and due in this quarter of the year.
+    Quarter,
+    /// Still to be done, and due in this year.
+    Year,
+    /// Has a scheduled date.
+    Scheduled,
+    /// Has a date at which it expires.
+    Until,
+    /// Can be begun now: pending, not waiting, not blocked, and not scheduled for later.
+    Ready,
+    /// Belongs to a project.
+    Project,
+    /// Has a priority.
+    Priority,
+    /// Recurs: the task of which instances are made.
+    Template,
+    /// An instance of a task that recurs.
+    Instance,
+    /// Has the highest number of all.
+    Latest,
 }
 
 impl Synthetic {
     /// All, with the words for them.
-    pub const ALL: [(&'static str, Self); 14] = [
+    pub const ALL: [(&'static str, Self); 30] = [
         ("WAITING", Self::Waiting),
         ("ACTIVE", Self::Active),
         ("PENDING", Self::Pending),
@@ -111,6 +141,22 @@ impl Synthetic {
         ("DUETODAY", Self::Today),
         ("ANNOTATED", Self::Annotated),
         ("TAGGED", Self::Tagged),
+        ("YESTERDAY", Self::Yesterday),
+        ("TOMORROW", Self::Tomorrow),
+        ("WEEK", Self::Week),
+        ("MONTH", Self::Month),
+        ("QUARTER", Self::Quarter),
+        ("YEAR", Self::Year),
+        ("SCHEDULED", Self::Scheduled),
+        ("UNTIL", Self::Until),
+        ("READY", Self::Ready),
+        ("PROJECT", Self::Project),
+        ("PRIORITY", Self::Priority),
+        ("TEMPLATE", Self::Template),
+        ("PARENT", Self::Template),
+        ("INSTANCE", Self::Instance),
+        ("CHILD", Self::Instance),
+        ("LATEST", Self::Latest),
     ];
 
     /// Reads the word for one.
@@ -118,11 +164,21 @@ impl Synthetic {
         Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, tag)| *tag)
     }
 
+    /// The word for it; the first where there are two (`PARENT` for `TEMPLATE`).
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, tag)| *tag == self).map_or("", |(word, _)| word)
+    }
+
     /// True if the task has it.
     pub fn holds(self, candidate: &Candidate<'_>, context: &Context) -> bool {
         let task = candidate.task;
         let now = context.now().seconds();
         let due = || task.seconds("due").filter(|_| task.status() == Status::Pending);
+        let is_due_in = |first: &str, last: &str| {
+            let bound = |name| parse_date(name, context).map_or(i64::MAX, Timestamp::seconds);
+            due().is_some_and(|due| (bound(first)..=bound(last)).contains(&due))
+        };
+        let has = |name: &str| task.get(name).is_some_and(|value| !value.is_empty());
         match self {
             Self::Waiting => candidate.is_waiting(context),
             Self::Active => candidate.is_active(),
@@ -139,6 +195,33 @@ impl Synthetic {
             Self::Today => due().is_some_and(|due| context.is_today(due)),
             Self::Annotated => annotations(task).next().is_some(),
             Self::Tagged => user_tags(task).next().is_some(),
+            Self::Yesterday => due().is_some_and(|due| {
+                let day = context.day_around(context.today_seconds().saturating_sub(1));
+                day.is_some_and(|day| day.contains(&due))
+            }),
+            Self::Tomorrow => due().is_some_and(|due| {
+                let day = context.day_around(due);
+                day.is_some_and(|day| context.is_today(day.start.saturating_sub(1)))
+            }),
+            Self::Week => is_due_in("sow", "eow"),
+            Self::Month => is_due_in("som", "eom"),
+            Self::Quarter => is_due_in("soq", "eoq"),
+            Self::Year => is_due_in("soy", "eoy"),
+            Self::Scheduled => has("scheduled"),
+            Self::Until => has("until"),
+            Self::Ready => {
+                task.status() == Status::Pending
+                    && !candidate.blocked
+                    && !candidate.is_waiting(context)
+                    && task.seconds("scheduled").is_none_or(|scheduled| scheduled <= now)
+            }
+            Self::Project => has("project"),
+            Self::Priority => has("priority"),
+            Self::Template => {
+                task.status() == Status::Recurring || has("mask") || task.get("last").is_some()
+            }
+            Self::Instance => has("parent") || has("template"),
+            Self::Latest => candidate.is_latest,
         }
     }
 
@@ -146,7 +229,20 @@ impl Synthetic {
     pub(crate) fn is_only_for_pending(self) -> bool {
         matches!(
             self,
-            Self::Waiting | Self::Active | Self::Pending | Self::Overdue | Self::Due | Self::Today
+            Self::Waiting
+                | Self::Active
+                | Self::Pending
+                | Self::Overdue
+                | Self::Due
+                | Self::Today
+                | Self::Yesterday
+                | Self::Tomorrow
+                | Self::Week
+                | Self::Month
+                | Self::Quarter
+                | Self::Year
+                | Self::Ready
+                | Self::Latest
         )
     }
 }
@@ -184,7 +280,7 @@ mod tests {
         let context = context();
         let at = |instant: &str| seconds(instant).to_string();
         let cases: &[Case<'_>] = &[
-            ("an empty task is pending", &[], &["PENDING", "UNBLOCKED"]),
+            ("an empty task is pending", &[], &["PENDING", "UNBLOCKED", "READY"]),
             ("done", &[("status", "completed"), ("start", "1")], &["COMPLETED", "UNBLOCKED"]),
             (
                 "deleted and once due",
@@ -192,35 +288,112 @@ mod tests {
                 &["DELETED", "UNBLOCKED"],
             ),
             ("another program's status", &[("status", "odd")], &["UNBLOCKED"]),
-            ("started at no known time", &[("start", "")], &["ACTIVE", "PENDING", "UNBLOCKED"]),
-            ("waits no more", &[("wait", "100")], &["PENDING", "UNBLOCKED"]),
+            (
+                "started at no known time",
+                &[("start", "")],
+                &["ACTIVE", "PENDING", "UNBLOCKED", "READY"],
+            ),
+            ("waits no more", &[("wait", "100")], &["PENDING", "UNBLOCKED", "READY"]),
             ("waits", &[("wait", "9999999999")], &["WAITING", "PENDING", "UNBLOCKED"]),
-            ("a wait that is no time", &[("wait", "soon")], &["PENDING", "UNBLOCKED"]),
+            ("a wait that is no time", &[("wait", "soon")], &["PENDING", "UNBLOCKED", "READY"]),
             (
                 "due earlier today",
                 &[("due", &at("2026-11-20T01:00:00Z"))],
-                &["PENDING", "UNBLOCKED", "OVERDUE", "DUE", "TODAY", "DUETODAY"],
+                &[
+                    "PENDING",
+                    "UNBLOCKED",
+                    "OVERDUE",
+                    "DUE",
+                    "TODAY",
+                    "DUETODAY",
+                    "WEEK",
+                    "MONTH",
+                    "QUARTER",
+                    "YEAR",
+                    "READY",
+                ],
             ),
             (
                 "due in the last second of the local day",
                 &[("due", &at("2026-11-20T22:59:59Z"))],
-                &["PENDING", "UNBLOCKED", "DUE", "TODAY", "DUETODAY"],
+                &[
+                    "PENDING",
+                    "UNBLOCKED",
+                    "DUE",
+                    "TODAY",
+                    "DUETODAY",
+                    "WEEK",
+                    "MONTH",
+                    "QUARTER",
+                    "YEAR",
+                    "READY",
+                ],
             ),
             (
                 "due when tomorrow begins",
                 &[("due", &at("2026-11-20T23:00:00Z"))],
-                &["PENDING", "UNBLOCKED", "DUE"],
+                &[
+                    "PENDING",
+                    "UNBLOCKED",
+                    "DUE",
+                    "TOMORROW",
+                    "WEEK",
+                    "MONTH",
+                    "QUARTER",
+                    "YEAR",
+                    "READY",
+                ],
             ),
             (
                 "due yesterday",
                 &[("due", &at("2026-11-19T12:00:00Z"))],
-                &["PENDING", "UNBLOCKED", "OVERDUE"],
+                &[
+                    "PENDING",
+                    "UNBLOCKED",
+                    "OVERDUE",
+                    "YESTERDAY",
+                    "WEEK",
+                    "MONTH",
+                    "QUARTER",
+                    "YEAR",
+                    "READY",
+                ],
             ),
-            ("due in 8 days", &[("due", &at("2026-11-28T14:30:00Z"))], &["PENDING", "UNBLOCKED"]),
+            (
+                "due in 8 days",
+                &[("due", &at("2026-11-28T14:30:00Z"))],
+                &["PENDING", "UNBLOCKED", "MONTH", "QUARTER", "YEAR", "READY"],
+            ),
             (
                 "with tag and annotation",
                 &[("tag_x", ""), ("annotation_5", "note")],
-                &["PENDING", "UNBLOCKED", "ANNOTATED", "TAGGED"],
+                &["PENDING", "UNBLOCKED", "ANNOTATED", "TAGGED", "READY"],
+            ),
+            (
+                "due when the week ends",
+                &[("due", &at("2026-11-22T22:59:59Z"))],
+                &["PENDING", "UNBLOCKED", "DUE", "WEEK", "MONTH", "QUARTER", "YEAR", "READY"],
+            ),
+            (
+                "due when the year begins",
+                &[("due", &at("2025-12-31T23:00:00Z"))],
+                &["PENDING", "UNBLOCKED", "OVERDUE", "YEAR", "READY"],
+            ),
+            (
+                "scheduled for later, until then",
+                &[("scheduled", "9999999999"), ("until", "9999999999")],
+                &["PENDING", "UNBLOCKED", "SCHEDULED", "UNTIL"],
+            ),
+            (
+                "scheduled before",
+                &[("scheduled", "5"), ("project", "p"), ("priority", "L")],
+                &["PENDING", "UNBLOCKED", "SCHEDULED", "READY", "PROJECT", "PRIORITY"],
+            ),
+            ("recurs", &[("status", "recurring")], &["UNBLOCKED", "TEMPLATE", "PARENT"]),
+            (
+                "an instance",
+                &[("parent", "p")],
+                &["PENDING", "UNBLOCKED", "READY", "INSTANCE", "CHILD"],
             ),
         ];
         for (name, properties, expected) in cases {

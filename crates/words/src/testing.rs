@@ -32,7 +32,14 @@ pub(crate) fn id(last: u8) -> TaskId {
 }
 
 pub(crate) fn candidate(task: &Task) -> Candidate<'_> {
-    Candidate { id: id(1), number: Some(1), task, blocked: false, blocking: false }
+    Candidate {
+        id: id(1),
+        number: Some(1),
+        task,
+        blocked: false,
+        blocking: false,
+        is_latest: false,
+    }
 }
 
 pub(crate) fn words(line: &str) -> Vec<String> {

@@ -7,7 +7,8 @@ use crate::app::known_flags;
 use crate::fail::{Exit, Fail};
 use crate::output::Output;
 
-pub(crate) fn version(output: &mut Output) -> Result<Exit, Fail> {
+pub(crate) fn version(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
+    known_flags("version", rest, &[])?;
     let version = env!("CARGO_PKG_VERSION");
     if output.is_json {
         output.json(&json!({ "name": "Tandem", "version": version }));
@@ -18,7 +19,8 @@ pub(crate) fn version(output: &mut Output) -> Result<Exit, Fail> {
 }
 
 pub(crate) fn help(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
-    if let [word] = rest {
+    // `ta help config set`: what is said of the command says it of its parts.
+    if let [word, ..] = rest {
         return match Command::find(word)? {
             Some(command) => {
                 output.text(&tandem_words::help::about(command));
@@ -31,7 +33,6 @@ pub(crate) fn help(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
             .hint("`ta help` lists all commands.")),
         };
     }
-    known_flags("help", rest, &[])?;
     output.text(&tandem_words::help::overview());
     Ok(Exit::Done)
 }

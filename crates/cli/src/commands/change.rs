@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tandem_client::new_task_id;
 use tandem_core::TaskId;
-use tandem_replica::{TaskNumber, Txn};
+use tandem_replica::{StorageError, TaskNumber, Txn};
 use tandem_words::command::Command;
-use tandem_words::{Context, Line, Modification, PropertyChange, Vocabulary, WordsError};
+use tandem_words::keys::dependencies;
+use tandem_words::{Context, Line, Modification, PropertyChange, Vocabulary, WordsError, circle};
 
 use crate::app::App;
 use crate::commands::confirm;
@@ -26,6 +27,7 @@ pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         change = change.done();
     }
     let id = new_task_id()?;
+    let mut is_recurring = false;
     let mut replica = app.replica()?;
     let edited = replica.edit(line.command.name(), app.now, |editor| {
         let changes = {
@@ -34,6 +36,7 @@ pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
             lookup.check()?;
             changes?
         };
+        is_recurring = makes_recurring(&changes);
         editor.create(id)?;
         for (property, value) in changes {
             editor.set(id, &property, value.as_deref())?;
@@ -49,14 +52,28 @@ pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
             None if line.command == Command::Log => format!("Logged task {}", name(id, None)),
             None => format!("Added task {}.", name(id, None)),
         });
+        if is_recurring {
+            app.output.line(RECURRING);
+        }
     }
     Ok(Exit::Done)
+}
+
+/// Said when a task comes to recur, since it is in no list from then on.
+const RECURRING: &str = "It recurs: lists leave it out, and Taskwarrior makes the tasks of it that they \
+    show; `ta` makes none yet. To see it: ta status:recurring list";
+
+/// True if a task comes to recur by these changes.
+fn makes_recurring(changes: &[PropertyChange]) -> bool {
+    let status = changes.iter().find(|(property, _)| property == "status");
+    status.is_some_and(|(_, value)| value.as_deref() == Some("recurring"))
 }
 
 /// What happened to the chosen tasks.
 struct Changed {
     tasks: Vec<(TaskId, Option<TaskNumber>, String)>,
     unchanged: usize,
+    has_recurring: bool,
 }
 
 pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
@@ -83,7 +100,8 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
     }
     let edited = replica.edit(line.command.name(), app.now, |editor| {
         let (tasks, passed_over) = chosen(editor.txn(), line, &context, &vocabulary)?;
-        let mut changed = Changed { tasks: Vec::new(), unchanged: passed_over };
+        let mut changed =
+            Changed { tasks: Vec::new(), unchanged: passed_over, has_recurring: false };
         for task in tasks {
             let changes = differences(editor.txn(), &wish, &task, &context)?;
             if changes.is_empty() {
@@ -94,6 +112,7 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
                 // It has come to match since the count was made that decides whether to ask.
                 continue;
             }
+            changed.has_recurring |= makes_recurring(&changes);
             for (property, value) in &changes {
                 editor.set(task.id, property, value.as_deref())?;
             }
@@ -144,7 +163,11 @@ fn wish(line: &Line, context: &Context, vocabulary: &Vocabulary) -> Result<Modif
     if line.command == Command::Denotate {
         return Ok(Modification::denotation(&line.rest)?);
     }
-    let change = Modification::parse(&line.rest, context, vocabulary)?;
+    let parse = match line.command.takes_a_note() {
+        true => Modification::parse_with_note,
+        false => Modification::parse,
+    };
+    let change = parse(&line.rest, context, vocabulary)?;
     Ok(match line.command {
         Command::Start => change.start(),
         Command::Stop => change.stop(),
@@ -173,7 +196,26 @@ fn differences(
         Ok(other)
     });
     lookup.check()?;
-    Ok(changes?)
+    let changes = changes?;
+    refuse_circle(txn, task, &changes)?;
+    Ok(changes)
+}
+
+/// Refuses a dependency on a task that waits for this one.
+fn refuse_circle(txn: &mut dyn Txn, task: &Found, changes: &[PropertyChange]) -> Result<(), Fail> {
+    let added = changes.iter().filter(|(_, value)| value.is_some());
+    let added = added.filter_map(|(property, _)| property.strip_prefix("dep_")?.parse().ok());
+    for on in added {
+        let closes = circle::leads_to(on, task.id, |id| {
+            let found = txn.task(id)?;
+            Ok::<_, StorageError>(found.iter().flat_map(dependencies).collect())
+        })?;
+        if closes {
+            let on = name(on, txn.number_of(on)?);
+            return Err(WordsError::Circle { task: task.name(), on }.into());
+        }
+    }
+    Ok(())
 }
 
 fn nothing_hint(line: &Line) -> String {
@@ -213,6 +255,9 @@ fn tell(app: &mut App<'_>, command: Command, changed: &Changed) {
     }
     if changed.tasks.len() > NAMED_MAX {
         app.output.line(format!("{verb} {} tasks in all.", changed.tasks.len()));
+    }
+    if changed.has_recurring {
+        app.output.line(RECURRING);
     }
     if changed.tasks.is_empty() {
         app.output.line("Nothing to change: it is so already.");

@@ -40,7 +40,8 @@ fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
         return Ok(Exit::Done);
     }
     for row in &rows {
-        app.output.line(conflict_line(row));
+        let settled = if row.resolved { " (Restored or put aside.)" } else { "" };
+        app.output.line(format!("{}{settled}", conflict_line(row)));
     }
     app.output.line(match rows.len() {
         0 => "No edits have lost.".to_owned(),

@@ -7,6 +7,7 @@ use tandem_tasks::Status;
 
 use crate::app::App;
 use crate::fail::{Exit, Fail};
+use crate::told::count;
 
 /// Deleted tasks are purged after this long without a change (protocol page section 16).
 const EXPIRY_SECONDS: i64 = 180 * 86_400;
@@ -48,9 +49,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         return Ok(Exit::Done);
     }
     app.output.line(format!(
-        "{numbered} tasks numbered · {} expired tasks purged · {} old steps forgotten · {} given back",
-        purged.result,
-        pruned.steps,
+        "{} numbered · {} purged · {} forgotten · {} given back",
+        count(numbered, "task"),
+        count(purged.result as u64, "expired task"),
+        count(pruned.steps, "old step"),
         crate::told::bytes(bytes)
     ));
     Ok(Exit::Done)

@@ -75,6 +75,14 @@ fn what(operation: &LocalOperation) -> Option<String> {
         LocalOperation::UndoPoint => return None,
         LocalOperation::Create { .. } => "created".into(),
         LocalOperation::Delete { .. } => "removed".into(),
+        // The redundant lists of `tag_` and `dep_` keys say nothing of their own.
+        LocalOperation::Update { property, .. } if property == "tags" || property == "depends" => {
+            return None;
+        }
+        LocalOperation::Update { property, value, .. } if property.starts_with("tag_") => {
+            let tag = escape(property.strip_prefix("tag_").unwrap_or(property));
+            format!("tag {tag} {}", if value.is_some() { "given" } else { "taken away" })
+        }
         LocalOperation::Update { property, old_value, value, .. } => {
             let shown = |value: &tandem_tasks::Text| value_text(property, Some(value));
             let property = escape(property);

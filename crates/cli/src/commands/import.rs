@@ -18,7 +18,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let source = match rest {
         [] => "-",
         [word] if word == "-" || !word.starts_with('-') => word.as_str(),
-        [word, ..] => {
+        [word, more @ ..] => {
+            let word = if word.starts_with('-') { word } else { more.first().unwrap_or(word) };
             return Err(Fail::usage(format!(
                 "`{}` means nothing here",
                 tandem_words::text::escape(word)

@@ -52,8 +52,9 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
         return Ok(Exit::Done);
     }
     app.output.line(format!(
-        "Took over {} tasks and {} changes that wait for a sync. The originals are untouched.",
-        adopted.tasks, adopted.pending
+        "Took over {} and {} that wait for a sync. The originals are untouched.",
+        crate::told::count(adopted.tasks, "task"),
+        crate::told::count(adopted.pending, "change")
     ));
     if !taken.is_empty() {
         app.output.line(format!("Took over the settings {}.", taken.join(", ")));

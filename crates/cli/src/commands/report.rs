@@ -6,7 +6,7 @@ use tandem_words::command::Command;
 use tandem_words::report;
 use tandem_words::text::escape;
 use tandem_words::urgency::urgency;
-use tandem_words::{Context, Line};
+use tandem_words::{Context, Filter, Line};
 
 use crate::app::App;
 use crate::fail::{Exit, Fail};
@@ -25,8 +25,16 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         Command::Waiting => filter.insert(0, "status:waiting".to_owned()),
         _ => {}
     }
-    let found = Lookup::new(txn.as_mut()).select(&filter, &context, &vocabulary, true)?;
+    let mut found = Lookup::new(txn.as_mut()).select(&filter, &context, &vocabulary, true)?;
     drop(txn);
+    if let Some(limit) = Filter::limit(&filter) {
+        let by_urgency = line.command == Command::Next;
+        let first = report::first(found.iter().map(Found::candidate), limit, by_urgency, &context);
+        found.retain(|task| first.contains(&task.id));
+    }
+    if let Some(missed) = line.missed_command().filter(|_| found.is_empty()) {
+        return Err(missed.into());
+    }
     if app.output.is_json {
         let tasks: Vec<Value> = found.iter().map(|task| as_json(task, &context)).collect();
         app.output.json(&Value::Array(tasks));

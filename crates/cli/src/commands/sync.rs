@@ -32,6 +32,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Err(LockError::Held { holder }) => return Ok(held(app, holder)),
         Err(error) => return Err(error.into()),
     };
+    let (remotes, _) = replica.remotes()?;
     let mut bar = Bar::new(app.output.is_json || app.output.is_quiet);
     let synced = sync(&mut replica, remote.as_mut(), &options, &system_now, &mut |progress| {
         bar.show(progress);
@@ -48,7 +49,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             app.output.notice(format!("warning: the time of this sync could not be kept: {error}"));
         }
     }
-    let words = told::words(&synced);
+    let was_ours = remotes.iter().any(|row| row.label == synced.label);
+    let words = told::words(&synced, was_ours);
     if app.output.is_json {
         let document = told::as_json(&synced, &words);
         app.output.json(&document);
@@ -84,6 +86,8 @@ fn options(app: &App<'_>, rest: &[String]) -> Result<(SyncOptions, Duration), Fa
                 wait = Duration::from_secs(seconds);
             }
             other => {
+                // What stands behind `=` may be a secret.
+                let other = other.split_once('=').map_or(other, |(flag, _)| flag);
                 return Err(Fail::usage(format!(
                     "`{}` means nothing here",
                     tandem_words::text::escape(other)

@@ -74,6 +74,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                 count(tasks.len() as u64, "task"),
                 match differing.len() {
                     0 => "all equal".into(),
+                    1 => "1 differs".to_owned(),
                     n => format!("{n} differ"),
                 }
             ),

@@ -55,7 +55,7 @@ fn a_file_in_the_place_of_the_server_folder_leaves_everything_waiting() {
     let home = home.with("TA_SERVER_DIR", "file");
     fs::write(home.path("file"), "not a folder").unwrap();
     let told = home.ta(&["sync"]).failed(1);
-    assert_says(&told, &["is not a folder", "4 changes wait safely here"]);
+    assert_says(&told, &["is not a folder", "4 changes wait safely here", "Name a folder"]);
     home.ta(&["list"]).done();
 }
 
@@ -69,7 +69,7 @@ fn a_damaged_directory_leaves_everything_waiting() {
     home.add("second");
     fs::write(&file, "rubbish ".repeat(1_000)).unwrap();
     let told = home.ta(&["sync"]).failed(1);
-    assert_says(&told, &["local history cannot be used", "4 changes wait safely here"]);
+    assert_says(&told, &["not a database", "4 changes wait safely here", "none of ours"]);
     fs::write(&file, &good[..good.len() / 2]).unwrap();
     let ran = home.ta(&["sync"]);
     assert_ne!(ran.code, Some(0), "{ran:?}");
@@ -187,6 +187,22 @@ fn a_full_disk_loses_nothing_that_was_told() {
     let fresh = TestHome::at_directory(&home.path(".local/share/taskchampion-sync-server"));
     fresh.ta(&["sync"]).done();
     assert_eq!(fresh.state(), home.state());
+}
+
+#[test]
+fn a_full_disk_stops_no_reading() {
+    let home = with_one_task();
+    for words in [&["list"][..], &["next"], &["1", "info"], &["export"], &["status"]] {
+        let ran = on_full_disk(&home, words, 0);
+        assert!(ran.code == Some(0), "{words:?}: {ran:?}");
+        assert_says(
+            &ran.out,
+            &[if words == ["status"] { "1 of them numbered" } else { "buy milk" }],
+        );
+    }
+    let told = on_full_disk(&home, &["add", "more"], 0).failed(1);
+    assert_says(&told, &["full", "Make room"]);
+    assert_eq!(home.descriptions(), ["buy milk"]);
 }
 
 #[test]

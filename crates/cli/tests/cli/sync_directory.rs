@@ -95,9 +95,10 @@ fn status_tells_when_it_was_in_step_last_and_with_whom() {
 }
 
 #[test]
-fn an_empty_replica_and_an_empty_directory_are_in_step_and_make_nothing() {
+fn an_empty_replica_and_an_empty_directory_make_nothing_and_say_so() {
     let home = TestHome::new();
-    assert_eq!(home.ta(&["sync"]).done(), "in step\n");
+    let told = home.ta(&["sync"]).done();
+    assert_says(&told, &["There is nothing at", "nothing here", "ta sync"]);
     assert!(!home.path(".local/share/taskchampion-sync-server").exists());
 }
 
@@ -304,6 +305,19 @@ fn where_the_disk_has_died_the_history_begins_again_on_request() {
 }
 
 #[test]
+fn a_mistyped_directory_is_not_in_step() {
+    let home = TestHome::new().with("TA_SERVER_DIR", "serevr");
+    for words in [&["sync"][..], &["sync", "--quiet"]] {
+        let told = home.ta(words).done();
+        assert_says(&told, &["There is nothing at", "serevr yet", "server_dir?"]);
+        assert!(!told.contains("in step"), "{told}");
+    }
+    home.add("begun");
+    assert_says(&home.ta(&["sync"]).done(), &["up 4 changes"]);
+    assert_eq!(home.ta(&["sync"]).done(), "in step\n");
+}
+
+#[test]
 fn another_empty_directory_gets_the_whole_list() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (laptop, _) = two_in_step(first.path());
@@ -335,7 +349,9 @@ fn a_list_moves_to_a_server_and_back_with_all_edits() {
         .without("TA_SERVER_CLIENT_KEY")
         .without("TA_ENCRYPTION_SECRET");
     // Known from before: merged by property without asking.
-    laptop.ta(&["sync"]).done();
+    let told = laptop.ta(&["sync"]).done();
+    assert_says(&told, &["joined with the one at", "again"]);
+    assert!(!told.contains("had not belonged"), "{told}");
     desktop.ta(&["sync"]).done();
     assert_eq!(laptop.state(), desktop.state());
     assert_eq!(laptop.descriptions().len(), 3);

@@ -63,6 +63,21 @@ fn each_command_says_what_it_did_and_does_it_once() {
 }
 
 #[test]
+fn text_after_done_is_a_note_and_the_description_stays() {
+    for command in ["start", "stop", "done", "delete"] {
+        let home = home_with(&[&["alpha"]]);
+        home.ta(&["1", "modify", "start:"]).done();
+        home.ta(&["1", command, "called", "them", "+late"]).done();
+        let task = task(&home);
+        assert_eq!((task["description"].as_str(), task["tags"].as_str()), ("alpha", "late"));
+        let is_note = |(key, value): (&String, &String)| {
+            key.starts_with("annotation_") && value == "called them"
+        };
+        assert!(task.iter().any(is_note), "{command}: {task:?}");
+    }
+}
+
+#[test]
 fn what_people_know_from_taskwarrior_is_there() {
     let home = home_with(&[
         &["milk", "project:home", "+shop"],
@@ -197,6 +212,84 @@ fn a_word_after_a_known_attribute_that_does_not_parse_is_never_description() {
 }
 
 #[test]
+fn a_limit_shows_the_first_of_a_report_and_other_grammar_is_refused() {
+    let home = home_with(&[&["one"], &["two"], &["three", "+next"]]);
+    let numbers = |words: &[&str]| -> Vec<u64> {
+        let listed = home.ta(words).json();
+        listed.as_array().unwrap().iter().map(|task| task["number"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(numbers(&["limit:2", "list", "--json"]), [1, 2]);
+    assert_eq!(numbers(&["next", "limit:1", "--json"]), [3]);
+    assert_eq!(numbers(&["tag:next", "list", "--json"]), [3]);
+    for words in [
+        &["list", "project!=x"][..],
+        &["one", "or", "two"],
+        &["list", "/one/"],
+        &["rc.context=none", "list"],
+        &["add", "foo", "rc.context=none"],
+        &["1", "modify", "/one/two/"],
+    ] {
+        assert_says(&home.ta(words).failed(2), &["is not supported yet", "`--`"]);
+    }
+    assert_says(&home.ta(&["limit:1", "done"]).failed(2), &["cannot be limited"]);
+    assert_eq!(home.descriptions(), ["one", "three", "two"]);
+}
+
+#[test]
+fn help_is_given_whatever_else_is_missing() {
+    let home = home_with(&[&["one"]]);
+    for command in ["modify", "append", "annotate", "denotate", "start", "done", "info", "history"]
+    {
+        let help = home.ta(&["help", command]).done();
+        for words in [
+            &[command, "--help"][..],
+            &[command, "-h"],
+            &["1", command, "--help"],
+            &["1", command, "-h"],
+        ] {
+            assert_eq!(home.ta(words).done(), help, "{words:?}");
+        }
+    }
+    assert_says(&home.ta(&["1", "list"]).done(), &["one"]);
+}
+
+#[test]
+fn a_value_in_a_flag_is_not_repeated() {
+    let home = home_with(&[&["one"]]);
+    for words in [
+        &["--encryption_secret=hush", "list"][..],
+        &["list", "--encryption_secret=hush"],
+        &["sync", "--encryption_secret=hush"],
+    ] {
+        let ran = home.ta(words);
+        assert_eq!(ran.code, Some(2), "{words:?}");
+        assert!(!ran.err.contains("hush") && !ran.out.contains("hush"), "{}", ran.err);
+    }
+    home.ta(&["version", "foo"]).failed(2);
+    assert_eq!(home.ta(&["help", "config", "set"]).done(), home.ta(&["help", "config"]).done());
+    assert_says(&home.ta(&["import", "a.json", "b.json"]).failed(2), &["`b.json`"]);
+}
+
+#[test]
+fn what_had_ended_begins_again_with_start() {
+    let home = home_with(&[&["one"]]);
+    home.ta(&["1", "done"]).done();
+    home.ta(&["1", "start"]).done();
+    let task = task(&home);
+    assert_eq!(task["status"], "pending");
+    assert!(task.contains_key("start") && !task.contains_key("end"));
+    assert_says(&home.ta(&["1", "modify", "+1"]).failed(2), &["is not a tag"]);
+}
+
+#[test]
+fn a_replica_begun_where_a_setting_says_is_told_of() {
+    let home = TestHome::new().with("TA_DATA_DIR", "mistyped");
+    let (_, notice) = home.ta(&["list"]).done_with_notices();
+    assert_says(&notice, &["Began a new, empty replica in", "mistyped"]);
+    home.ta(&["list"]).done();
+}
+
+#[test]
 fn wrong_usage_is_exit_2_with_a_cure() {
     let home = home_with(&[&["one"], &["two"]]);
     for words in [
@@ -239,14 +332,27 @@ fn what_matches_nothing_is_an_error_for_changes_and_a_word_for_reports() {
     assert_says(&home.ta(&["+nothing", "done"]).failed(1), &["no task matches"]);
     assert_says(&home.ta(&["project:x", "info"]).failed(1), &["no task matches"]);
     assert_eq!(home.ta(&["+nothing", "list"]).done(), "No matching tasks.\n");
-    let (out, notice) = home.ta(&["lsit"]).done_with_notices();
-    assert_eq!(out, "No matching tasks.\n");
-    assert_says(&notice, &["`list`"]);
+    // A slip of a command is no search that ends well: nobody would miss the sync.
+    for words in [
+        &["lsit"][..],
+        &["snyc", "--quiet"],
+        &["exprot"],
+        &["ecport", "--json"],
+        &["improt", "x.json"],
+        &["confg", "list"],
+    ] {
+        let ran = home.ta(words);
+        assert_eq!(ran.code, Some(2), "{words:?}");
+        assert_says(&ran.err, &["is no command", "meant?", "`--`"]);
+    }
     let (out, notice) = home.ta(&["frobnicate"]).done_with_notices();
     assert_eq!(out, "No matching tasks.\n");
     assert_says(&notice, &["`frobnicate` is no command", "ta help"]);
     // Found, there is nothing to remark.
     assert_says(&home.ta(&["on"]).done(), &["one"]);
+    home.add("lost keys");
+    assert_says(&home.ta(&["lost", "keys"]).done(), &["lost keys"]);
+    home.ta(&["undo"]).done();
     // Beside an id a slip is no search.
     for words in [&["1", "doen"][..], &["1", "modfy", "project:x"], &["doen", "1"]] {
         assert_says(&home.ta(words).failed(2), &["is no command", "meant?", "`--`"]);
@@ -291,6 +397,40 @@ fn dependencies_are_told_from_both_sides_until_one_ends() {
     assert_eq!(home.ta(&["list", "--json"]).json()[0]["blocked"], false);
     home.ta(&["2", "modify", "depends:"]).done();
     assert!(!home.state().values().any(|task| task.contains_key("depends")));
+}
+
+#[test]
+fn a_circle_of_dependencies_is_refused() {
+    let home = home_with(&[&["first"], &["second", "depends:1"], &["third", "depends:2"]]);
+    let before = home.state();
+    for words in [&["1", "modify", "depends:3"][..], &["1", "modify", "depends:2"]] {
+        let told = home.ta(words).failed(2);
+        assert_says(&told, &["circle of dependencies", "waits for task 1 already"]);
+    }
+    // Also where one command would close it by itself.
+    home.add("fourth");
+    home.add("fifth");
+    assert_says(
+        &home.ta(&["4,5", "modify", "depends:4,5"]).failed(2),
+        &["cannot depend on itself"],
+    );
+    home.ta(&["3", "modify", "depends:1"]).done();
+    assert_eq!(home.state().len(), before.len() + 2);
+    assert!(!home.state()[&home.uuid("first")].contains_key("depends"));
+}
+
+#[test]
+fn a_task_that_recurs_is_stored_as_taskwarrior_wants_it() {
+    let home = home_with(&[&["here"]]);
+    assert_says(&home.ta(&["add", "no date", "recur:weekly"]).failed(2), &["needs a due date"]);
+    let told = home.ta(&["add", "sweep", "recur:weekly", "due:2099-01-01"]).done();
+    assert_says(&told, &["Added task 2.", "It recurs", "ta status:recurring list"]);
+    assert_eq!(home.state()[&home.uuid("sweep")]["status"], "recurring");
+    let listed = home.ta(&["status:recurring", "list", "--json"]).json();
+    assert_eq!(listed[0]["number"], 2);
+    assert_says(&home.ta(&["2", "modify", "due:"]).failed(2), &["needs a due date"]);
+    home.ta(&["2", "modify", "recur:"]).done();
+    assert_eq!(home.state()[&home.uuid("sweep")]["status"], "pending");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use tandem_tasks::session::Failure;
 
+use super::trouble;
+
 /// The name of the database in the folder (`protocols/taskchampion.md` section 12).
 pub const FILE_NAME: &str = "taskchampion-local-sync-server.sqlite3";
 
@@ -36,11 +38,13 @@ pub(super) fn find(folder: &Path) -> Result<Option<FileId>, Failure> {
     let path = folder.join(FILE_NAME);
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(FileId::of(&metadata))),
-        Ok(_) => Err(Failure::Directory { what: format!("{} is not a file", path.display()) }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            Err(Failure::Directory { what: format!("{} is not a folder", folder.display()) })
+        Ok(_) => {
+            Err(Failure::Directory { what: format!("{} {}", path.display(), trouble::NOT_A_FILE) })
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(Failure::Directory {
+            what: format!("{} {}", folder.display(), trouble::NOT_A_FOLDER),
+        }),
         Err(error) => Err(unusable(&path, &error)),
     }
 }
@@ -110,7 +114,7 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
             format!("{} is on a disk that cannot be written", path.display())
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            format!("there is no room left for {}", path.display())
+            format!("{} for {}", trouble::NO_ROOM, path.display())
         }
         _ => format!("{}: {error}", path.display()),
     };

@@ -8,6 +8,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params}
 use tandem_core::{VersionId, limits};
 use tandem_tasks::session::Failure;
 
+use super::trouble;
+
 /// The reference's tables, exactly as it makes them (`protocols/taskchampion.md` section 12). The
 /// column type `STRING` means NUMERIC to SQLite, which dashed ids and BLOBs pass unchanged.
 const TABLES: &str = "\
@@ -320,14 +322,12 @@ impl History {
 /// Says what is wrong with the file in words of ours where SQLite's would not help.
 fn unusable(path: &Path, error: &rusqlite::Error) -> Failure {
     let what = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
-        Some(ErrorCode::DatabaseCorrupt) => "the database is damaged".to_owned(),
+        Some(ErrorCode::NotADatabase) => trouble::NOT_A_DATABASE.to_owned(),
+        Some(ErrorCode::DatabaseCorrupt) => trouble::DAMAGED.to_owned(),
         Some(ErrorCode::ReadOnly) => "it cannot be written".to_owned(),
         Some(ErrorCode::PermissionDenied) => "no permission".to_owned(),
-        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds it".to_owned()
-        }
+        Some(ErrorCode::DiskFull) => trouble::FULL.to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => trouble::HELD.to_owned(),
         Some(ErrorCode::CannotOpen) => "it cannot be opened".to_owned(),
         _ => error.to_string(),
     };

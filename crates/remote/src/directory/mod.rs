@@ -19,6 +19,7 @@
 
 mod file;
 mod history;
+mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +34,7 @@ use file::FileId;
 use history::{CommitError, History};
 
 pub use file::FILE_NAME;
+pub use trouble::cure;
 
 /// How a directory is used.
 #[derive(Debug, Clone)]

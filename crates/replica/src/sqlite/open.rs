@@ -67,8 +67,9 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Connection, Pl
         return Ok((connection, place, notes));
     }
     let connection = match open_to_write(&place, &mut notes) {
-        Err(error @ StorageError::ReadOnly { .. }) => {
+        Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. })) => {
             // Reading may still be possible; if not, the first error says more.
+            notes.is_full = matches!(error, StorageError::DiskFull { .. });
             open_to_read(&place, &mut notes).map_err(|_| error)?
         }
         other => other?,
@@ -212,9 +213,11 @@ fn open_to_read(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
         Ok(connection)
     };
     match attempt(connect(place, OpenFlags::SQLITE_OPEN_READ_ONLY)) {
-        Err(error @ StorageError::ReadOnly { .. }) if !files::has_log(&place.path) => {
+        Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. }))
+            if !files::has_log(&place.path) =>
+        {
             // A database with a write-ahead log needs shared memory beside it, which a read-only
-            // folder does not let SQLite make. Without a log nothing is missing from the file, so
+            // folder or a full disk does not let SQLite make. Without a log nothing is missing from the file, so
             // it may be read as if nobody could change it. Somebody with more rights could, while
             // we read; then we may see an error, but cannot do harm.
             let Some(uri) = immutable_uri(&place.path) else { return Err(error) };

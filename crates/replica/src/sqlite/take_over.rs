@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::place::Place;
 use super::statements::SqliteTxn;
 use super::{SqliteStorage, open};
-use crate::storage::{Result, StorageError};
+use crate::storage::Result;
 
 const DOING: &str = "taking another replica over";
 
@@ -39,7 +39,7 @@ impl SqliteStorage {
     pub fn take_over(&mut self, source: &Path) -> Result<TakenOver> {
         let (connection, place) = (&self.connection, &self.place);
         if self.read_only {
-            return Err(StorageError::ReadOnly { file: place.file(), source: None });
+            return Err(self.cannot_write());
         }
         let failed = |error| place.error(DOING, error);
         let name = source.to_str().ok_or_else(|| {

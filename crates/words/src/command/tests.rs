@@ -56,6 +56,37 @@ fn lines_are_taken_apart() {
         ("call mom", "next [call mom] []"),
         ("lost keys", "next [lost keys] []"),
         ("+home lost keys", "next [+home lost keys] []"),
+        // Alone, before other words and before a flag: nobody would miss the sync otherwise.
+        ("snyc", "`snyc` is no command"),
+        ("snyc --quiet", "`snyc` is no command"),
+        ("exprot", "`exprot` is no command"),
+        ("improt x.json", "`improt` is no command"),
+        ("confg list", "`confg` is no command"),
+        ("confg set data_dir x", "`confg` is no command"),
+        ("lsit", "`lsit` is no command"),
+        ("lst +home", "`lst` is no command"),
+        ("modfy done", "`modfy` is no command"),
+        ("-- snyc", "next [-- snyc] []"),
+        ("list snyc", "list [snyc] []"),
+        ("notes of the talk", "next [notes of the talk] []"),
+        ("logs", "next [logs] []"),
+        // Help is asked for by who does not know yet what a command needs.
+        ("done --help", "help [] [done]"),
+        ("info --help", "help [] [info]"),
+        ("history -h", "help [] [history]"),
+        ("3 done -h", "help [] [done]"),
+        ("3 done --help", "help [] [done]"),
+        ("3 done later -h", "done [3] [later -h]"),
+        ("add -- --help", "add [] [-- --help]"),
+        ("3 sync --help", "help [] [sync]"),
+        ("3 modify see /etc/hosts", "modify [3] [see /etc/hosts]"),
+        ("3 modify buy 3 + 1", "modify [3] [buy 3 + 1]"),
+        ("3 modify -- +1", "modify [3] [-- +1]"),
+        ("3 modify +a -b", "modify [3] [+a -b]"),
+        ("3 modify -- /a/b/", "modify [3] [-- /a/b/]"),
+        ("limit:3 list", "list [limit:3] []"),
+        ("limit:3", "next [limit:3] []"),
+        ("count -- limit:3", "count [-- limit:3] []"),
         ("3 -- doen", "next [3 -- doen] []"),
         ("3 doen", "`doen` is no command"),
         ("1,2 modfy project:home", "`modfy` is no command"),
@@ -90,7 +121,7 @@ fn refusals_name_the_word_and_the_cure() {
         ),
         (
             "3 done 4 5",
-            "`4` stands after `done`, where it would become the description",
+            "`4` stands after `done`, where it would become a note",
             "Put all ids before",
         ),
         ("info", "`info` needs to know which tasks", "Say which"),
@@ -105,11 +136,50 @@ fn refusals_name_the_word_and_the_cure() {
             "`--json` stands before the command `list`",
             "Flags of a command stand after it",
         ),
+        ("limit:3 count", "`count` cannot be limited, as `limit:3` asks", "`next`, `list`,"),
+        ("limit:3 done", "`done` cannot be limited, as `limit:3` asks", "`next`, `list`,"),
+        ("3 modify /milk/honey/", "`/milk/honey/` is not supported yet", "Write the whole"),
+        ("3 modify x /milk/honey/g", "`/milk/honey/g` is not supported yet", "Write the whole"),
+        (
+            "--server_dir=x list",
+            "`--server_dir` stands before the command `list`",
+            "Settings are no flags",
+        ),
+        (
+            "3 modify +1",
+            "`+1` is not a tag that can be given: it is not one word that begins with a letter",
+            "A tag is one word",
+        ),
+        (
+            "3 modify + project:x",
+            "`+` is not a tag that can be given: it is not one word that begins with a letter",
+            "A tag is one word",
+        ),
         ("sta", "`sta` could be any of start, status", "Write the command in full."),
     ] {
         let refused = parse(&words(line)).unwrap_err();
         assert_eq!(refused.to_string(), error, "{line}");
         assert!(refused.hint().starts_with(hint), "{line}: {}", refused.hint());
+    }
+}
+
+#[test]
+fn a_search_that_found_nothing_may_have_been_a_command() {
+    for (line, command) in [
+        ("lost", Some("list")),
+        ("lost keys", Some("list")),
+        ("ecport --json", Some("export")),
+        ("my lost keys", None),
+        ("list lost", None),
+        ("-- lost", None),
+        ("garden", None),
+    ] {
+        let missed = parse(&words(line)).unwrap().missed_command();
+        let expected = command.map(|command| WordsError::NearlyCommand {
+            word: line.split(' ').next().unwrap().into(),
+            command,
+        });
+        assert_eq!(missed, expected, "{line}");
     }
 }
 

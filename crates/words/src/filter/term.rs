@@ -6,7 +6,7 @@ use tandem_core::TaskId;
 use tandem_tasks::{Status, Task, Text};
 
 use super::resolve_ids;
-use crate::attribute::{Kind, Named};
+use crate::attribute::{Kind, Named, Vocabulary, is_custom};
 use crate::dates::{duration_seconds, parse_date};
 use crate::error::Resolve;
 use crate::keys::{dependencies, stored_tags};
@@ -21,6 +21,8 @@ pub(super) enum Term {
     Tag { key: Text, wanted: bool },
     /// The synthetic tag holds, or not.
     Synthetic { tag: Synthetic, wanted: bool },
+    /// There is a property beyond the known ones, by `declared` or not; or there is none.
+    Custom { udas: Vec<Text>, declared: bool, wanted: bool },
     /// The status is this one, or not.
     Status { status: Status, wanted: bool },
     /// There is a tag, or none.
@@ -81,6 +83,7 @@ const TEXT_MODIFIERS: &str = "`.is`, `.not`, `.has`, `.hasnt`, `.any` and `.none
 const DATE_MODIFIERS: &str = "`.before`, `.after`, `.by`, `.is`, `.not`, `.any` and `.none`";
 const AMOUNT_MODIFIERS: &str = "`.below`, `.above`, `.is`, `.not`, `.any` and `.none`";
 const STATUS_MODIFIERS: &str = "`.is` and `.not`";
+const TAGS_MODIFIERS: &str = "`.has`, `.hasnt`, `.any` and `.none`";
 const PRESENCE_MODIFIERS: &str = "`.any` and `.none`";
 
 impl Term {
@@ -96,7 +99,7 @@ impl Term {
 
     /// `+tag` or `-tag`. Capitals that are no synthetic tag are looked for as they are, since
     /// Taskwarrior stores such tags.
-    pub(super) fn tag(word: &str) -> Option<Self> {
+    pub(super) fn tag(word: &str, vocabulary: &Vocabulary) -> Option<Self> {
         let (wanted, name) = match word.split_at_checked(1)? {
             ("+", name) => (true, name),
             ("-", name) => (false, name),
@@ -105,8 +108,21 @@ impl Term {
         if let Some(tag) = Synthetic::parse(name) {
             return Some(Self::Synthetic { tag, wanted });
         }
+        if matches!(name, "UDA" | "ORPHAN") {
+            let udas = vocabulary.udas().iter().map(|uda| uda.name.clone()).collect();
+            return Some(Self::Custom { udas, declared: name == "UDA", wanted });
+        }
         let is_tag = begins_like_a_tag(name) && !name.contains(char::is_whitespace);
         is_tag.then(|| Self::tag_key(name, wanted))
+    }
+
+    /// A tag of `tags:`, which Taskwarrior takes with a sign, too.
+    fn named_tag(name: &str, wanted: bool) -> Self {
+        let name = name.strip_prefix('+').unwrap_or(name);
+        match Synthetic::parse(name) {
+            Some(tag) => Self::Synthetic { tag, wanted },
+            None => Self::tag_key(name, wanted),
+        }
     }
 
     fn tag_key(name: &str, wanted: bool) -> Self {
@@ -151,13 +167,17 @@ impl Term {
                 match (named.modifier, value) {
                     ("any", "") => terms.push(any(true)),
                     ("none" | "", "") => terms.push(any(false)),
-                    ("", _) if named.kind == Kind::Tags => {
-                        terms.extend(value.split(',').map(|tag| Self::tag_key(tag, true)));
+                    ("" | "is" | "has" | "contains", _) if named.kind == Kind::Tags => {
+                        terms.extend(value.split(',').map(|tag| Self::named_tag(tag, true)));
+                    }
+                    ("not" | "isnt" | "hasnt", _) if named.kind == Kind::Tags => {
+                        terms.extend(value.split(',').map(|tag| Self::named_tag(tag, false)));
                     }
                     ("", _) => {
                         let ids = resolve_ids(value, word, resolve)?;
                         terms.extend(ids.into_iter().map(Self::DependsOn));
                     }
+                    _ if named.kind == Kind::Tags => return Err(unknown_modifier(TAGS_MODIFIERS)),
                     _ => return Err(unknown_modifier(PRESENCE_MODIFIERS)),
                 }
             }
@@ -195,6 +215,11 @@ impl Term {
         match self {
             Self::Tag { key, wanted } => task.get(key).is_some() == *wanted,
             Self::Synthetic { tag, wanted } => tag.holds(candidate, context) == *wanted,
+            Self::Custom { udas, declared, wanted } => {
+                let is_one =
+                    |property: &Text| is_custom(property) && udas.contains(property) == *declared;
+                task.properties.keys().any(is_one) == *wanted
+            }
             Self::Status { status, wanted } => (task.status() == *status) == *wanted,
             Self::AnyTag { wanted } => stored_tags(task).next().is_some() == *wanted,
             Self::AnyDependency { wanted } => dependencies(task).next().is_some() == *wanted,
@@ -222,7 +247,11 @@ impl Term {
         match self {
             Self::Synthetic { tag, wanted: true } => matches!(
                 tag,
-                Synthetic::Waiting | Synthetic::Pending | Synthetic::Completed | Synthetic::Deleted
+                Synthetic::Waiting
+                    | Synthetic::Pending
+                    | Synthetic::Completed
+                    | Synthetic::Deleted
+                    | Synthetic::Template
             ),
             Self::Synthetic { tag, wanted: false } => *tag == Synthetic::Pending,
             Self::Status { status, wanted } => *wanted || *status == Status::Pending,

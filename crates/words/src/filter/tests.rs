@@ -37,6 +37,7 @@ fn tasks() -> Vec<Task> {
             ("status", "completed"),
             ("end", "5"),
             ("tag_shop", ""),
+            ("unheard", "of"),
         ]),
         task(&[
             ("status", "deleted"),
@@ -65,6 +66,7 @@ fn found_by(filter: &Filter) -> Vec<u8> {
             task,
             blocked: number == 2,
             blocking: number == 1,
+            is_latest: number == 6,
         };
         if filter.matches(&candidate, &context()) {
             found.push(number);
@@ -93,6 +95,12 @@ fn words_find_tasks() {
         ("+shop", &[1, 4]),
         ("-shop project:home", &[2]),
         ("tags:shop", &[1, 4]),
+        ("tag:shop", &[1, 4]),
+        ("tags:+shop", &[1, 4]),
+        ("tag:PENDING", &[1, 2, 3, 6]),
+        ("tags.is:shop", &[1, 4]),
+        ("tags.has:shop", &[1, 4]),
+        ("tags.not:shop", &[2, 3, 5, 6]),
         ("tags:", &[2, 3, 6]),
         ("+HOME", &[5]),
         ("+PENDING", &[1, 2, 3, 6]),
@@ -101,6 +109,13 @@ fn words_find_tasks() {
         ("+ACTIVE", &[6]),
         ("+BLOCKED", &[2]),
         ("+BLOCKING", &[1]),
+        ("+LATEST", &[6]),
+        ("+TOMORROW", &[]),
+        ("+PROJECT -PRIORITY", &[2, 3]),
+        ("+UDA", &[5]),
+        ("+ORPHAN", &[4]),
+        ("-UDA -ORPHAN", &[1, 2, 3, 6]),
+        ("+NONSENSE", &[]),
         ("status:completed", &[4]),
         ("status:pending", &[1, 2, 3, 6]),
         ("status:waiting", &[3]),
@@ -171,6 +186,18 @@ fn refusals_name_the_word() {
             "`depends:x` is not a list of ids: each part is a number, a range, or a uuid's first 8 digits or more",
         ),
         ("sta:x", "`sta:x` could be any of status, start"),
+        ("milk or bread", "`or` is not supported yet"),
+        ("( milk )", "`(` is not supported yet"),
+        ("(milk", "`(milk` is not supported yet"),
+        ("milk)", "`milk)` is not supported yet"),
+        ("project!=home", "`project!=home` is not supported yet"),
+        ("due<friday", "`due<friday` is not supported yet"),
+        ("estimate.is>=3", "`estimate.is>=3` is not supported yet"),
+        ("/milk/", "`/milk/` is not supported yet"),
+        ("rc.context=none", "`rc.context=none` is not supported yet"),
+        ("rc.context:none", "`rc.context:none` is not supported yet"),
+        ("limit:page", "`limit:page` is not a value that `limit` can have"),
+        ("limit:0", "`limit:0` is not a value that `limit` can have"),
         ("0", "`0` is not a list of ids: numbers begin at 1"),
         ("7-5", "`7-5` is not a list of ids: a range goes from the smaller to the larger number"),
         ("1-999999", "`1-999999` is not a list of ids: a range holds at most 10,000 numbers"),
@@ -237,6 +264,21 @@ fn the_caller_learns_how_far_to_look() {
 }
 
 #[test]
+fn a_limit_is_told_to_the_report() {
+    assert_eq!(Filter::limit(&words("milk limit:5 limit:3")), Some(3));
+    assert_eq!(found("milk limit:1"), [1, 4], "it decides nothing about a task");
+    assert_eq!(Filter::limit(&words("-- limit:3")), None);
+}
+
+#[test]
+fn what_only_looks_like_grammar_is_searched_for() {
+    for line in ["-- or", "-- ( /x/ rc.a=b", "oracle", "a=b", "x<y", "/etc/hosts", "milk(s)", "rc"]
+    {
+        assert!(filter(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn reports_show_pending_tasks_unless_told_otherwise() {
     for (line, expected) in [
         ("", &[1, 2, 6][..]),
@@ -248,6 +290,7 @@ fn reports_show_pending_tasks_unless_told_otherwise() {
         ("-PENDING", &[4, 5]),
         ("-WAITING", &[1, 2, 6]),
         ("-COMPLETED", &[1, 2, 6]),
+        ("+ORPHAN", &[]),
         ("3", &[3]),
     ] {
         assert_eq!(found_by(&filter(line).unwrap().with_report_default()), expected, "{line}");

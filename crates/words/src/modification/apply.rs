@@ -37,6 +37,9 @@ pub(super) fn apply(
     for change in &modification.changes {
         make(change, &mut after, context, resolve)?;
     }
+    if modification.changes.iter().any(is_about_recurrence) {
+        settle_recurrence(&mut after)?;
+    }
     let nothing = Task::default();
     let before = task.unwrap_or(&nothing);
     if after == *before {
@@ -108,6 +111,12 @@ fn make(
             }
         }
         Change::Start => {
+            // Who begins it again has not ended it.
+            if !task.status().is_numbered() && !matches!(task.status(), Status::Unknown(_)) {
+                task.set("status", Some(Status::Pending.as_str()));
+                task.set("end", None);
+                task.set("start", None);
+            }
             if task.get("start").is_none() {
                 task.set("start", Some(&now.to_string()));
             }
@@ -137,6 +146,24 @@ fn make(
             task.set("description", Some(joined.trim()));
         }
     }
+    Ok(())
+}
+
+fn is_about_recurrence(change: &Change) -> bool {
+    matches!(change, Change::Set(property, _) if matches!(property.as_str(), "recur" | "due"))
+}
+
+/// A task that comes again has the status `recurring`: of one that is pending Taskwarrior makes no
+/// instances. An instance itself (with a `parent`) stays what it is.
+fn settle_recurrence(task: &mut Task) -> Result<(), WordsError> {
+    let has = |name: &str| task.get(name).is_some_and(|value| !value.is_empty());
+    let status = match (has("recur"), has("parent")) {
+        (true, false) if !has("due") => return Err(WordsError::RecurWithoutDue),
+        (true, false) if task.status() == Status::Pending => Status::Recurring,
+        (false, false) if task.status() == Status::Recurring => Status::Pending,
+        _ => return Ok(()),
+    };
+    task.set("status", Some(status.as_str()));
     Ok(())
 }
 

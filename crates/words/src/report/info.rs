@@ -128,7 +128,7 @@ fn is_shown_key(property: &str) -> bool {
 fn synthetic_tags(candidate: &Candidate<'_>, context: &Context) -> Text {
     let held = Synthetic::ALL
         .iter()
-        .filter(|(word, tag)| *word != "DUETODAY" && tag.holds(candidate, context))
+        .filter(|(word, tag)| tag.word() == *word && tag.holds(candidate, context))
         .map(|(word, _)| *word);
     held.collect::<Vec<_>>().join(" ").into()
 }
@@ -141,6 +141,7 @@ fn mention(reference: &Reference<'_>) -> String {
         task: &task,
         blocked: false,
         blocking: false,
+        is_latest: false,
     };
     format!("{} - {}", short_id(&candidate), reference.description)
 }

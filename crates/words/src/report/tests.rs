@@ -39,6 +39,7 @@ fn candidates(tasks: &[Task]) -> Vec<Candidate<'_>> {
             task,
             blocked: false,
             blocking: false,
+            is_latest: false,
         })
         .collect()
 }
@@ -92,8 +93,14 @@ fn info_shows_everything_known_and_unknown() {
         ("githubissue", "42"),
         ("mask", "+-"),
     ]);
-    let candidate =
-        Candidate { id: id(1), number: Some(7), task: &task, blocked: true, blocking: false };
+    let candidate = Candidate {
+        id: id(1),
+        number: Some(7),
+        task: &task,
+        blocked: true,
+        blocking: false,
+        is_latest: false,
+    };
     let references = [Reference { id: three, number: Some(3), description: "earn money" }];
     let blocks = [Reference { id: id(5), number: None, description: "sleep" }];
     let vocabulary = Vocabulary::new(vec![Uda {
@@ -108,7 +115,7 @@ Description    pay\\u{7} the rent
 Annotation     2026-11-20 16:20:00  called
 Status         pending
 Tags           money
-Synthetic tags PENDING BLOCKED ANNOTATED TAGGED
+Synthetic tags PENDING BLOCKED ANNOTATED TAGGED TEMPLATE
 Depends on     3 - earn money
 Depends on     abababab-abab-abab-abab-ababababab04
 Blocks         abababab - sleep
@@ -145,7 +152,7 @@ proptest! {
         width in prop::option::of(0..100usize),
     ) {
         let task: Task = properties.into_iter().collect();
-        let candidate = Candidate { id: id(1), number, task: &task, blocked: true, blocking: true };
+        let candidate = Candidate { id: id(1), number, task: &task, blocked: true, blocking: true, is_latest: false };
         let context = context();
         let _ = next([candidate], &context).render(width, Style::Plain);
         let _ = list([candidate], &context).render(width, Style::Colour);
