@@ -40,7 +40,7 @@ pub(crate) fn run(
     }
     // As the reference has it.
     if rest.iter().any(|word| word == "-V") {
-        return super::about::version(output);
+        return super::about::version(&[], output);
     }
     let is_print = |word: &&String| word.as_str() == "--print-config";
     let prints = rest.iter().any(|word| is_print(&word));
