@@ -56,6 +56,7 @@ fn a_file_in_the_place_of_the_server_folder_leaves_everything_waiting() {
     fs::write(home.path("file"), "not a folder").unwrap();
     let told = home.ta(&["sync"]).failed(1);
     assert_says(&told, &["is not a folder", "4 changes wait safely here", "Name a folder"]);
+    assert_says(&home.ta(&["status"]).done(), &["a file stands in its place"]);
     home.ta(&["list"]).done();
 }
 
