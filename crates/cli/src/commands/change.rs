@@ -60,8 +60,8 @@ pub(crate) fn add(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
 }
 
 /// Said when a task comes to recur, since it is in no list from then on.
-const RECURRING: &str = "It recurs: lists leave it out, and Taskwarrior makes the tasks of it that they \
-    show; `ta` makes none yet. To see it: ta status:recurring list";
+const RECURRING: &str = "It recurs: Taskwarrior makes the tasks of it that lists show (`ta` makes none \
+    yet). To see it: ta status:recurring list";
 
 /// True if a task comes to recur by these changes.
 fn makes_recurring(changes: &[PropertyChange]) -> bool {

@@ -1,5 +1,7 @@
 //! `ta status`: where this replica stands, without asking any server unless told to.
 
+use std::io::ErrorKind;
+
 use serde_json::json;
 use tandem_client::{LastSync, missing_history};
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
@@ -141,12 +143,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     if let Some((path, size, orphans)) = &directory {
         table.push([
             "Directory".to_owned(),
-            match size {
-                0 => match missing_history(&remotes, current.is_some(), base, path) {
+            match in_the_way(path).map_or(Ok(size), Err) {
+                Err(what) => what.to_owned(),
+                Ok(0) => match missing_history(&remotes, current.is_some(), base, path) {
                     Some(failure) => format!("{failure}: is a disk unmounted?"),
                     None => "not there yet: `ta sync` makes it".to_owned(),
                 },
-                size => format!("{} (its format never shrinks)", bytes(*size)),
+                Ok(size) => format!("{} (its format never shrinks)", bytes(*size)),
             },
         ]);
         if *orphans > 0 {
@@ -166,4 +169,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let text = table.render(crate::output::width(), crate::output::style());
     app.output.text(&text);
     Ok(exit)
+}
+
+/// What keeps a directory that is there from being looked into.
+fn in_the_way(path: &str) -> Option<&'static str> {
+    match std::fs::read_dir(path).err()?.kind() {
+        ErrorKind::PermissionDenied => Some("there, but this user may not read it"),
+        ErrorKind::NotADirectory => Some("a file stands in its place"),
+        _ => None,
+    }
 }

@@ -56,6 +56,7 @@ fn a_file_in_the_place_of_the_server_folder_leaves_everything_waiting() {
     fs::write(home.path("file"), "not a folder").unwrap();
     let told = home.ta(&["sync"]).failed(1);
     assert_says(&told, &["is not a folder", "4 changes wait safely here", "Name a folder"]);
+    assert_says(&home.ta(&["status"]).done(), &["a file stands in its place"]);
     home.ta(&["list"]).done();
 }
 
@@ -360,8 +361,10 @@ fn an_interrupted_sync_ends_as_signals_do_and_waits() {
         Some(crate::scripted::Reply::Hang)
     });
     let home = server.give(home);
-    let mut child =
-        home.command(&["sync"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Whoever runs the tests in the background of a shell has them ignore it, and so would ours.
+    let heeding = ["--default-signal=INT", env!("CARGO_BIN_EXE_ta"), "sync"];
+    let mut command = home.program("/usr/bin/env", &heeding);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     has_arrived.recv().unwrap();
     let kill = home.program("/bin/kill", &["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());

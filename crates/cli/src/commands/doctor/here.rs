@@ -16,9 +16,14 @@ use crate::told::count;
 /// After so long without a sync, in seconds, one wonders whether it is still called: a day.
 const SYNC_SECONDS_MAX: i64 = 24 * 60 * 60;
 
-/// The line that calls it.
-const CRON: &str =
-    "A line in your crontab (crontab -e) keeps it going: */15 * * * * ta sync --quiet";
+/// The line that calls it, with the path of this program: cron's own `PATH` is short.
+fn cron() -> String {
+    let program = std::env::current_exe();
+    let program = program.map_or_else(|_| "ta".to_owned(), |path| path.display().to_string());
+    format!(
+        "A line in your crontab (crontab -e) keeps it going: */15 * * * * {program} sync --quiet"
+    )
+}
 
 /// Whether the settings say all that a sync needs.
 pub(super) fn settings(app: &App<'_>) -> Check {
@@ -141,14 +146,14 @@ pub(super) fn last_sync(app: &App<'_>, stand: Option<&Stand>) -> Check {
             if seconds <= SYNC_SECONDS_MAX {
                 Check::well(NAME, found)
             } else {
-                Check::warning(NAME, found, CRON)
+                Check::warning(NAME, found, cron())
             }
         }
         None if stand.is_some_and(|stand| !stand.base.is_nil()) => Check::warning(
             NAME,
             "not known: not by this program, or not since it keeps the time",
-            CRON,
+            cron(),
         ),
-        None => Check::warning(NAME, "never", format!("run `ta sync` once by hand. {CRON}")),
+        None => Check::warning(NAME, "never", format!("run `ta sync` once by hand. {}", cron())),
     }
 }
