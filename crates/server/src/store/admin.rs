@@ -27,10 +27,7 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Removes the newest snapshot of a client, so that the one before is handed out: a server cannot
     /// tell whether a sealed one is any good, its replicas can.
-    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
-        let _ = client;
-        not_there_yet()
-    }
+    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped>;
 
     /// Takes a snapshot over from another server, for a client that has none: of any version of the
     /// chain or of the one before its first, stored at `snapshot.at`. Else it is passed over.

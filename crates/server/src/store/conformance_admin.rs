@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use tandem_core::{ClientId, VersionId};
+use tandem_tasks::serve::retention::Rules;
 
 use super::admin::{
-    Admin, ClientEntry, Extent, NewAccount, Removed, Scope, Standing, State, TokenFacts,
+    Admin, ClientEntry, Extent, NewAccount, Removed, Scope, SnapshotDropped, Standing, State,
+    TokenFacts,
 };
-use super::conformance::{Customer, fresh_id};
-use super::{Added, Child, Head, SnapshotFound, Store};
+use super::conformance::{Customer, fresh_id, retain};
+use super::{Added, Child, Head, SnapshotAdded, SnapshotFound, Store};
 
 /// Runs all checks; none on a storage that does not know these calls yet.
 ///
@@ -19,6 +21,8 @@ pub async fn all(store: &Arc<dyn Store>) {
     clients_are_listed_in_pages_with_what_is_known_of_them(store, admin).await;
     who_is_shut_out_is_let_in_again(store, admin).await;
     a_history_that_is_removed_begins_anew(store, admin).await;
+    without_the_newest_snapshot_the_one_before_is_handed_out(store, admin).await;
+    the_only_snapshot_may_go_while_the_beginning_is_there(store, admin).await;
     accounts_own_client_ids_and_tokens(store, admin).await;
     nothing_is_wrong_with_what_was_stored(store, admin).await;
 }
@@ -95,6 +99,66 @@ async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &d
     assert_eq!(customer.child(VersionId::NIL).await, Child::NoSuchClient);
     assert_eq!(other.walk(VersionId::NIL).await, kept, "nobody else lost anything");
     assert!(matches!(customer.offer(VersionId::NIL, b"x").await, Ok(Added::Accepted { .. })));
+}
+
+/// Nothing is wrong with what is stored of this client.
+async fn assert_sound(admin: &dyn Admin, id: ClientId) {
+    let mut after = None;
+    while let Some(checked) = admin.check_client(after).await.expect("it can be read") {
+        if checked.id == id {
+            assert_eq!(checked.findings, Vec::<String>::new());
+            return;
+        }
+        after = Some(checked.next);
+    }
+    panic!("the client is not there");
+}
+
+async fn without_the_newest_snapshot_the_one_before_is_handed_out(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let mut customer = Customer::new(store);
+    let id = customer.id;
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::NoSuchClient));
+    let mut row = customer.add_row(VersionId::NIL, 10).await;
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::None));
+    customer.snap(row[9], b"good").await;
+    row.extend(customer.add_row(row[9], 10).await);
+    customer.snap(row[19], b"bad").await;
+    let bad = customer.facts().await.snapshots[0];
+    customer.pass_days(200);
+    retain(store, Rules::default(), customer.now, 100).await;
+    assert_eq!(customer.facts().await.versions, 10);
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::Dropped(bad)));
+    assert_eq!((bad.version, bad.bytes), (row[19], 3));
+    let found = customer.snapshot().await;
+    assert!(matches!(found, SnapshotFound::Found(found) if found.body == b"good"[..]));
+    assert_eq!(customer.walk(row[9]).await, row[10..], "and the way on from there is whole");
+    let facts = customer.facts().await;
+    assert_eq!((facts.versions_since_snapshot, facts.snapshots.len()), (10, 1));
+    assert_sound(admin, id).await;
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::OnlyWayIn));
+    // The next good one is taken, of the same version, too.
+    assert_eq!(customer.snap(row[19], b"better").await, SnapshotAdded::Accepted);
+    customer.pass_days(200);
+    retain(store, Rules::default(), customer.now, 100).await;
+    assert_eq!(customer.facts().await.versions, 10, "the one before stays a way in");
+    assert_sound(admin, id).await;
+}
+
+async fn the_only_snapshot_may_go_while_the_beginning_is_there(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let row = customer.add_row(VersionId::NIL, 3).await;
+    customer.snap(row[2], b"bad").await;
+    let dropped = admin.drop_snapshot(customer.id).await;
+    assert!(matches!(dropped, Ok(SnapshotDropped::Dropped(_))), "{dropped:?}");
+    assert_eq!(customer.snapshot().await, SnapshotFound::None);
+    assert_eq!(customer.facts().await.versions_since_snapshot, 3);
+    assert_sound(admin, customer.id).await;
 }
 
 async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn Admin) {

@@ -7,10 +7,10 @@ use super::pool::{Pools, WORK_TIME, bounded_for};
 use super::read::{client_facts, snapshot_facts};
 use super::rows::{self, Id, cell, number, sound};
 use super::write::transaction_failed;
-use super::{PostgresStore, accounts, check};
+use super::{PostgresStore, accounts, check, snapshots};
 use crate::store::admin::{
-    AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, Standing, State,
-    TokenFacts, Totals,
+    AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, SnapshotDropped,
+    Standing, State, TokenFacts, Totals,
 };
 use crate::store::{Admin, Answer, StoreError};
 
@@ -29,6 +29,10 @@ impl Admin for PostgresStore {
 
     fn remove_history(&self, client: ClientId, extent: Extent) -> Answer<'_, Option<Removed>> {
         Box::pin(async move { remove_history(&self.pools, client, extent).await })
+    }
+
+    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
+        Box::pin(async move { snapshots::drop_newest(&self.pools, client).await })
     }
 
     fn totals(&self) -> Answer<'_, Totals> {

@@ -29,6 +29,7 @@ mod pool;
 mod read;
 mod retain;
 mod rows;
+mod snapshots;
 mod tls;
 mod write;
 

@@ -1,54 +1,7 @@
-//! What operators do to clients: dropping a snapshot, shutting out for good.
+//! What operators do to clients: shutting out for good, and looking at the file itself.
 
 use super::*;
-use crate::store::admin::{Extent, SnapshotDropped, Standing, State};
-
-async fn assert_sound(own: &SqliteStore) {
-    let checked = own.check_client(None).await.unwrap().unwrap();
-    assert_eq!(checked.findings, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn without_the_newest_snapshot_the_one_before_is_handed_out() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let mut client = Customer::new(&store);
-    assert_eq!(own.drop_snapshot(client.id).await, Ok(SnapshotDropped::NoSuchClient));
-    let mut row = client.add_row(VersionId::NIL, 10).await;
-    assert_eq!(own.drop_snapshot(client.id).await, Ok(SnapshotDropped::None));
-    client.snap(row[9], b"good").await;
-    row.extend(client.add_row(row[9], 10).await);
-    client.snap(row[19], b"bad").await;
-    client.pass_days(200);
-    assert_eq!(conformance::retain(&store, Rules::default(), client.now, 100).await, 10);
-    let dropped = own.drop_snapshot(client.id).await.unwrap();
-    assert!(matches!(dropped, SnapshotDropped::Dropped(facts) if facts.version == row[19]));
-    let found = client.snapshot().await;
-    assert!(matches!(found, SnapshotFound::Found(found) if found.body == b"good"[..]));
-    assert_eq!(client.walk(row[9]).await, row[10..], "and the way on from there is whole");
-    assert_eq!(client.facts().await.versions_since_snapshot, 10);
-    assert_sound(&own).await;
-    assert_eq!(own.drop_snapshot(client.id).await, Ok(SnapshotDropped::OnlyWayIn));
-    // The next good one is taken, of the same version, too.
-    assert_eq!(client.snap(row[19], b"better").await, SnapshotAdded::Accepted);
-    client.pass_days(200);
-    assert_eq!(conformance::retain(&store, Rules::default(), client.now, 100).await, 0);
-    assert_sound(&own).await;
-}
-
-#[tokio::test]
-async fn the_only_snapshot_may_go_while_the_beginning_is_there() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let client = Customer::new(&store);
-    let row = client.add_row(VersionId::NIL, 3).await;
-    client.snap(row[2], b"bad").await;
-    assert!(matches!(own.drop_snapshot(client.id).await, Ok(SnapshotDropped::Dropped(_))));
-    assert_eq!(client.snapshot().await, SnapshotFound::None);
-    assert_sound(&own).await;
-}
+use crate::store::admin::{Extent, Standing, State};
 
 #[tokio::test]
 async fn who_is_shut_out_stays_so_when_its_client_is_removed() {
