@@ -9,7 +9,7 @@ use tandem_core::{ClientId, Timestamp};
 
 use tandem_tasks::serve::retention::Day;
 
-use super::{AddSnapshot, Answer, ClientFacts, SnapshotAdded, SnapshotFacts, StoreError};
+use super::{AddSnapshot, Answer, ClientFacts, SnapshotAdded, SnapshotFacts};
 
 /// What an operator asks of a storage.
 pub trait Admin: std::fmt::Debug + Send + Sync {
@@ -31,10 +31,7 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Takes a snapshot over from another server, for a client that has none: of any version of the
     /// chain or of the one before its first, stored at `snapshot.at`. Else it is passed over.
-    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
-        let _ = snapshot;
-        not_there_yet()
-    }
+    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded>;
 
     /// Client ids that are shut out and have no history here. None where a storage does not tell.
     fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
@@ -78,12 +75,6 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Whose token has this SHA-256, among enabled accounts.
     fn token(&self, hash: [u8; 32]) -> Answer<'_, Option<TokenFacts>>;
-}
-
-/// The answer of a storage that does not know a call yet.
-fn not_there_yet<T: Send + 'static>() -> Answer<'static, T> {
-    let what = "this storage cannot do that yet".to_owned();
-    Box::pin(async { Err(StoreError::Unavailable { what }) })
 }
 
 /// What became of a snapshot that was to be removed.

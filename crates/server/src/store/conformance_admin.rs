@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tandem_core::{ClientId, VersionId};
 use tandem_tasks::serve::retention::Rules;
 
@@ -10,7 +11,7 @@ use super::admin::{
     TokenFacts,
 };
 use super::conformance::{Customer, fresh_id, retain};
-use super::{Added, Child, Head, SnapshotAdded, SnapshotFound, Store};
+use super::{AddSnapshot, Added, Child, Head, SnapshotAdded, SnapshotFound, Store};
 
 /// Runs all checks; none on a storage that does not know these calls yet.
 ///
@@ -23,6 +24,8 @@ pub async fn all(store: &Arc<dyn Store>) {
     a_history_that_is_removed_begins_anew(store, admin).await;
     without_the_newest_snapshot_the_one_before_is_handed_out(store, admin).await;
     the_only_snapshot_may_go_while_the_beginning_is_there(store, admin).await;
+    a_snapshot_of_another_server_is_taken_wherever_all_after_it_is_there(store, admin).await;
+    a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(store, admin).await;
     accounts_own_client_ids_and_tokens(store, admin).await;
     nothing_is_wrong_with_what_was_stored(store, admin).await;
 }
@@ -159,6 +162,72 @@ async fn the_only_snapshot_may_go_while_the_beginning_is_there(
     assert_eq!(customer.snapshot().await, SnapshotFound::None);
     assert_eq!(customer.facts().await.versions_since_snapshot, 3);
     assert_sound(admin, customer.id).await;
+}
+
+/// Offers a snapshot that another server has stored some days ago.
+async fn import(
+    admin: &dyn Admin,
+    customer: &Customer,
+    version: VersionId,
+    days: i64,
+) -> SnapshotAdded {
+    let mut then = customer.clone();
+    then.pass_days(-days);
+    let body = Bytes::from_static(b"from elsewhere");
+    let snapshot = AddSnapshot { client: customer.id, version, body, at: then.now };
+    admin.import_snapshot(snapshot).await.expect("a snapshot can be offered")
+}
+
+async fn a_snapshot_of_another_server_is_taken_wherever_all_after_it_is_there(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let unknown = VersionId::from_bytes(fresh_id());
+    assert_eq!(import(admin, &customer, unknown, 9).await, SnapshotAdded::NoSuchClient);
+    let row = customer.add_row(VersionId::NIL, 20).await;
+    for version in [unknown, VersionId::NIL] {
+        assert_eq!(import(admin, &customer, version, 9).await, SnapshotAdded::PassedOver);
+    }
+    assert_eq!(customer.snap(row[2], b"x").await, SnapshotAdded::PassedOver, "not from a client");
+    assert_eq!(import(admin, &customer, row[2], 9).await, SnapshotAdded::Accepted);
+    let facts = customer.facts().await;
+    let stored = facts.snapshots[0];
+    assert_eq!((stored.version, facts.versions_since_snapshot), (row[2], 17));
+    let mut then = customer.clone();
+    then.pass_days(-9);
+    assert_eq!(stored.stored_at, then.now, "it is as old as it was there");
+    let found = customer.snapshot().await;
+    assert!(matches!(found, SnapshotFound::Found(found) if found.body == b"from elsewhere"[..]));
+    assert_sound(admin, customer.id).await;
+    for version in [row[2], row[19]] {
+        assert_eq!(import(admin, &customer, version, 1).await, SnapshotAdded::PassedOver, "once");
+    }
+    assert_eq!(customer.snap(row[19], b"ours").await, SnapshotAdded::Accepted);
+    assert_sound(admin, customer.id).await;
+    let other = Customer::new(store);
+    let latest = other.add_row(VersionId::NIL, 2).await[1];
+    assert_eq!(import(admin, &other, row[5], 1).await, SnapshotAdded::PassedOver, "of another");
+    assert_eq!(import(admin, &other, latest, 1).await, SnapshotAdded::Accepted);
+    assert_eq!(other.facts().await.versions_since_snapshot, 0);
+    assert_sound(admin, other.id).await;
+}
+
+async fn a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let before = VersionId::from_bytes(fresh_id());
+    let row = customer.add_row(before, 12).await;
+    assert!(customer.facts().await.is_adopted, "a new replica has no way in yet");
+    assert_eq!(import(admin, &customer, before, 9).await, SnapshotAdded::Accepted);
+    let facts = customer.facts().await;
+    assert_eq!((facts.versions_since_snapshot, facts.is_adopted), (12, false));
+    assert_eq!(customer.head().await, Some(Head { latest: row[11], snapshot: Some(before) }));
+    assert_eq!(customer.walk(before).await, row);
+    assert_sound(admin, customer.id).await;
+    assert_eq!(admin.drop_snapshot(customer.id).await, Ok(SnapshotDropped::OnlyWayIn));
 }
 
 async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn Admin) {

@@ -1,8 +1,9 @@
 //! What time it is, the database says.
 
-use tandem_core::VersionId;
+use bytes::Bytes;
+use tandem_core::{Timestamp, VersionId};
 use tandem_server::store::conformance::{Customer, retain};
-use tandem_server::store::{Child, SnapshotAdded};
+use tandem_server::store::{AddSnapshot, Child, SnapshotAdded};
 use tandem_server::testing::Cluster;
 use tandem_tasks::serve::retention::Rules;
 
@@ -73,4 +74,24 @@ async fn a_database_whose_clock_goes_back_makes_no_mark_before_the_last_change()
     assert_eq!(retain(&store, RULES, client.now, 1000).await, 0, "not 30 days after the change");
     client.pass_days(1);
     assert_eq!(retain(&store, RULES, client.now, 1000).await, 16);
+}
+
+/// Goal: a snapshot that another server stored years ago ends no grace period here.
+/// Method: one is imported, and a newer one taken; only the days of the database count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_grace_period_of_an_imported_snapshot_begins_when_it_comes() {
+    let cluster = Cluster::shared();
+    let store = open_as_served(&cluster, "imported").await;
+    let client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 20).await;
+    let (version, body) = (row[9], Bytes::from_static(b"s"));
+    let at = Timestamp::from_seconds(86_400);
+    let snapshot = AddSnapshot { client: client.id, version, body, at };
+    let taken = store.admin().unwrap().import_snapshot(snapshot).await;
+    assert_eq!(taken, Ok(SnapshotAdded::Accepted));
+    assert_eq!(client.snap(row[19], b"s").await, SnapshotAdded::Accepted);
+    assert_eq!(client.facts().await.snapshots[1].stored_at, at, "lists show when it was stored");
+    assert_eq!(retain(&store, RULES, client.now, 1000).await, 0);
+    cluster.sql("imported", "UPDATE tandem.snapshot_days SET day = day - 30");
+    assert_eq!(retain(&store, RULES, client.now, 1000).await, 10);
 }

@@ -12,7 +12,7 @@ use crate::store::admin::{
     AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, SnapshotDropped,
     Standing, State, TokenFacts, Totals,
 };
-use crate::store::{Admin, Answer, StoreError};
+use crate::store::{AddSnapshot, Admin, Answer, SnapshotAdded, StoreError};
 
 impl Admin for PostgresStore {
     fn standing(&self, client: ClientId) -> Answer<'_, Standing> {
@@ -33,6 +33,12 @@ impl Admin for PostgresStore {
 
     fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
         Box::pin(async move { snapshots::drop_newest(&self.pools, client).await })
+    }
+
+    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
+        Box::pin(async move {
+            snapshots::import(&self.pools, &snapshot, self.clock.of(snapshot.at)).await
+        })
     }
 
     fn totals(&self) -> Answer<'_, Totals> {

@@ -3,17 +3,20 @@
 use deadpool_postgres::Transaction;
 use tandem_core::{ClientId, VersionId};
 
+use super::moments::{self, Moment};
 use super::pool::{Pools, bounded};
 use super::read::snapshot_facts;
 use super::rows::{Id, cell, number, sound, version_id};
 use super::write::transaction_failed;
-use crate::store::StoreError;
 use crate::store::admin::SnapshotDropped;
+use crate::store::{AddSnapshot, SnapshotAdded, StoreError};
 
 type Outcome<T> = Result<Result<T, StoreError>, tokio_postgres::Error>;
 
 /// Nobody adds to the client, nor lets its history go, from here on.
-const LOCK_CLIENT: &str = "SELECT id FROM tandem.clients WHERE client_id = $1 FOR NO KEY UPDATE";
+const LOCK_CLIENT: &str = "
+    SELECT id, latest, latest_number, changed_at, floor(extract(epoch FROM now()))::bigint AS now
+    FROM tandem.clients WHERE client_id = $1 FOR NO KEY UPDATE";
 
 /// After the lock, as a statement of its own: it sees what the last holder of the lock committed.
 const STORED: &str = "
@@ -84,4 +87,74 @@ async fn drop_inside(txn: &Transaction<'_>, client: ClientId) -> Outcome<Snapsho
     }
     txn.execute(DROP, &[&id, &place, &older, &older_at]).await?;
     Ok(Ok(SnapshotDropped::Dropped(facts)))
+}
+
+const HAS_ONE: &str = "SELECT FROM tandem.snapshots WHERE client = $1 LIMIT 1";
+
+/// By its child, since there is an index on that.
+const CHILD: &str = "SELECT number FROM tandem.versions WHERE client = $1 AND parent = $2";
+
+const IMPORT: &str = "
+    WITH stored AS (
+        INSERT INTO tandem.snapshots (client, number, version, stored_at, body)
+        VALUES ($1, $2, $3, $4, $5)
+    ), day AS (
+        INSERT INTO tandem.snapshot_days (client, day, number) VALUES ($1, $6, $2)
+    )
+    UPDATE tandem.clients SET snapshot_number = $2, snapshot_at = $4, is_adopted = false,
+        versions_since_snapshot = latest_number - $2, changed_at = greatest(changed_at, $7)
+    WHERE id = $1";
+
+/// Takes a snapshot over from another server. Other than one that a client offers it may show any
+/// version of the chain, and the one before the first. It keeps the instant at which it was stored
+/// there; its grace period begins now, by the clock that counts here.
+pub(super) async fn import(
+    pools: &Pools,
+    request: &AddSnapshot,
+    at: Moment,
+) -> Result<SnapshotAdded, StoreError> {
+    let client = pools.for_writing().await?;
+    let mut is_committing = false;
+    let committing = &mut is_committing;
+    let outcome = bounded(client, async move |client| {
+        let txn = client.transaction().await?;
+        let added = import_inside(&txn, request, at).await?;
+        if matches!(added, Ok(SnapshotAdded::Accepted)) {
+            *committing = true;
+            txn.commit().await?;
+        } else {
+            txn.rollback().await?;
+        }
+        Ok(added)
+    })
+    .await;
+    outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
+}
+
+async fn import_inside(
+    txn: &Transaction<'_>,
+    request: &AddSnapshot,
+    at: Moment,
+) -> Outcome<SnapshotAdded> {
+    let Some(row) = txn.query_opt(LOCK_CLIENT, &[&Id(request.client.to_bytes())]).await? else {
+        return Ok(Ok(SnapshotAdded::NoSuchClient));
+    };
+    let id: i64 = row.try_get("id")?;
+    let version = Id(request.version.to_bytes());
+    if request.version.is_nil() || txn.query_opt(HAS_ONE, &[&id]).await?.is_some() {
+        return Ok(Ok(SnapshotAdded::PassedOver));
+    }
+    // All after it must be there.
+    let place = if request.version == sound!(version_id(&row, "latest")) {
+        sound!(number(&row, "latest_number"))
+    } else {
+        let child = txn.query_opt(CHILD, &[&id, &version]).await?;
+        let Some(child) = child else { return Ok(Ok(SnapshotAdded::PassedOver)) };
+        sound!(number(&child, "number")).saturating_sub(1)
+    };
+    let (now, changed_at) = (at.or(row.try_get("now")?), row.try_get("changed_at")?);
+    let (stored_at, day) = (request.at.seconds().min(now), moments::day(now, changed_at).0);
+    let body = &request.body[..];
+    txn.execute(IMPORT, &[&id, &cell(place), &version, &stored_at, &body, &day, &now]).await?;
+    Ok(Ok(SnapshotAdded::Accepted))
 }
