@@ -48,6 +48,7 @@ async fn a_node_with_a_wrong_clock_neither_ages_a_snapshot_nor_ends_a_period() {
         cluster.sql("clocks", &sql)
     };
     assert_eq!(is_today("snapshot_days", "day"), "t");
+    assert_eq!(is_today("snapshots", "stored_at / 86400"), "t");
     assert_eq!(is_today("asked_days", "day"), "t");
     assert_eq!(is_today("clients", "changed_at / 86400"), "t");
     assert_eq!(is_today("clients", "seen_day"), "t");
