@@ -33,10 +33,8 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
     /// chain or of the one before its first, stored at `snapshot.at`. Else it is passed over.
     fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded>;
 
-    /// Client ids that are shut out and have no history here. None where a storage does not tell.
-    fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
+    /// Client ids that are shut out and have no history here.
+    fn shut_out(&self) -> Answer<'_, Vec<ClientId>>;
 
     /// How many clients have marks of days after this one: a clock was ahead when they were made.
     /// 0 where a storage does not tell.

@@ -21,6 +21,7 @@ pub async fn all(store: &Arc<dyn Store>) {
     let Some(admin) = store.admin() else { return };
     clients_are_listed_in_pages_with_what_is_known_of_them(store, admin).await;
     who_is_shut_out_is_let_in_again(store, admin).await;
+    who_is_shut_out_stays_so_when_its_client_is_removed(store, admin).await;
     a_history_that_is_removed_begins_anew(store, admin).await;
     without_the_newest_snapshot_the_one_before_is_handed_out(store, admin).await;
     the_only_snapshot_may_go_while_the_beginning_is_there(store, admin).await;
@@ -82,6 +83,25 @@ async fn who_is_shut_out_is_let_in_again(store: &Arc<dyn Store>, admin: &dyn Adm
         let listed = entries(admin).await.into_iter().find(|entry| entry.id == id);
         assert_eq!(listed.expect("it is listed").is_disabled, state == State::Disabled);
     }
+}
+
+async fn who_is_shut_out_stays_so_when_its_client_is_removed(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let (id, now) = (customer.id, customer.now);
+    let is_told = async || admin.shut_out().await.expect("it can be read").contains(&id);
+    customer.add_row(VersionId::NIL, 1).await;
+    assert_eq!(admin.set_client_state(id, State::Disabled, now).await, Ok(true));
+    assert!(!is_told().await, "it has a history, and is in the list of those");
+    let removed = admin.remove_history(id, Extent::Client).await.expect("it can go");
+    assert_eq!(removed.map(|removed| removed.versions), Some(1));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Disabled));
+    assert!(is_told().await);
+    assert_eq!(admin.set_client_state(id, State::Enabled, now).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
+    assert!(!is_told().await);
 }
 
 async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &dyn Admin) {

@@ -41,6 +41,10 @@ impl Admin for PostgresStore {
         })
     }
 
+    fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
+        Box::pin(accounts::shut_out(&self.pools))
+    }
+
     fn totals(&self) -> Answer<'_, Totals> {
         Box::pin(totals(&self.pools))
     }
@@ -155,8 +159,9 @@ const BEGIN_ANEW: &str = "
         asked_day = seen_day - 1, asked_number = 0
     WHERE id = $1";
 
+/// Who was shut out would be made anew by an open server.
 const FORGET_CLIENT: &str = "
-    WITH access AS (DELETE FROM tandem.client_access WHERE client_id = $2)
+    WITH access AS (DELETE FROM tandem.client_access WHERE client_id = $2 AND NOT is_disabled)
     DELETE FROM tandem.clients WHERE id = $1";
 
 async fn remove_history(

@@ -1,24 +1,6 @@
-//! What operators do to clients: shutting out for good, and looking at the file itself.
+//! What operators ask of the file itself.
 
 use super::*;
-use crate::store::admin::{Extent, Standing, State};
-
-#[tokio::test]
-async fn who_is_shut_out_stays_so_when_its_client_is_removed() {
-    let folder = TempDir::new().unwrap();
-    let own = open(&folder);
-    let store: Arc<dyn Store> = own.clone();
-    let client = Customer::new(&store);
-    client.add_row(VersionId::NIL, 1).await;
-    own.set_client_state(client.id, State::Disabled, client.now).await.unwrap();
-    assert_eq!(own.shut_out().await, Ok(Vec::new()), "it has a history");
-    own.remove_history(client.id, Extent::Client).await.unwrap();
-    assert_eq!(own.standing(client.id).await, Ok(Standing::Disabled));
-    assert_eq!(own.shut_out().await, Ok(vec![client.id]));
-    assert_eq!(own.set_client_state(client.id, State::Enabled, client.now).await, Ok(true));
-    assert_eq!(own.standing(client.id).await, Ok(Standing::Plain));
-    assert_eq!(own.shut_out().await, Ok(Vec::new()));
-}
 
 #[tokio::test]
 async fn what_the_file_alone_shows_is_checked() {
