@@ -36,12 +36,10 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
     /// Client ids that are shut out and have no history here.
     fn shut_out(&self) -> Answer<'_, Vec<ClientId>>;
 
-    /// How many clients have marks of days after this one: a clock was ahead when they were made.
-    /// 0 where a storage does not tell.
-    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64> {
-        let _ = day;
-        Box::pin(async { Ok(0) })
-    }
+    /// How many clients have marks of days after this one: a clock was ahead when they were made. A
+    /// storage that takes the day from a clock of its own, and not from those who ask, tells how many
+    /// have marks of days after its tomorrow.
+    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64>;
 
     /// How much there is.
     fn totals(&self) -> Answer<'_, Totals>;

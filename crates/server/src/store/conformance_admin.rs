@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tandem_core::{ClientId, VersionId};
-use tandem_tasks::serve::retention::Rules;
+use tandem_tasks::serve::retention::{Day, Rules};
 
 use super::admin::{
     Admin, ClientEntry, Extent, NewAccount, Removed, Scope, SnapshotDropped, Standing, State,
@@ -28,6 +28,7 @@ pub async fn all(store: &Arc<dyn Store>) {
     a_snapshot_of_another_server_is_taken_wherever_all_after_it_is_there(store, admin).await;
     a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(store, admin).await;
     accounts_own_client_ids_and_tokens(store, admin).await;
+    days_that_are_to_come_are_told(store, admin).await;
     nothing_is_wrong_with_what_was_stored(store, admin).await;
 }
 
@@ -295,6 +296,21 @@ async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn 
     assert_eq!(admin.password(&name).await, Ok(Some("new".to_owned())));
     assert_eq!(admin.set_password("nobody", "new".to_owned()).await, Ok(false));
     assert_eq!(admin.set_account_state("nobody", State::Disabled).await, Ok(false));
+}
+
+async fn days_that_are_to_come_are_told(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let mut customer = Customer::new(store);
+    // After all that other checks let pass.
+    customer.pass_days(100_000);
+    let day = Day::of(customer.now);
+    let ahead = async |day| admin.clients_ahead_of(day).await.expect("it can be read");
+    let row = customer.add_row(VersionId::NIL, 3).await;
+    assert_eq!(ahead(Day(day.0 - 1)).await, 0, "there is no mark yet");
+    customer.snap(row[2], b"snapshot").await;
+    assert_eq!(ahead(Day(day.0 - 1)).await, 1, "its clock was ahead");
+    assert_eq!(ahead(day).await, 0);
+    let removed = admin.remove_history(customer.id, Extent::Client).await;
+    assert!(matches!(removed, Ok(Some(_))), "{removed:?}");
 }
 
 async fn nothing_is_wrong_with_what_was_stored(store: &Arc<dyn Store>, admin: &dyn Admin) {

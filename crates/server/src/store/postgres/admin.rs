@@ -1,7 +1,7 @@
 //! What an operator asks, in SQL.
 
 use tandem_core::{ClientId, Timestamp, VersionId};
-use tandem_tasks::serve::retention::SNAPSHOT_GENERATIONS;
+use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 
 use super::pool::{Pools, WORK_TIME, bounded_for};
 use super::read::{client_facts, snapshot_facts};
@@ -43,6 +43,10 @@ impl Admin for PostgresStore {
 
     fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
         Box::pin(accounts::shut_out(&self.pools))
+    }
+
+    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64> {
+        Box::pin(check::clients_ahead_of(&self.pools, day, self.clock))
     }
 
     fn totals(&self) -> Answer<'_, Totals> {
