@@ -9,7 +9,7 @@ use tandem_core::{ClientId, Timestamp};
 
 use tandem_tasks::serve::retention::Day;
 
-use super::{AddSnapshot, Answer, ClientFacts, SnapshotAdded, SnapshotFacts, StoreError};
+use super::{AddSnapshot, Answer, ClientFacts, SnapshotAdded, SnapshotFacts};
 
 /// What an operator asks of a storage.
 pub trait Admin: std::fmt::Debug + Send + Sync {
@@ -27,29 +27,19 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Removes the newest snapshot of a client, so that the one before is handed out: a server cannot
     /// tell whether a sealed one is any good, its replicas can.
-    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
-        let _ = client;
-        not_there_yet()
-    }
+    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped>;
 
     /// Takes a snapshot over from another server, for a client that has none: of any version of the
     /// chain or of the one before its first, stored at `snapshot.at`. Else it is passed over.
-    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
-        let _ = snapshot;
-        not_there_yet()
-    }
+    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded>;
 
-    /// Client ids that are shut out and have no history here. None where a storage does not tell.
-    fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
+    /// Client ids that are shut out and have no history here.
+    fn shut_out(&self) -> Answer<'_, Vec<ClientId>>;
 
-    /// How many clients have marks of days after this one: a clock was ahead when they were made.
-    /// 0 where a storage does not tell.
-    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64> {
-        let _ = day;
-        Box::pin(async { Ok(0) })
-    }
+    /// How many clients have marks of days after this one: a clock was ahead when they were made. A
+    /// storage that takes the day from a clock of its own, and not from those who ask, tells how many
+    /// have marks of days after its tomorrow.
+    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64>;
 
     /// How much there is.
     fn totals(&self) -> Answer<'_, Totals>;
@@ -81,12 +71,6 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Whose token has this SHA-256, among enabled accounts.
     fn token(&self, hash: [u8; 32]) -> Answer<'_, Option<TokenFacts>>;
-}
-
-/// The answer of a storage that does not know a call yet.
-fn not_there_yet<T: Send + 'static>() -> Answer<'static, T> {
-    let what = "this storage cannot do that yet".to_owned();
-    Box::pin(async { Err(StoreError::Unavailable { what }) })
 }
 
 /// What became of a snapshot that was to be removed.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::SnapshotTargets;
 use tandem_tasks::serve::retention::{Day, Rules};
+use tandem_tasks::serve::rounds::{HOURS_WATCHED, Watched};
 use tandem_tasks::session::Urgency;
 
 use super::{
@@ -174,6 +175,7 @@ pub async fn all(store: Arc<dyn Store>) {
     history_goes_only_when_every_rule_allows_it(&store).await;
     what_was_asked_for_lately_stays(&store).await;
     after_every_step_of_retention_both_ways_in_are_whole(&store).await;
+    a_date_that_does_not_follow_from_the_last_is_not_acted_on(&store).await;
     super::conformance_admin::all(&store).await;
     assert_eq!(store.health().await, Ok(Health::Ready));
 }
@@ -500,6 +502,28 @@ async fn after_every_step_of_retention_both_ways_in_are_whole(store: &Arc<dyn St
     }
     assert!(steps >= 4, "ten versions in steps of three");
     assert_eq!(client.facts().await.versions, 10);
+}
+
+/// As one process tells of its hours. Leaves a date that is believed.
+async fn a_date_that_does_not_follow_from_the_last_is_not_acted_on(store: &Arc<dyn Store>) {
+    let round = async |days: i64, watched| {
+        store.begin_round(Day(20_000 + days), watched).await.expect("a round can begin")
+    };
+    assert!(round(0, Watched::ByAPerson).await, "somebody says so");
+    for (days, watched) in [(0, Watched::Nothing), (1, Watched::AnHour), (8, Watched::Nothing)] {
+        assert!(round(days, watched).await, "{days} days on");
+    }
+    for watched in [Watched::AnHour, Watched::Nothing, Watched::Nothing] {
+        assert!(!round(208, watched).await, "a leap, and starting again proves nothing");
+    }
+    for hour in 1..HOURS_WATCHED {
+        assert!(!round(208 + i64::from(hour / 20), Watched::AnHour).await, "{hour} hours");
+    }
+    assert!(round(209, Watched::AnHour).await, "plausible for a day");
+    assert!(!round(208, Watched::AnHour).await, "a step back");
+    assert!(!round(208, Watched::Nothing).await);
+    assert!(round(208, Watched::ByAPerson).await);
+    assert!(round(208, Watched::Nothing).await);
 }
 
 /// An id that no other check uses.

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tandem_core::{ClientId, VersionId};
+use tandem_tasks::serve::retention::{Day, Rules};
 
 use super::admin::{
-    Admin, ClientEntry, Extent, NewAccount, Removed, Scope, Standing, State, TokenFacts,
+    Admin, ClientEntry, Extent, NewAccount, Removed, Scope, SnapshotDropped, Standing, State,
+    TokenFacts,
 };
-use super::conformance::{Customer, fresh_id};
-use super::{Added, Child, Head, SnapshotFound, Store};
+use super::conformance::{Customer, fresh_id, retain};
+use super::{AddSnapshot, Added, Child, Head, SnapshotAdded, SnapshotFound, Store};
 
 /// Runs all checks; none on a storage that does not know these calls yet.
 ///
@@ -18,8 +21,14 @@ pub async fn all(store: &Arc<dyn Store>) {
     let Some(admin) = store.admin() else { return };
     clients_are_listed_in_pages_with_what_is_known_of_them(store, admin).await;
     who_is_shut_out_is_let_in_again(store, admin).await;
+    who_is_shut_out_stays_so_when_its_client_is_removed(store, admin).await;
     a_history_that_is_removed_begins_anew(store, admin).await;
+    without_the_newest_snapshot_the_one_before_is_handed_out(store, admin).await;
+    the_only_snapshot_may_go_while_the_beginning_is_there(store, admin).await;
+    a_snapshot_of_another_server_is_taken_wherever_all_after_it_is_there(store, admin).await;
+    a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(store, admin).await;
     accounts_own_client_ids_and_tokens(store, admin).await;
+    days_that_are_to_come_are_told(store, admin).await;
     nothing_is_wrong_with_what_was_stored(store, admin).await;
 }
 
@@ -77,6 +86,25 @@ async fn who_is_shut_out_is_let_in_again(store: &Arc<dyn Store>, admin: &dyn Adm
     }
 }
 
+async fn who_is_shut_out_stays_so_when_its_client_is_removed(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let (id, now) = (customer.id, customer.now);
+    let is_told = async || admin.shut_out().await.expect("it can be read").contains(&id);
+    customer.add_row(VersionId::NIL, 1).await;
+    assert_eq!(admin.set_client_state(id, State::Disabled, now).await, Ok(true));
+    assert!(!is_told().await, "it has a history, and is in the list of those");
+    let removed = admin.remove_history(id, Extent::Client).await.expect("it can go");
+    assert_eq!(removed.map(|removed| removed.versions), Some(1));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Disabled));
+    assert!(is_told().await);
+    assert_eq!(admin.set_client_state(id, State::Enabled, now).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
+    assert!(!is_told().await);
+}
+
 async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &dyn Admin) {
     let (customer, other) = (Customer::new(store), Customer::new(store));
     let row = customer.add_row(VersionId::NIL, 3).await;
@@ -95,6 +123,132 @@ async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &d
     assert_eq!(customer.child(VersionId::NIL).await, Child::NoSuchClient);
     assert_eq!(other.walk(VersionId::NIL).await, kept, "nobody else lost anything");
     assert!(matches!(customer.offer(VersionId::NIL, b"x").await, Ok(Added::Accepted { .. })));
+}
+
+/// Nothing is wrong with what is stored of this client.
+async fn assert_sound(admin: &dyn Admin, id: ClientId) {
+    let mut after = None;
+    while let Some(checked) = admin.check_client(after).await.expect("it can be read") {
+        if checked.id == id {
+            assert_eq!(checked.findings, Vec::<String>::new());
+            return;
+        }
+        after = Some(checked.next);
+    }
+    panic!("the client is not there");
+}
+
+async fn without_the_newest_snapshot_the_one_before_is_handed_out(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let mut customer = Customer::new(store);
+    let id = customer.id;
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::NoSuchClient));
+    let mut row = customer.add_row(VersionId::NIL, 10).await;
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::None));
+    customer.snap(row[9], b"good").await;
+    row.extend(customer.add_row(row[9], 10).await);
+    customer.snap(row[19], b"bad").await;
+    let bad = customer.facts().await.snapshots[0];
+    customer.pass_days(200);
+    retain(store, Rules::default(), customer.now, 100).await;
+    assert_eq!(customer.facts().await.versions, 10);
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::Dropped(bad)));
+    assert_eq!((bad.version, bad.bytes), (row[19], 3));
+    let found = customer.snapshot().await;
+    assert!(matches!(found, SnapshotFound::Found(found) if found.body == b"good"[..]));
+    assert_eq!(customer.walk(row[9]).await, row[10..], "and the way on from there is whole");
+    let facts = customer.facts().await;
+    assert_eq!((facts.versions_since_snapshot, facts.snapshots.len()), (10, 1));
+    assert_sound(admin, id).await;
+    assert_eq!(admin.drop_snapshot(id).await, Ok(SnapshotDropped::OnlyWayIn));
+    // The next good one is taken, of the same version, too.
+    assert_eq!(customer.snap(row[19], b"better").await, SnapshotAdded::Accepted);
+    customer.pass_days(200);
+    retain(store, Rules::default(), customer.now, 100).await;
+    assert_eq!(customer.facts().await.versions, 10, "the one before stays a way in");
+    assert_sound(admin, id).await;
+}
+
+async fn the_only_snapshot_may_go_while_the_beginning_is_there(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let row = customer.add_row(VersionId::NIL, 3).await;
+    customer.snap(row[2], b"bad").await;
+    let dropped = admin.drop_snapshot(customer.id).await;
+    assert!(matches!(dropped, Ok(SnapshotDropped::Dropped(_))), "{dropped:?}");
+    assert_eq!(customer.snapshot().await, SnapshotFound::None);
+    assert_eq!(customer.facts().await.versions_since_snapshot, 3);
+    assert_sound(admin, customer.id).await;
+}
+
+/// Offers a snapshot that another server has stored some days ago.
+async fn import(
+    admin: &dyn Admin,
+    customer: &Customer,
+    version: VersionId,
+    days: i64,
+) -> SnapshotAdded {
+    let mut then = customer.clone();
+    then.pass_days(-days);
+    let body = Bytes::from_static(b"from elsewhere");
+    let snapshot = AddSnapshot { client: customer.id, version, body, at: then.now };
+    admin.import_snapshot(snapshot).await.expect("a snapshot can be offered")
+}
+
+async fn a_snapshot_of_another_server_is_taken_wherever_all_after_it_is_there(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let unknown = VersionId::from_bytes(fresh_id());
+    assert_eq!(import(admin, &customer, unknown, 9).await, SnapshotAdded::NoSuchClient);
+    let row = customer.add_row(VersionId::NIL, 20).await;
+    for version in [unknown, VersionId::NIL] {
+        assert_eq!(import(admin, &customer, version, 9).await, SnapshotAdded::PassedOver);
+    }
+    assert_eq!(customer.snap(row[2], b"x").await, SnapshotAdded::PassedOver, "not from a client");
+    assert_eq!(import(admin, &customer, row[2], 9).await, SnapshotAdded::Accepted);
+    let facts = customer.facts().await;
+    let stored = facts.snapshots[0];
+    assert_eq!((stored.version, facts.versions_since_snapshot), (row[2], 17));
+    let mut then = customer.clone();
+    then.pass_days(-9);
+    assert_eq!(stored.stored_at, then.now, "it is as old as it was there");
+    let found = customer.snapshot().await;
+    assert!(matches!(found, SnapshotFound::Found(found) if found.body == b"from elsewhere"[..]));
+    assert_sound(admin, customer.id).await;
+    for version in [row[2], row[19]] {
+        assert_eq!(import(admin, &customer, version, 1).await, SnapshotAdded::PassedOver, "once");
+    }
+    assert_eq!(customer.snap(row[19], b"ours").await, SnapshotAdded::Accepted);
+    assert_sound(admin, customer.id).await;
+    let other = Customer::new(store);
+    let latest = other.add_row(VersionId::NIL, 2).await[1];
+    assert_eq!(import(admin, &other, row[5], 1).await, SnapshotAdded::PassedOver, "of another");
+    assert_eq!(import(admin, &other, latest, 1).await, SnapshotAdded::Accepted);
+    assert_eq!(other.facts().await.versions_since_snapshot, 0);
+    assert_sound(admin, other.id).await;
+}
+
+async fn a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let customer = Customer::new(store);
+    let before = VersionId::from_bytes(fresh_id());
+    let row = customer.add_row(before, 12).await;
+    assert!(customer.facts().await.is_adopted, "a new replica has no way in yet");
+    assert_eq!(import(admin, &customer, before, 9).await, SnapshotAdded::Accepted);
+    let facts = customer.facts().await;
+    assert_eq!((facts.versions_since_snapshot, facts.is_adopted), (12, false));
+    assert_eq!(customer.head().await, Some(Head { latest: row[11], snapshot: Some(before) }));
+    assert_eq!(customer.walk(before).await, row);
+    assert_sound(admin, customer.id).await;
+    assert_eq!(admin.drop_snapshot(customer.id).await, Ok(SnapshotDropped::OnlyWayIn));
 }
 
 async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn Admin) {
@@ -142,6 +296,21 @@ async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn 
     assert_eq!(admin.password(&name).await, Ok(Some("new".to_owned())));
     assert_eq!(admin.set_password("nobody", "new".to_owned()).await, Ok(false));
     assert_eq!(admin.set_account_state("nobody", State::Disabled).await, Ok(false));
+}
+
+async fn days_that_are_to_come_are_told(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let mut customer = Customer::new(store);
+    // After all that other checks let pass.
+    customer.pass_days(100_000);
+    let day = Day::of(customer.now);
+    let ahead = async |day| admin.clients_ahead_of(day).await.expect("it can be read");
+    let row = customer.add_row(VersionId::NIL, 3).await;
+    assert_eq!(ahead(Day(day.0 - 1)).await, 0, "there is no mark yet");
+    customer.snap(row[2], b"snapshot").await;
+    assert_eq!(ahead(Day(day.0 - 1)).await, 1, "its clock was ahead");
+    assert_eq!(ahead(day).await, 0);
+    let removed = admin.remove_history(customer.id, Extent::Client).await;
+    assert!(matches!(removed, Ok(Some(_))), "{removed:?}");
 }
 
 async fn nothing_is_wrong_with_what_was_stored(store: &Arc<dyn Store>, admin: &dyn Admin) {

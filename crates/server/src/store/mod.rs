@@ -108,12 +108,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Notes that a round of [`Store::retain`] begins today, and says whether history may go in it:
     /// `tandem_tasks::serve::rounds` over what was noted before. Callers ask once an hour.
     ///
-    /// A storage that takes the day from a clock of its own, and not from those who ask, may believe
-    /// it.
-    fn begin_round(&self, today: Day, watched: Watched) -> Answer<'_, bool> {
-        let _ = (today, watched);
-        Box::pin(async { Ok(true) })
-    }
+    /// A storage that takes the day from a clock of its own, and not from those who ask, doubts that
+    /// one. Where many ask, an hour that all of them have watched is one.
+    fn begin_round(&self, today: Day, watched: Watched) -> Answer<'_, bool>;
 
     /// Lets old history go, a bounded step at a time, and gives its space back.
     ///

@@ -1,10 +1,12 @@
 //! What time it is, the database says.
 
-use tandem_core::VersionId;
+use bytes::Bytes;
+use tandem_core::{Timestamp, VersionId};
 use tandem_server::store::conformance::{Customer, retain};
-use tandem_server::store::{Child, SnapshotAdded};
+use tandem_server::store::{AddSnapshot, Child, SnapshotAdded};
 use tandem_server::testing::Cluster;
-use tandem_tasks::serve::retention::Rules;
+use tandem_tasks::serve::retention::{Day, Rules};
+use tandem_tasks::serve::rounds::{HOURS_WATCHED, Watched};
 
 use crate::chain::elsewhere;
 use crate::{open, open_as_served};
@@ -47,6 +49,7 @@ async fn a_node_with_a_wrong_clock_neither_ages_a_snapshot_nor_ends_a_period() {
         cluster.sql("clocks", &sql)
     };
     assert_eq!(is_today("snapshot_days", "day"), "t");
+    assert_eq!(is_today("snapshots", "stored_at / 86400"), "t");
     assert_eq!(is_today("asked_days", "day"), "t");
     assert_eq!(is_today("clients", "changed_at / 86400"), "t");
     assert_eq!(is_today("clients", "seen_day"), "t");
@@ -73,4 +76,70 @@ async fn a_database_whose_clock_goes_back_makes_no_mark_before_the_last_change()
     assert_eq!(retain(&store, RULES, client.now, 1000).await, 0, "not 30 days after the change");
     client.pass_days(1);
     assert_eq!(retain(&store, RULES, client.now, 1000).await, 16);
+}
+
+/// Goal: a snapshot that another server stored years ago ends no grace period here.
+/// Method: one is imported, and a newer one taken; only the days of the database count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_grace_period_of_an_imported_snapshot_begins_when_it_comes() {
+    let cluster = Cluster::shared();
+    let store = open_as_served(&cluster, "imported").await;
+    let client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 20).await;
+    let (version, body) = (row[9], Bytes::from_static(b"s"));
+    let at = Timestamp::from_seconds(86_400);
+    let snapshot = AddSnapshot { client: client.id, version, body, at };
+    let taken = store.admin().unwrap().import_snapshot(snapshot).await;
+    assert_eq!(taken, Ok(SnapshotAdded::Accepted));
+    assert_eq!(client.snap(row[19], b"s").await, SnapshotAdded::Accepted);
+    assert_eq!(client.facts().await.snapshots[1].stored_at, at, "lists show when it was stored");
+    assert_eq!(retain(&store, RULES, client.now, 1000).await, 0);
+    cluster.sql("imported", "UPDATE tandem.snapshot_days SET day = day - 30");
+    assert_eq!(retain(&store, RULES, client.now, 1000).await, 10);
+}
+
+/// Goal: a database whose clock leaps lets nothing go before its date was plausible for a day, however
+/// many nodes there are.
+/// Method: what is remembered of the rounds is moved, as if the clock had been; a node's own date, which
+/// is wrong all the time, is not looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_date_of_the_database_that_leaps_is_in_doubt_for_a_day_of_hours_on_all_nodes() {
+    let cluster = Cluster::shared();
+    let nodes = [
+        open_as_served(&cluster, "rounds").await,
+        open_as_served(&cluster, "rounds").await,
+        open_as_served(&cluster, "rounds").await,
+    ];
+    let round = async |node: usize, watched| {
+        nodes[node].begin_round(Day(i64::try_from(node).unwrap()), watched).await.unwrap()
+    };
+    assert!(round(0, Watched::Nothing).await, "it was made today");
+    assert!(round(2, Watched::AnHour).await);
+    let hours_left = || {
+        cluster.sql("rounds", "SELECT get_byte(value, 11) FROM tandem.facts WHERE name = 'rounds'")
+    };
+    let remember = |value: &str| {
+        let sql = format!("UPDATE tandem.facts SET value = {value} WHERE name = 'rounds'");
+        cluster.sql("rounds", &sql)
+    };
+    let now = "floor(extract(epoch FROM now()))::bigint";
+    remember(&format!("int8send({now} / 86400 - 200) || substr(value, 9)"));
+    for node in [0, 1, 2] {
+        assert!(!round(node, Watched::AnHour).await);
+    }
+    assert_eq!(hours_left(), "24", "of the hour before the leap nothing counts");
+    for hour in 1..=HOURS_WATCHED {
+        assert!(!round(1, Watched::Nothing).await, "starting proves nothing");
+        remember(&format!("substr(value, 1, 12) || int8send({now} - 3600)"));
+        for node in [0, 1, 2] {
+            assert_eq!(round(node, Watched::AnHour).await, hour == HOURS_WATCHED);
+        }
+        assert_eq!(hours_left(), (HOURS_WATCHED - hour).to_string(), "one hour is one");
+    }
+    remember(&format!("int8send({now} / 86400 + 2) || substr(value, 9)"));
+    assert!(!round(0, Watched::AnHour).await, "it was put back");
+    assert!(round(1, Watched::ByAPerson).await);
+    assert!(round(2, Watched::Nothing).await, "said on one machine, known on all");
+    cluster.sql("rounds", "DELETE FROM tandem.facts WHERE name = 'rounds'");
+    assert!(!round(0, Watched::Nothing).await, "a database of a version before");
 }

@@ -7,10 +7,10 @@ use tandem_server::store::admin::{Checked, Extent};
 use tandem_server::store::conformance::Customer;
 use tandem_server::store::{Added, Retain, SnapshotAdded, Store};
 use tandem_server::testing::Cluster;
-use tandem_tasks::serve::retention::Rules;
+use tandem_tasks::serve::retention::{Day, Rules};
 
 use crate::chain::elsewhere;
-use crate::open;
+use crate::{open, open_as_served};
 
 /// Checks every client; what is wrong, all of it.
 pub(crate) async fn findings(store: &Arc<dyn Store>) -> Vec<String> {
@@ -41,6 +41,54 @@ async fn a_check_finds_what_is_wrong_with_chains_and_what_belongs_to_nobody() {
     for table in ["versions", "snapshots", "snapshot_days"] {
         let wanted = format!("rows of {table} belong to 1 clients that are not there");
         assert!(found.contains(&wanted), "{table}: {found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_finds_what_is_wrong_with_what_is_noted_for_retention() {
+    let cluster = Cluster::shared();
+    let store = open_as_served(&cluster, "noted").await;
+    let client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 20).await;
+    client.snap(row[18], b"s").await;
+    client.snap(row[19], b"s").await;
+    assert_eq!(findings(&store).await, Vec::<String>::new());
+    for (damage, part, cure) in [
+        (
+            "clients SET versions_since_snapshot = 7",
+            "7 are noted",
+            "clients SET versions_since_snapshot = 0",
+        ),
+        (
+            "clients SET snapshot_at = snapshot_at - 9",
+            "was not stored when",
+            "clients SET snapshot_at = snapshot_at + 9",
+        ),
+        (
+            "snapshot_days SET number = 1",
+            "days of snapshots do not end",
+            "snapshot_days SET number = 20",
+        ),
+    ] {
+        cluster.sql("noted", &format!("UPDATE tandem.{damage}"));
+        let found = findings(&store).await;
+        assert!(found.iter().any(|one| one.contains(part)), "{part}: {found:?}");
+        cluster.sql("noted", &format!("UPDATE tandem.{cure}"));
+        assert_eq!(findings(&store).await, Vec::<String>::new());
+    }
+    let asked =
+        "INSERT INTO tandem.asked_days (client, day, number) SELECT id, 1, 21 FROM tandem.clients";
+    cluster.sql("noted", asked);
+    let found = findings(&store).await;
+    assert!(found.iter().any(|one| one.contains("after the latest version")), "{found:?}");
+    // Whose clock is wrong is nobody's business but the database's.
+    let admin = store.admin().unwrap();
+    for day in [Day(0), Day(1_000_000)] {
+        assert_eq!(admin.clients_ahead_of(day).await, Ok(0));
+    }
+    cluster.sql("noted", "UPDATE tandem.snapshot_days SET day = day + 3");
+    for day in [Day(0), Day(1_000_000)] {
+        assert_eq!(admin.clients_ahead_of(day).await, Ok(1), "the database's was ahead");
     }
 }
 

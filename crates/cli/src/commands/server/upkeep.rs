@@ -108,15 +108,19 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
         return Err(Fail::failed(message).hint("It looks at all clients. Run it again later."));
     }
     if round == Round::DateInDoubt {
-        let today = Desk::day(desk.now.seconds());
-        return Err(Fail::failed(format!(
-            "nothing was let go: today is {today}, which does not follow from when it was last \
-             looked"
-        ))
-        .hint(
-            "If that date is right: ta server gc --force. A running server believes it after a \
-             day.",
-        ));
+        // Whose date is in doubt is what a person is asked about: not this machine's where the
+        // database has its own.
+        let (date, question) = if has_file {
+            let today = Desk::day(desk.now.seconds());
+            (format!("today is {today}, which does"), "If that date is right")
+        } else {
+            let question = "If it is right (psql: SELECT now())";
+            ("the date of the database's clock does".to_owned(), question)
+        };
+        let message = format!("nothing was let go: {date} not follow from when it was last looked");
+        return Err(Fail::failed(message).hint(format!(
+            "{question}: ta server gc --force. A running server believes it after a day."
+        )));
     }
     let reason = match total.versions {
         0 => Some(client::why_all_stays(desk, &store)?),

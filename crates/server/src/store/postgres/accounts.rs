@@ -44,6 +44,19 @@ pub(super) async fn set_client_state(
         .await
 }
 
+const SHUT_OUT: &str = "
+    SELECT client_id FROM tandem.client_access
+    WHERE is_disabled AND NOT EXISTS (
+        SELECT FROM tandem.clients WHERE clients.client_id = client_access.client_id)
+    ORDER BY made_at, client_id";
+
+/// Client ids that are shut out and have no history here.
+pub(super) async fn shut_out(pools: &Pools) -> Result<Vec<ClientId>, StoreError> {
+    let rows = pools.read(SHUT_OUT, &[]).await?;
+    let id = |row| rows::get(row, "client_id").map(|Id(bytes)| ClientId::from_bytes(bytes));
+    rows.iter().map(id).collect()
+}
+
 /// A client id that was shut out stays so when it gets an account.
 const ADD: &str = "
     WITH account AS (

@@ -1,18 +1,18 @@
 //! What an operator asks, in SQL.
 
 use tandem_core::{ClientId, Timestamp, VersionId};
-use tandem_tasks::serve::retention::SNAPSHOT_GENERATIONS;
+use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 
 use super::pool::{Pools, WORK_TIME, bounded_for};
 use super::read::{client_facts, snapshot_facts};
 use super::rows::{self, Id, cell, number, sound};
 use super::write::transaction_failed;
-use super::{PostgresStore, accounts, check};
+use super::{PostgresStore, accounts, check, snapshots};
 use crate::store::admin::{
-    AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, Standing, State,
-    TokenFacts, Totals,
+    AccountFacts, Checked, ClientEntry, ClientPage, Extent, NewAccount, Removed, SnapshotDropped,
+    Standing, State, TokenFacts, Totals,
 };
-use crate::store::{Admin, Answer, StoreError};
+use crate::store::{AddSnapshot, Admin, Answer, SnapshotAdded, StoreError};
 
 impl Admin for PostgresStore {
     fn standing(&self, client: ClientId) -> Answer<'_, Standing> {
@@ -29,6 +29,24 @@ impl Admin for PostgresStore {
 
     fn remove_history(&self, client: ClientId, extent: Extent) -> Answer<'_, Option<Removed>> {
         Box::pin(async move { remove_history(&self.pools, client, extent).await })
+    }
+
+    fn drop_snapshot(&self, client: ClientId) -> Answer<'_, SnapshotDropped> {
+        Box::pin(async move { snapshots::drop_newest(&self.pools, client).await })
+    }
+
+    fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
+        Box::pin(async move {
+            snapshots::import(&self.pools, &snapshot, self.clock.of(snapshot.at)).await
+        })
+    }
+
+    fn shut_out(&self) -> Answer<'_, Vec<ClientId>> {
+        Box::pin(accounts::shut_out(&self.pools))
+    }
+
+    fn clients_ahead_of(&self, day: Day) -> Answer<'_, u64> {
+        Box::pin(check::clients_ahead_of(&self.pools, day, self.clock))
     }
 
     fn totals(&self) -> Answer<'_, Totals> {
@@ -145,8 +163,9 @@ const BEGIN_ANEW: &str = "
         asked_day = seen_day - 1, asked_number = 0
     WHERE id = $1";
 
+/// Who was shut out would be made anew by an open server.
 const FORGET_CLIENT: &str = "
-    WITH access AS (DELETE FROM tandem.client_access WHERE client_id = $2)
+    WITH access AS (DELETE FROM tandem.client_access WHERE client_id = $2 AND NOT is_disabled)
     DELETE FROM tandem.clients WHERE id = $1";
 
 async fn remove_history(

@@ -1,25 +1,28 @@
 //! Checking what is stored: each client's chain, and what belongs to nobody.
 
-use tandem_core::ClientId;
+use tandem_core::{ClientId, Timestamp};
+use tandem_tasks::serve::retention::Day;
 use tokio_postgres::{IsolationLevel, Row};
 
+use super::moments::Clock;
 use super::pool::{Pools, WORK_TIME, bounded_for};
+use super::retain::{self, Marks};
 use super::rows::{self, Id, cell, number, optional_number, sound, version_id};
 use super::write::transaction_failed;
 use crate::store::StoreError;
 use crate::store::admin::Checked;
-use crate::store::check::{ChainCheck, ChainFacts, SnapshotRow, VersionRow};
+use crate::store::check::{ChainCheck, ChainFacts, SnapshotRow, Upkeep, VersionRow};
 
 /// Versions that are read at once, without their bodies: half a megabyte.
 const PAGE: i64 = 10_000;
 
 const NEXT_CLIENT: &str = "
     SELECT id, client_id, latest, latest_number, first_number, version_bytes, snapshot_number,
-        is_adopted
+        is_adopted, versions_since_snapshot, snapshot_at
     FROM tandem.clients WHERE id > $1 ORDER BY id LIMIT 1";
 
 const SNAPSHOTS: &str = "
-    SELECT number, version, octet_length(body)::bigint AS bytes
+    SELECT number, version, stored_at, octet_length(body)::bigint AS bytes
     FROM tandem.snapshots WHERE client = $1 ORDER BY number DESC";
 
 /// Sizes are known without reading bodies.
@@ -48,9 +51,13 @@ pub(super) async fn client(
         };
         let (row, id, facts) = sound!(chain_facts(&found));
         let statement = txn.prepare_cached(SNAPSHOTS).await?;
-        let snapshots = txn.query(&statement, &[&row]).await?;
-        let snapshots = sound!(snapshots.iter().map(snapshot_row).collect());
+        let stored = txn.query(&statement, &[&row]).await?;
+        let snapshots = sound!(stored.iter().map(snapshot_row).collect());
+        let statement = txn.prepare_cached(retain::MARKS).await?;
+        let marks = txn.query(&statement, &[&vec![row]]).await?;
+        let marks = sound!(retain::marks_of(row, &marks));
         let mut check = ChainCheck::new(facts, snapshots);
+        check.upkeep(&sound!(upkeep(&found, stored.first(), marks)));
         let statement = txn.prepare_cached(VERSIONS).await?;
         let mut last = i64::MIN;
         loop {
@@ -86,6 +93,19 @@ fn chain_facts(row: &Row) -> Result<(i64, ClientId, ChainFacts), StoreError> {
     Ok((rows::get(row, "id")?, ClientId::from_bytes(client), facts))
 }
 
+/// What is noted beside the chain, in the client's row, its newest snapshot's, and on days.
+fn upkeep(client: &Row, newest: Option<&Row>, marks: Marks) -> Result<Upkeep, StoreError> {
+    let snapshot_at: Option<i64> = rows::get(client, "snapshot_at")?;
+    let stored_at: Option<i64> = newest.map(|row| rows::get(row, "stored_at")).transpose()?;
+    Ok(Upkeep {
+        versions_since_snapshot: number(client, "versions_since_snapshot")?,
+        snapshot_at: snapshot_at.map(Timestamp::from_seconds),
+        stored_at: stored_at.map(Timestamp::from_seconds),
+        stored: marks.stored,
+        asked: marks.asked,
+    })
+}
+
 fn snapshot_row(row: &Row) -> Result<SnapshotRow, StoreError> {
     Ok(SnapshotRow {
         number: number(row, "number")?,
@@ -101,6 +121,31 @@ fn version_row(row: &Row) -> Result<VersionRow, StoreError> {
         parent: version_id(row, "parent")?,
         bytes: number(row, "bytes")?,
     })
+}
+
+/// Without a day, the one after the database's today: midnight may have passed meanwhile.
+const AHEAD: &str = "
+    WITH last AS MATERIALIZED (
+        SELECT coalesce($1::bigint, floor(extract(epoch FROM now()) / 86400)::bigint + 1) AS day
+    )
+    SELECT count(*) AS count FROM (
+        SELECT client FROM tandem.snapshot_days, last WHERE snapshot_days.day > last.day
+        UNION
+        SELECT client FROM tandem.asked_days, last WHERE asked_days.day > last.day) AS ahead";
+
+/// Clients with marks of days after this one, or of days that are to come for the database.
+pub(super) async fn clients_ahead_of(
+    pools: &Pools,
+    day: Day,
+    clock: Clock,
+) -> Result<u64, StoreError> {
+    let day = match clock {
+        Clock::Database => None,
+        Clock::Requests => Some(day.0),
+    };
+    let rows = pools.read(AHEAD, &[&day]).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Damaged { what: "no row came".to_owned() })?;
+    number(row, "count")
 }
 
 /// What belongs to a client, by the name of its table.

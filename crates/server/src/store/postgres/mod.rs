@@ -28,13 +28,17 @@ mod passwords;
 mod pool;
 mod read;
 mod retain;
+mod rounds;
 mod rows;
+mod snapshots;
 mod tls;
 mod write;
 
 use std::sync::Arc;
 
 use tandem_core::{ClientId, Timestamp, VersionId};
+use tandem_tasks::serve::retention::Day;
+use tandem_tasks::serve::rounds::Watched;
 
 use super::{
     AddSnapshot, AddVersion, Added, Admin, Answer, Child, Children, ClientFacts, Head, Health,
@@ -56,6 +60,8 @@ pub const ADD_VERSION: &str = write::ADD_VERSION;
 const MIGRATE_LOCK: i64 = 0x5461_5376_0000_0001;
 /// The advisory lock of whoever lets history go.
 const RETAIN_LOCK: i64 = 0x5461_5376_0000_0002;
+/// The advisory lock of whoever begins a round of that.
+const ROUNDS_LOCK: i64 = 0x5461_5376_0000_0003;
 
 /// What every new connection prepares at once, so that no request pays for it.
 const READ_FIRST: &[&str] = &[read::CHILD, accounts::STANDING];
@@ -196,6 +202,10 @@ impl Store for PostgresStore {
 
     fn client(&self, client: ClientId) -> Answer<'_, Option<ClientFacts>> {
         Box::pin(read::client(&self.pools, client))
+    }
+
+    fn begin_round(&self, today: Day, watched: Watched) -> Answer<'_, bool> {
+        Box::pin(async move { rounds::begin(&self.pools, today, watched, self.clock).await })
     }
 
     fn retain(&self, request: Retain) -> Answer<'_, Retained> {

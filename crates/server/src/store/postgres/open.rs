@@ -7,6 +7,7 @@ use deadpool_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::pool::Pools;
+use super::rounds::{self, Shared};
 use super::{MIGRATE_LOCK, rows};
 use crate::program::Tables;
 use crate::store::StoreError;
@@ -209,6 +210,13 @@ async fn migrate(
         txn.execute("INSERT INTO tandem.migrations (number) VALUES ($1)", &[&number])
             .await
             .map_err(failed)?;
+    }
+    if done == 0 {
+        // Nothing can go yet: no date is doubted later because none was known.
+        let now = "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint";
+        let row = txn.query_one(now, &[]).await.map_err(failed)?;
+        let shared = Shared::from(row.try_get(0).map_err(failed)?);
+        txn.execute(rounds::SAVE, &[&&shared.to_bytes()[..]]).await.map_err(failed)?;
     }
     // The first node's key is everybody's.
     txn.execute(

@@ -21,9 +21,9 @@ struct Client {
 
 /// Stored and asked marks of one client.
 #[derive(Default)]
-struct Marks {
-    stored: Vec<Mark>,
-    asked: Vec<Mark>,
+pub(super) struct Marks {
+    pub(super) stored: Vec<Mark>,
+    pub(super) asked: Vec<Mark>,
 }
 
 /// Held until the step commits.
@@ -47,7 +47,8 @@ const ONE_CLIENT: &str = "
          ORDER BY number DESC LIMIT 1 OFFSET 1) AS older_snapshot
     FROM tandem.clients WHERE id = $1";
 
-const MARKS: &str = "
+/// Of some clients.
+pub(super) const MARKS: &str = "
     SELECT client, number, day, true AS is_stored FROM tandem.snapshot_days WHERE client = ANY ($1)
     UNION ALL
     SELECT client, number, day, false FROM tandem.asked_days WHERE client = ANY ($1)";
@@ -205,7 +206,8 @@ impl Client {
     }
 }
 
-fn marks_of(client: i64, rows: &[Row]) -> Result<Marks, StoreError> {
+/// Those of one client among the rows of [`MARKS`].
+pub(super) fn marks_of(client: i64, rows: &[Row]) -> Result<Marks, StoreError> {
     let mut marks = Marks::default();
     for row in rows {
         if rows::get::<i64>(row, "client")? != client {

@@ -121,7 +121,7 @@ const STORE_SNAPSHOT: &str = "
             DO UPDATE SET number = greatest(snapshot_days.number, excluded.number)
     )
     UPDATE tandem.clients SET snapshot_number = $2, snapshot_at = $4, versions_since_snapshot = 0,
-        is_adopted = false, changed_at = greatest(changed_at, $8), seen_day = $6
+        is_adopted = false, changed_at = greatest(changed_at, $4), seen_day = $6
     WHERE id = $1";
 
 pub(super) async fn add_snapshot(
@@ -154,15 +154,12 @@ pub(super) async fn add_snapshot(
         };
         let store = txn.prepare_cached(STORE_SNAPSHOT).await?;
         let (now, changed_at) = (at.or(row.try_get("now")?), row.try_get("changed_at")?);
-        // Its grace period begins now, even if it was stored at another server long ago; when the
-        // next one is asked for is counted from then.
-        let (stored_at, day) = (request.at.seconds().min(now), moments::day(now, changed_at).0);
+        let day = moments::day(now, changed_at).0;
         // Of those that were there one fewer stays.
         let others = cell(SNAPSHOT_GENERATIONS as u64 - 1);
         let version = Id(request.version.to_bytes());
         let body = &request.body[..];
-        txn.execute(&store, &[&id, &place, &version, &stored_at, &body, &day, &others, &now])
-            .await?;
+        txn.execute(&store, &[&id, &place, &version, &now, &body, &day, &others]).await?;
         *committing = true;
         txn.commit().await?;
         Ok(SnapshotAdded::Accepted)
