@@ -29,14 +29,14 @@ const WRITE: &str = "
     WITH here AS (
         UPDATE tandem.clients SET
             seen_day = $2,
-            asked_day = CASE WHEN $3::bigint IS NULL THEN asked_day ELSE $2 END,
-            asked_number = CASE WHEN $3 IS NULL THEN asked_number
+            asked_day = CASE WHEN coalesce($3::bigint > latest_number, true) THEN asked_day ELSE $2 END,
+            asked_number = CASE WHEN coalesce($3 > latest_number, true) THEN asked_number
                 WHEN asked_day = $2 THEN least(asked_number, $3) ELSE $3 END
         WHERE id = $1
-        RETURNING id
+        RETURNING id, latest_number
     )
     INSERT INTO tandem.asked_days (client, day, number)
-    SELECT id, $2, $3 FROM here WHERE $3 IS NOT NULL
+    SELECT id, $2, $3 FROM here WHERE $3 <= latest_number
     ON CONFLICT (client, day) DO UPDATE SET number = least(asked_days.number, excluded.number)";
 
 /// The queue of notes, and who writes them.

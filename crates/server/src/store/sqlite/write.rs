@@ -144,13 +144,14 @@ pub(super) fn note(txn: &Connection, note: &Note) -> rusqlite::Result<()> {
     txn.prepare_cached(
         "UPDATE clients SET asked_day = ?2,
              asked_number = CASE WHEN asked_day = ?2 THEN min(asked_number, ?3) ELSE ?3 END
-         WHERE id = ?1",
+         WHERE id = ?1 AND latest_number >= ?3",
     )?
     .execute(params![note.client, day, asked])?;
-    // From the row, so that a client that is not there any more is no error.
+    // From the row, so that a client that is not there any more is no error; and not what was noted of
+    // a history that an operator has removed since.
     txn.prepare_cached(
         "INSERT INTO asked_days (client, day, number)
-         SELECT id, ?2, ?3 FROM clients WHERE id = ?1
+         SELECT id, ?2, ?3 FROM clients WHERE id = ?1 AND latest_number >= ?3
          ON CONFLICT (client, day) DO UPDATE SET number = min(number, excluded.number)",
     )?
     .execute(params![note.client, day, asked])?;

@@ -1,5 +1,7 @@
 //! Ids of rows are given once, and what is read in two steps names what it means.
 
+use tandem_tasks::serve::retention::Day;
+
 use super::*;
 
 /// A client whose version is too large to be read with its row, and what a reader knows of it after
@@ -44,4 +46,25 @@ async fn a_large_body_is_read_for_the_version_that_was_found_alone() {
     assert_eq!(read(id + 1, client, first), None, "another's row under this id");
     assert_eq!(read(id, client + 1, first), None);
     assert_eq!(read(id, client, VersionId::from_bytes([9; 16])), None);
+}
+
+/// A note waits in the queue while an operator removes the history that it is about.
+#[tokio::test]
+async fn what_was_noted_of_a_removed_history_is_not_written() {
+    let folder = TempDir::new().unwrap();
+    let own = open(&folder);
+    let store: Arc<dyn Store> = own.clone();
+    let one = Customer::new(&store);
+    one.add_row(VersionId::NIL, 2).await;
+    let connection = Connection::open(own.path()).unwrap();
+    let marks = || -> i64 {
+        connection.query_row("SELECT count(*) FROM asked_days", [], |row| row.get(0)).unwrap()
+    };
+    let sql = "SELECT id FROM clients WHERE client_id = ?1";
+    let client = connection.query_row(sql, [one.id.to_bytes()], |row| row.get(0)).unwrap();
+    let note = |asked| write::Note { client, day: Day(20_000), asked: Some(asked) };
+    write::note(&connection, &note(3)).unwrap();
+    assert_eq!(marks(), 0);
+    write::note(&connection, &note(2)).unwrap();
+    assert_eq!(marks(), 1);
 }
