@@ -34,7 +34,7 @@ impl SqliteStorage {
     /// it is locked, though not changed. Costs what a copy costs, through the log.
     ///
     /// # Errors
-    /// [`StorageError`], also if a later TaskChampion has put into it what this schema has no place
+    /// [`StorageError`](crate::StorageError), also if a later TaskChampion has put into it what this schema has no place
     /// for; nothing was changed then.
     pub fn take_over(&mut self, source: &Path) -> Result<TakenOver> {
         let (connection, place) = (&self.connection, &self.place);
