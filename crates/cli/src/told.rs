@@ -115,12 +115,12 @@ pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
             synced.label
         ));
         lines.push("If it is a new list, add tasks and run: ta sync".into());
-    } else if report.end == End::InStep && synced.is_idle() {
+    } else if report.end == End::InStep && (synced.is_idle() || has_nothing_new(report)) {
         lines.push(match synced.waiting {
             0 => "in step".into(),
             _ => format!("in step · {waiting}"),
         });
-    } else if !synced.is_idle() && !asks && !is_only_given_back(report) {
+    } else if !synced.is_idle() && !asks && !has_nothing_new(report) {
         lines.push(format!(
             "up {} · down {} in {} · {waiting}",
             count(report.changes_up, "change"),
@@ -222,9 +222,9 @@ pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
     Words { lines, fail, is_worth_telling }
 }
 
-/// True if all that went up was a version without changes, for a server that had forgotten the list.
-fn is_only_given_back(report: &SyncReport) -> bool {
-    report.client_was_forgotten && report.changes_up == 0 && report.changes_down == 0
+/// True if what moved was versions without changes alone, as a server that had forgotten the list gets.
+fn has_nothing_new(report: &SyncReport) -> bool {
+    report.changes_up == 0 && report.changes_down == 0 && report.snapshot_loaded.is_none()
 }
 
 fn explain_question(question: &Question, label: &str) -> Fail {

@@ -79,6 +79,14 @@ pub fn child_version(
     }
 }
 
+/// True if a client whose latest version is `latest` had a history once, and the asker stands on it: an
+/// operator has removed it. It is told so in the words for a client that is not there, which real
+/// clients take for "up to date" (`protocols/taskchampion.md` section 7: both are 404), and on which
+/// `ta` gives the server its list again.
+pub fn is_emptied(latest: VersionId, parent: VersionId) -> bool {
+    latest.is_nil() && !parent.is_nil()
+}
+
 /// True if a snapshot of `version` is to replace the stored one. A refused snapshot is still
 /// answered as a success: the client could do nothing about it.
 ///

@@ -1,6 +1,6 @@
 //! `ta config`.
 
-use std::io;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use serde_json::json;
@@ -22,7 +22,13 @@ pub(crate) fn run(
         ["set", key, ref values @ ..] if !values.is_empty() => {
             let key: Key = key.parse()?;
             let argument = values.join(" ");
-            let (value, notice) = read_value(key, &argument, &mut io::stdin().lock(), environment)?;
+            let (value, notice) = match argument == "-" && io::stdin().is_terminal() {
+                true => {
+                    let typed = typed(key)?;
+                    read_value(key, "-", &mut typed.as_bytes(), environment)?
+                }
+                false => read_value(key, &argument, &mut io::stdin().lock(), environment)?,
+            };
             let file = ConfigFile::locate(environment, flag)?;
             let edited = set(&file.path, key, &value, environment)?;
             if let Some(notice) = notice {
@@ -67,6 +73,16 @@ pub(crate) fn run(
         }
     }
     Ok(Exit::Done)
+}
+
+/// One line from the terminal, unseen if it is a secret.
+fn typed(key: Key) -> Result<String, Fail> {
+    let term = console::Term::stderr();
+    write!(&term, "{key}: ")
+        .and_then(|()| if key.is_hidden() { term.read_secure_line() } else { term.read_line() })
+        .map_err(|error| {
+            Fail::failed(format!("nothing could be read: {error}")).hint("Nothing was changed.")
+        })
 }
 
 fn tell(output: &mut Output, key: Key, edited: &Edited, verb: &str) {

@@ -88,6 +88,7 @@ pub(crate) fn run(
 pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
     use tandem_server::program::StartError;
     use tandem_server::store::postgres::OpenError;
+    use tandem_server::store::sqlite::OpenError as StorageError;
 
     let text = crate::fail::chain(&error);
     match &error {
@@ -99,6 +100,12 @@ pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
         StartError::BadAddress { .. } => Fail::usage(text).hint("Write ADDRESS:PORT, or NAME:PORT."),
         StartError::Listen { .. } => Fail::failed(text)
             .hint("Perhaps another server listens there. Name another address with --listen."),
+        StartError::Storage(StorageError::Unusable { .. } | StorageError::NotOurs { .. }) => {
+            Fail::failed(text).hint(
+                "Check the folder's owner. If the database is damaged, keep a copy of the folder; \
+                 `ta server restore FILE --force` brings a backup back.",
+            )
+        }
         StartError::Storage(_) => Fail::failed(text)
             .hint("Check the folder's owner and room, or name another with --data-dir."),
         StartError::Tls(_) => Fail::new(Exit::Settings, text)

@@ -34,7 +34,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                 Exit::Settings,
                 format!("{} holds no history, and this replica stands on one", remote.label()),
             )
-            .hint("Mount the disk, or correct server_dir or the server's settings. The replica itself is unchanged."));
+            .hint(match remote.is_directory() {
+                true => "Mount the disk, or correct server_dir. The replica itself is unchanged.",
+                false => "Check server_origin and server_client_key. If the server was reset, `ta sync` gives it the list again. The replica itself is unchanged.",
+            }));
         }
         if rebuilt.version == base {
             let ours = replica.base_tasks()?;

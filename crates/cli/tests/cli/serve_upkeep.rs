@@ -270,3 +270,29 @@ fn a_misunderstood_command_of_the_server_is_wrong_usage() {
     let help = home.ta(&["help", "server"]).done();
     assert_says(&help, &["server client list", "server restore FILE"]);
 }
+
+/// A replica that stands on a history which an operator has removed is never told to be in step.
+#[test]
+fn after_a_reset_the_first_replica_gives_the_list_again() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    let replica = || {
+        TestHome::new()
+            .with("TA_SERVER_ORIGIN", format!("http://{}", serving.address))
+            .with("TA_SERVER_CLIENT_KEY", CLIENT_KEY)
+            .with("TA_ENCRYPTION_SECRET", "correct horse")
+    };
+    let (one, two) = (replica(), replica());
+    one.add("milk");
+    one.ta(&["sync"]).done();
+    two.ta(&["sync"]).done();
+    let tag = json(&home, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
+    home.ta(&["server", "client", "reset", &tag, "--yes"]).done();
+    assert_says(&one.ta(&["sync"]).done(), &["no longer knew this list", "whole list again"]);
+    assert_eq!(two.ta(&["sync"]).done(), "in step\n");
+    let fresh = replica();
+    fresh.ta(&["sync"]).done();
+    assert_eq!((one.state(), two.state()), (fresh.state(), fresh.state()));
+    assert_eq!(one.ta(&["sync"]).done(), "in step\n");
+    home.ta(&["server", "verify"]).done();
+}

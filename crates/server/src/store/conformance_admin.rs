@@ -11,7 +11,7 @@ use super::admin::{
     TokenFacts,
 };
 use super::conformance::{Customer, fresh_id, retain};
-use super::{AddSnapshot, Added, Child, Head, SnapshotAdded, SnapshotFound, Store};
+use super::{AddSnapshot, Added, Child, Children, Head, SnapshotAdded, SnapshotFound, Store};
 
 /// Runs all checks; none on a storage that does not know these calls yet.
 ///
@@ -115,6 +115,10 @@ async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &d
     assert_eq!(admin.remove_history(customer.id, extent).await, Ok(Some(removed)));
     assert_eq!(customer.head().await, Some(Head { latest: VersionId::NIL, snapshot: None }));
     assert_eq!(customer.snapshot().await, SnapshotFound::None);
+    // Whoever stands on what was removed is not told to be up to date; who stands on nothing is.
+    assert_eq!(customer.child(row[2]).await, Child::NoSuchClient);
+    assert_eq!(customer.children(row[2], 9, 999).await, Children::NoSuchClient);
+    assert_eq!(customer.child(VersionId::NIL).await, Child::UpToDate);
     let again = customer.add_row(VersionId::NIL, 2).await;
     assert_eq!(customer.walk(VersionId::NIL).await, again);
     let extent = Extent::Client;

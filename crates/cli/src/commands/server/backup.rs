@@ -197,6 +197,10 @@ impl From<BackupError> for Fail {
     fn from(error: BackupError) -> Self {
         let hint = match &error {
             BackupError::Open(OpenError::TooNew { .. }) => "Use the version of `ta` that made it.",
+            BackupError::Open(OpenError::NotOurs { .. } | OpenError::Unusable { .. }) => {
+                "Give a whole file that `ta server backup` made; `restore --force` puts a damaged \
+                 database aside."
+            }
             BackupError::Open(_) => "Name the server's folder with --data-dir.",
             BackupError::Exists { .. } => "To put what is there aside: --force.",
             BackupError::InUse { .. } => "End the server and other `ta server` commands first.",

@@ -261,7 +261,8 @@ fn remove(desk: &mut Desk<'_>, name: &str, extent: Extent) -> Result<Exit, Fail>
     desk.output.line(match extent {
         Extent::Client if entry.is_disabled => format!("{counts} {tag} stays shut out."),
         Extent::Client => format!(
-            "{counts} {tag} is not known any more; an open server makes it anew when it comes back."
+            "{counts} {tag} is not known any more, nor of any account; an open server makes it anew \
+             when it comes back."
         ),
         Extent::History => {
             format!("{counts} {tag} begins anew with whichever replica comes first.")

@@ -201,7 +201,7 @@ impl From<OpenError> for Fail {
             OpenError::UsedByOlder { .. } => {
                 "Start the server anew, with this version: that brings the database up to date."
             }
-            OpenError::Unusable { .. } => {
+            OpenError::Unusable { .. } | OpenError::NotOurs { .. } => {
                 "Check the folder's owner. If the database is damaged, keep a copy of the folder; `ta \
                  server restore FILE --force` brings a backup back."
             }

@@ -88,7 +88,11 @@ pub(super) fn verify(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
              came since, replicas send again."
         }
     };
-    Err(Fail::failed(format!("{} things are wrong with the storage", findings.len())).hint(hint))
+    let wrong = match findings.len() {
+        1 => "one thing is wrong with the storage".to_owned(),
+        many => format!("{many} things are wrong with the storage"),
+    };
+    Err(Fail::failed(wrong).hint(hint))
 }
 
 pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
@@ -155,7 +159,7 @@ pub(super) fn check_config(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     if desk.output.is_json {
         desk.output.json(&json!({ "good": true }));
     } else {
-        desk.output.line("The configuration is good. `ta serve --print-config` shows it.");
+        desk.output.line("The settings are good; database, folder and ports were not tried. `ta serve --print-config` shows them.");
     }
     Ok(Exit::Done)
 }

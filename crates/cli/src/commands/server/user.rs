@@ -30,8 +30,9 @@ pub(super) fn run(desk: &mut Desk<'_>, words: &[&str]) -> Result<Exit, Fail> {
 
 fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     account::check_name(name)?;
-    let database = desk.data_dir.join(DATABASE_FILE);
-    let was_there = database.exists();
+    let file = desk.data_dir.join(DATABASE_FILE);
+    // The file is told, since another one may have been meant; a database was named by whoever asks.
+    let was_there = desk.config.database.is_some() || file.exists();
     let store = desk.store_or_new()?;
     let known = desk.ask(&store, async |admin| admin.accounts().await)?;
     if known.iter().any(|account| account.name == name) {
@@ -51,7 +52,10 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
         return Err(taken(name));
     }
     let url = public_url(&desk.config);
-    let database = database.display().to_string();
+    let database = match &desk.config.database {
+        None => file.display().to_string(),
+        Some(_) => "the database that is named".to_owned(),
+    };
     if desk.output.is_json {
         desk.output.json(&json!({
             "account": name,
@@ -59,7 +63,7 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
             "read_token": read.dangerously_reveal(),
             "write_token": write.dangerously_reveal(),
             "server": url,
-            "database": database,
+            "database": desk.config.database.is_none().then_some(&database),
             "database_made": !was_there,
         }));
         return Ok(Exit::Done);
@@ -115,7 +119,7 @@ fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientId) {
     };
     desk.output.line("");
     desk.output.line(
-        "For `ta` (the second line takes the client id, the third asks for the encryption secret):",
+        "For `ta` (one by one: the second asks for the client id, the third for the encryption secret):",
     );
     desk.output.line(format!("  ta config set server_origin {url}"));
     desk.output.line("  ta config set server_client_key -");

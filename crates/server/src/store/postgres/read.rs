@@ -76,6 +76,9 @@ pub(super) async fn child_version(
     let Some(row) = rows.first() else { return Ok((Child::NoSuchClient, None)) };
     let client = Client::of(row)?;
     match serve::child_version(client.latest, parent, optional_version_id(row, "version")?) {
+        ChildVersion::UpToDate if serve::is_emptied(client.latest, parent) => {
+            Ok((Child::NoSuchClient, client.note(at, None)))
+        }
         ChildVersion::UpToDate => Ok((Child::UpToDate, client.note(at, None))),
         ChildVersion::Gone => Ok((Child::Gone, client.note(at, None))),
         ChildVersion::Found(version) => {
@@ -171,6 +174,9 @@ pub(super) async fn children(
     let client = Client::of(row)?;
     let Some(first) = optional_number(row, "number")? else {
         let children = match serve::child_version(client.latest, request.parent, None) {
+            ChildVersion::UpToDate if serve::is_emptied(client.latest, request.parent) => {
+                Children::NoSuchClient
+            }
             ChildVersion::UpToDate => Children::UpToDate,
             ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
         };

@@ -73,6 +73,9 @@ pub(super) async fn child_version(
         return Ok((Child::NoSuchClient, None));
     };
     match serve::child_version(row.latest, parent, child.as_ref().map(|child| child.version)) {
+        ChildVersion::UpToDate if serve::is_emptied(row.latest, parent) => {
+            Ok((Child::NoSuchClient, row.note(at, None)))
+        }
         ChildVersion::UpToDate => Ok((Child::UpToDate, row.note(at, None))),
         ChildVersion::Gone => Ok((Child::Gone, row.note(at, None))),
         ChildVersion::Found(version) => {
@@ -222,6 +225,9 @@ pub(super) fn children(
         .optional()?;
     let Some(first) = first else {
         let children = match serve::child_version(client.latest, request.parent, None) {
+            ChildVersion::UpToDate if serve::is_emptied(client.latest, request.parent) => {
+                Children::NoSuchClient
+            }
             ChildVersion::UpToDate => Children::UpToDate,
             ChildVersion::Found(_) | ChildVersion::Gone => Children::Gone,
         };
