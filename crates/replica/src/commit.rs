@@ -131,7 +131,7 @@ impl Commit<'_> {
             Change::LoadSnapshot { version, body, dropped, lost } => {
                 self.load_snapshot(version, &body, &dropped, &lost)?;
             }
-            Change::Push { accepted, next } => {
+            Change::Push { accepted, next, owes_snapshot } => {
                 if let Some(accepted) = accepted
                     && let Answer::Moved = self.accept(&accepted, last, as_believed)?
                 {
@@ -140,7 +140,7 @@ impl Commit<'_> {
                 if let Some(next) = next
                     && as_believed
                 {
-                    self.prepare(next)?;
+                    self.prepare(next, owes_snapshot)?;
                 }
             }
             Change::Note { needs_new_history, snapshot_done, orphans_removed } => {

@@ -14,8 +14,12 @@ use crate::image::{TaskPending, base_of, settle};
 use crate::storage::{InFlightRow, Result};
 
 impl Commit<'_> {
-    pub(crate) fn prepare(&mut self, next: InFlight) -> Result<()> {
+    pub(crate) fn prepare(&mut self, next: InFlight, owes_snapshot: bool) -> Result<()> {
         let remote = self.remote()?;
+        if owes_snapshot && let Some(mut row) = self.txn.remote(remote)? {
+            row.wanted_snapshot = Some(next.parent);
+            self.txn.put_remote(&row)?;
+        }
         self.txn.set_meta(IN_FLIGHT_TOUCHED, None)?;
         self.txn.set_in_flight(Some(&InFlightRow {
             remote,

@@ -253,6 +253,29 @@ fn a_kill_anywhere_while_beginning_again_after_trimmed_history_loses_nothing() {
 }
 
 #[test]
+fn a_kill_anywhere_while_a_server_that_forgot_the_list_gets_it_again_leaves_a_way_in() {
+    for waiting in [None, Some("waits")] {
+        let server = TestServer::new();
+        server.memory.force_urgency(Some(Urgency::None));
+        let empty = server.memory.checkpoint();
+        let (victim, other) = (server.home(), server.home());
+        victim.add("known to both");
+        victim.ta(&["sync"]).done();
+        other.ta(&["sync"]).done();
+        server.memory.restore(&empty);
+        waiting.map(|text| victim.add(text));
+        let world = World::new(server, victim, other);
+        let expected: Vec<&str> = ["known to both"].into_iter().chain(waiting).collect();
+        let places = world.kill_everywhere(&["sync"], |state, _, place| {
+            // What the fresh replica has came with the snapshot: nobody asked for one.
+            assert_eq!(descriptions(state), expected, "killed {place}");
+            assert!(world.server.memory.snapshot().is_some(), "killed {place}");
+        });
+        assert_places(&places, &["after receive AddVersion", "before send AddSnapshot"]);
+    }
+}
+
+#[test]
 fn a_task_kept_by_a_sync_that_was_killed_is_told_by_the_next() {
     let server = TestServer::new();
     let (victim, other) = (server.home(), server.home());

@@ -480,6 +480,9 @@ pub enum Change {
         accepted: Option<AcceptedVersion>,
         /// What is to be made durable before it is sent.
         next: Option<InFlight>,
+        /// The server has nothing from before, so that a snapshot is to follow: remembered with `next`,
+        /// since the answer to it may never be heard.
+        owes_snapshot: bool,
     },
     /// The base goes back to the fork and what the orphaned versions did becomes pending again.
     Unorphan {

@@ -124,9 +124,7 @@ impl Session {
         self.segment = None;
         let count = count_in(&in_flight.ranges, &self.pending);
         self.count_pushed(count);
-        // Without operations only a server is given one that had forgotten the list; perhaps by a sync
-        // that did not live to hear of it.
-        let was_forgotten = std::mem::take(&mut self.is_forgotten) || in_flight.ranges.is_empty();
+        self.is_forgotten = false;
         let accepted = AcceptedVersion {
             version,
             parent: in_flight.parent,
@@ -134,10 +132,11 @@ impl Session {
             operations: Arc::new(segment::read(&plain).unwrap_or_default()),
             straddling: self.pending.straddling(count),
             ranges: in_flight.ranges,
-            wants_snapshot: was_forgotten,
+            wants_snapshot: false,
         };
         self.pending.accept(count);
-        let change = Change::Push { accepted: Some(accepted.clone()), next: None };
+        let change =
+            Change::Push { accepted: Some(accepted.clone()), next: None, owes_snapshot: false };
         self.commit(State::Accepting { accepted, next: None, then_walk: true }, change)
     }
 

@@ -65,7 +65,9 @@ impl Session {
     }
 
     pub(super) fn prepare(&mut self) -> Action {
+        let owes_snapshot = self.is_forgotten && self.wanted_snapshot.is_none();
         if let Some(in_flight) = &self.in_flight
+            && !owes_snapshot
             && self.pending.begins_with(&in_flight.ranges, in_flight.count)
         {
             let sent = self.pending.iter().take(in_flight.count).map(|item| &item.operation);
@@ -78,8 +80,13 @@ impl Session {
         }
         let next = self.cut(self.base).or_else(|| self.nothing_new());
         let Some((in_flight, segment)) = next else { return self.make_snapshot() };
+        // Whoever has forgotten the list has nothing from before.
+        if owes_snapshot {
+            self.wanted_snapshot = Some(self.base);
+        }
         self.stand_in_flight(in_flight.clone(), segment);
-        self.commit(State::Preparing, Change::Push { accepted: None, next: Some(in_flight) })
+        let change = Change::Push { accepted: None, next: Some(in_flight), owes_snapshot };
+        self.commit(State::Preparing, change)
     }
 
     pub(super) fn cut(&self, parent: VersionId) -> Option<(InFlight, Arc<Vec<u8>>)> {
@@ -131,11 +138,10 @@ impl Session {
                 self.count_pushed(count);
                 let straddling = self.pending.straddling(count);
                 let operations = Arc::new(self.pending.accept(count));
-                // Whoever forgot the list has nothing from before.
-                let was_forgotten = std::mem::take(&mut self.is_forgotten);
+                self.is_forgotten = false;
                 let wants_snapshot = match urgency {
-                    Urgency::None => was_forgotten,
-                    Urgency::Low => was_forgotten || !self.facts.avoid_snapshots,
+                    Urgency::None => false,
+                    Urgency::Low => !self.facts.avoid_snapshots,
                     Urgency::High => true,
                 };
                 let accepted = AcceptedVersion {
@@ -150,6 +156,7 @@ impl Session {
                 let change = Change::Push {
                     accepted: Some(accepted.clone()),
                     next: next.as_ref().map(|(in_flight, _)| in_flight.clone()),
+                    owes_snapshot: false,
                 };
                 self.commit(State::Accepting { accepted, next, then_walk: false }, change)
             }

@@ -204,7 +204,9 @@ impl Talk {
     #[track_caller]
     fn prepares(self, parent: u8) -> Self {
         self.commits(|change| match change {
-            Change::Push { accepted: None, next: Some(next) } => assert_eq!(next.parent, v(parent)),
+            Change::Push { accepted: None, next: Some(next), .. } => {
+                assert_eq!(next.parent, v(parent))
+            }
             other => panic!("{other:?} instead of a preparation"),
         })
     }
@@ -212,7 +214,7 @@ impl Talk {
     #[track_caller]
     fn takes_in(self, accepted: u8, has_next: bool) -> Self {
         self.commits(|change| match change {
-            Change::Push { accepted: Some(taken), next } => {
+            Change::Push { accepted: Some(taken), next, .. } => {
                 assert_eq!((taken.version, next.is_some()), (v(accepted), has_next));
             }
             other => panic!("{other:?} instead of an acceptance"),

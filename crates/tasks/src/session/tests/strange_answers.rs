@@ -43,15 +43,36 @@ fn a_server_that_has_forgotten_a_list_of_which_nothing_waits_gets_it_again() {
         .commits(|change| assert!(matches!(change, Change::Note { snapshot_done: true, .. })))
         .ends(&End::InStep);
     assert!(report.client_was_forgotten);
-    // The reply was lost, and another replica in step did the same: its version stands for ours.
-    let sent = InFlight { ranges: Vec::new(), ..in_flight(3, &[], (0, 0)) };
-    let tail = Tail { in_flight: Some(sent), ..tail(3, &[]) };
-    Talk::begin(start(tail))
-        .hears(&child(3), version(4, &[]))
-        .takes_in(4, false)
-        .hears(&child(4), UP_TO_DATE)
-        // Whoever sent it may have died before its snapshot.
-        .asks(&Request::AddSnapshot { version: v(4) });
+}
+
+/// The reply is lost and the process killed: the next sync finds what was sent, and owes the snapshot.
+#[test]
+fn a_snapshot_that_a_forgetful_server_is_owed_is_remembered_before_anything_is_sent() {
+    let owed =
+        |change: &Change| assert!(matches!(change, Change::Push { owes_snapshot: true, .. }));
+    let forgotten = || Response::Child(Child::NoSuchClient);
+    for ours in [vec![], vec![edit(1, "a", 5)]] {
+        Talk::begin(start(tail(3, &ours)))
+            .hears(&child(3), forgotten())
+            .hears(&Request::CheckProof, PROVED)
+            .commits(owed);
+        let sent_before = || {
+            let mut sent = in_flight(3, &ours, (2, 2));
+            sent.ranges.truncate(ours.len());
+            Tail { in_flight: Some(sent), ..tail(3, &ours) }
+        };
+        // Sent before the server forgot: it is owed from now on.
+        Talk::begin(start(sent_before()))
+            .hears(&child(3), forgotten())
+            .hears(&Request::CheckProof, PROVED)
+            .commits(owed);
+        // It took it, and we did not live to hear so.
+        Talk::begin(Start { wanted_snapshot: Some(v(3)), ..start(sent_before()) })
+            .hears(&child(3), version(4, &ours))
+            .takes_in(4, false)
+            .hears(&child(4), UP_TO_DATE)
+            .asks(&Request::AddSnapshot { version: v(4) });
+    }
 }
 
 #[test]
