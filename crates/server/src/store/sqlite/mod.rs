@@ -22,6 +22,7 @@ pub mod backup;
 mod check;
 mod facts;
 mod files;
+mod group;
 mod open;
 mod read;
 mod readers;
@@ -118,9 +119,9 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
-        match self.writer.ask(writer::RETAIN_BYTES, work.clone()).await {
+        match self.writer.ask(group::RETAIN_BYTES, work.clone()).await {
             Err(StoreError::Full) if reserve::release(&self.folder) => {
-                self.writer.ask(writer::RETAIN_BYTES, work).await
+                self.writer.ask(group::RETAIN_BYTES, work).await
             }
             outcome => outcome,
         }

@@ -1,50 +1,58 @@
-//! The one thread that writes, in groups.
+//! Who writes: one at a time, in groups.
+//!
+//! A request that finds nobody before it writes on the thread that has it: two changes of thread would
+//! be half of what it waits for. Others queue up, and the writer's thread makes the next group of them.
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{rows, schema, write};
+use super::group::{Job, Work};
+use super::write;
 use crate::store::StoreError;
-
-/// Requests in one group. More would make the first of them wait without saving an fsync worth
-/// having: groups of 128 are within a fifth of the disk's best.
-const GROUP_COUNT_MAX: usize = 256;
-
-/// Bytes of bodies in one group; a larger body is a group of its own. Bounds the write-ahead log and
-/// how long a small request waits behind large ones.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// What a step of retention counts as in a group.
-pub(super) const RETAIN_BYTES: usize = GROUP_BYTES_MAX / 4;
 
 /// Requests that wait for the writer; the next one waits at the door.
 const QUEUE_COUNT_MAX: usize = 1024;
 
-/// What is written to the log, about, before its content is moved into the database, in bytes.
-const LOG_BYTES_BEFORE_CHECKPOINT: usize = 4 * 1024 * 1024;
+/// The one place where writing is done; empty once there is no more to be written.
+type Desk = Mutex<Option<Work>>;
 
-/// What a request adds to the log besides its body, about, in bytes: a few pages.
-const REQUEST_LOG_BYTES: usize = 16 * 1024;
-
-/// A request that waits for the writer.
-trait Job: Send {
-    /// About how much it moves, in bytes.
-    fn bytes(&self) -> usize;
-    /// Does it, inside a savepoint.
-    fn run(&mut self, txn: &Connection) -> rusqlite::Result<()>;
-    /// Answers: what [`Job::run`] found if the group is committed, or why there is no answer.
-    fn answer(self: Box<Self>, group: Result<(), StoreError>);
+/// A request on its way to the writer's thread, and its place among those that wait.
+struct Queued {
+    job: Box<dyn Job>,
+    _place: Place,
 }
 
-/// The handle of the thread.
+/// Counts as long as it is there.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The handle of the thread, and of its desk.
 pub(super) struct Writer {
     /// None once it is closed.
-    queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    queue: Mutex<Option<mpsc::Sender<Queued>>>,
+    /// Requests that wait for the thread, the ones at the door and in its hands included.
+    waiting: Arc<AtomicUsize>,
+    desk: Arc<Desk>,
     stopped: Arc<OnceLock<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -60,10 +68,13 @@ impl Writer {
     pub(super) fn start(connection: Connection) -> io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE_COUNT_MAX);
         let stopped = Arc::new(OnceLock::new());
-        let work = Work { connection, stopped: Arc::clone(&stopped), log_bytes: 0 };
-        let thread =
-            std::thread::Builder::new().name("writer".to_owned()).spawn(move || work.run(jobs))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), stopped, thread: Mutex::new(Some(thread)) })
+        let desk = Arc::new(Mutex::new(Some(Work::new(connection, Arc::clone(&stopped)))));
+        let theirs = Arc::clone(&desk);
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || write_groups(&theirs, jobs))?;
+        let (queue, thread) = (Mutex::new(Some(queue)), Mutex::new(Some(thread)));
+        Ok(Self { queue, waiting: Arc::default(), desk, stopped, thread })
     }
 
     /// Has something written, and waits until it is durable.
@@ -76,10 +87,13 @@ impl Writer {
         let queue = self.queue().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
         let job = Asked { bytes, work: Some(work), found: None, reply };
-        queue.send(Box::new(job)).await.map_err(|_| match self.stopped() {
-            Some(reason) => StoreError::Stopped { reason },
-            None => closed(),
-        })?;
+        if let Some(job) = self.write_here(Box::new(job)) {
+            let queued = Queued { job, _place: Place::take(&self.waiting) };
+            queue.send(queued).await.map_err(|_| match self.stopped() {
+                Some(reason) => StoreError::Stopped { reason },
+                None => closed(),
+            })?;
+        }
         drop(queue);
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown { what: "the writer has ended".to_owned() })
@@ -89,9 +103,39 @@ impl Writer {
     /// Has a note written at some time, or not at all if there is more to do than that.
     pub(super) fn note(&self, note: write::Note) {
         if let Some(queue) = self.queue() {
+            let queued = Queued { job: Box::new(note), _place: Place::take(&self.waiting) };
             // A full queue: tomorrow's note, or the next request's, will do.
-            let _ = queue.try_send(Box::new(note));
+            let _ = queue.try_send(queued);
         }
+    }
+
+    /// Writes on this thread if nobody writes or waits, and the runtime has others that go on
+    /// meanwhile. Gives back what it did not begin.
+    fn write_here(&self, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
+        let has_others = |runtime: &Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        // Whoever waits goes first: the lock alone may be taken again and again before they wake.
+        if self.waiting.load(Ordering::Acquire) > 0
+            || !Handle::try_current().as_ref().is_ok_and(has_others)
+        {
+            return Some(job);
+        }
+        let mut desk = match self.desk.try_lock() {
+            Ok(desk) => desk,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(job),
+        };
+        if desk.is_none() {
+            return Some(job);
+        }
+        tokio::task::block_in_place(|| write_group(&mut desk, job, || None));
+        let is_log_long = desk.as_ref().is_some_and(Work::is_log_long);
+        drop(desk);
+        if is_log_long && let Some(queue) = self.queue() {
+            // Nobody should wait for this; whoever is in the queue already will do as well.
+            let queued = Queued { job: Box::new(Nothing), _place: Place::take(&self.waiting) };
+            let _ = queue.try_send(queued);
+        }
+        None
     }
 
     /// Why nothing is written any more, if that is so.
@@ -117,146 +161,47 @@ impl Writer {
         let _ = thread.map(JoinHandle::join);
     }
 
-    fn queue(&self) -> Option<mpsc::Sender<Box<dyn Job>>> {
+    fn queue(&self) -> Option<mpsc::Sender<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// What the thread has.
-struct Work {
-    connection: Connection,
-    stopped: Arc<OnceLock<String>>,
-    log_bytes: usize,
-}
-
-impl Drop for Work {
-    /// A defect that ends the thread is told by the health of the storage, not only by requests.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.stop("the writer has ended by a defect".to_owned());
-        }
-    }
-}
-
-impl Work {
-    fn run(self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
-        // Dropped before the queue is: who finds that closed by a defect finds the reason, too.
-        let mut work = self;
-        while let Some(first) = jobs.blocking_recv() {
-            work.group(first, &mut jobs);
-            if work.log_bytes >= LOG_BYTES_BEFORE_CHECKPOINT {
-                work.checkpoint();
-            }
-        }
-        // The last connection's end moves the log into the database and removes it.
-    }
-
-    fn group(&mut self, first: Box<dyn Job>, jobs: &mut mpsc::Receiver<Box<dyn Job>>) {
-        if let Some(reason) = self.stopped.get() {
-            first.answer(Err(StoreError::Stopped { reason: reason.clone() }));
-            return;
-        }
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
-            first.answer(Err(rows::store_error(&error)));
-            return;
-        }
-        if let Err(error) = self.check_schema() {
-            let _ = self.connection.execute_batch("ROLLBACK");
-            first.answer(Err(error));
-            return;
-        }
-        let mut done: Vec<(Box<dyn Job>, Result<(), StoreError>)> = Vec::new();
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(mut job) = next {
-            bytes += job.bytes() + REQUEST_LOG_BYTES;
-            let outcome = self.one(job.as_mut());
-            let is_lost = self.connection.is_autocommit();
-            done.push((job, outcome.map_err(|error| rows::store_error(&error))));
-            if is_lost {
-                // SQLite has taken the whole transaction back (no room, a failed read): so it is
-                // with everything that was in it.
-                let why = done.last().and_then(|(_, outcome)| outcome.clone().err());
-                let why = why.unwrap_or_else(|| StoreError::Unavailable {
-                    what: "the transaction was taken back".to_owned(),
-                });
-                done.into_iter().for_each(|(job, _)| job.answer(Err(why.clone())));
-                return;
-            }
-            let is_full = done.len() >= GROUP_COUNT_MAX || bytes >= GROUP_BYTES_MAX;
-            next = if is_full { None } else { jobs.try_recv().ok() };
-        }
-        let committed = self.commit();
-        self.log_bytes += bytes;
-        for (job, outcome) in done {
-            job.answer(committed.clone().and(outcome));
-        }
-    }
-
-    /// Whether the tables are still those that our statements were written for. One look for a group.
-    fn check_schema(&self) -> Result<(), StoreError> {
-        let found = schema::version(&self.connection).map_err(|error| rows::store_error(&error))?;
-        if usize::try_from(found) == Ok(schema::MIGRATIONS.len()) {
-            return Ok(());
-        }
-        let reason = format!("another program has made the schema {found}");
-        self.stop(reason.clone());
-        Err(StoreError::Stopped { reason })
-    }
-
-    /// One request in its savepoint: what it wrote before it failed is taken back.
-    fn one(&self, job: &mut dyn Job) -> rusqlite::Result<()> {
-        let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
-        run("SAVEPOINT request")?;
-        match job.run(&self.connection) {
-            Ok(()) => run("RELEASE request"),
-            Err(error) if self.connection.is_autocommit() => Err(error),
-            Err(error) => {
-                run("ROLLBACK TO request")?;
-                run("RELEASE request")?;
-                Err(error)
-            }
-        }
-    }
-
-    fn commit(&mut self) -> Result<(), StoreError> {
-        let Err(error) =
-            planned_failure().map_or_else(|| self.connection.execute_batch("COMMIT"), Err)
-        else {
-            return Ok(());
+/// What the thread does.
+fn write_groups(desk: &Desk, mut jobs: mpsc::Receiver<Queued>) {
+    let lock = || desk.lock().unwrap_or_else(PoisonError::into_inner);
+    while let Some(first) = jobs.blocking_recv() {
+        let mut desk = lock();
+        // Their places are kept until their group is answered.
+        let mut places = vec![first._place];
+        let more = || {
+            let Queued { job, _place } = jobs.try_recv().ok()?;
+            places.push(_place);
+            Some(job)
         };
-        let is_full = rows::is_full(&error);
-        let is_taken_back =
-            self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok();
-        if is_full && is_taken_back {
-            // The log could not grow to the mark that ends a transaction.
-            return Err(StoreError::Full);
-        }
-        // An fsync that failed may not be tried again: the system may have dropped the pages and
-        // would say that all is well. What is really on disk shows when the file is opened anew.
-        self.stop(format!("a commit failed: {error}"));
-        Err(StoreError::Unknown { what: error.to_string() })
-    }
-
-    /// Moves the log's content into the database, as far as no reader needs it.
-    fn checkpoint(&mut self) {
-        self.log_bytes = 0;
-        let outcome = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        match outcome {
-            Ok(()) => {}
-            // Everything is in the log still; with room again it goes on.
-            Err(error) if rows::is_full(&error) => {
-                tracing::warn!(%error, "the log could not be moved into the database");
-            }
-            Err(error) => {
-                self.stop(format!("the log could not be moved into the database: {error}"))
-            }
+        write_group(&mut desk, first.job, more);
+        // After a defect nobody writes here any more.
+        let Some(work) = desk.as_mut() else { return };
+        if work.is_log_long() {
+            work.checkpoint();
         }
     }
+    // The last connection's end moves the log into the database and removes it.
+    drop(lock().take());
+}
 
-    fn stop(&self, reason: String) {
-        tracing::error!(%reason, "no more is written; look at the disk, then start again");
-        let _ = self.stopped.set(reason);
+/// Writes one group. A defect in it ends all writing, of which the health of the storage tells, and not
+/// the thread: the request has no answer then, and its client is told so.
+fn write_group(
+    desk: &mut Option<Work>,
+    first: Box<dyn Job>,
+    more: impl FnMut() -> Option<Box<dyn Job>>,
+) {
+    let Some(work) = desk.as_mut() else { return };
+    // What was in hands is not looked at again: the connection is closed, and so takes back what was
+    // not committed.
+    if catch_unwind(AssertUnwindSafe(|| work.group(first, more))).is_err() {
+        work.stop("the writer has ended by a defect".to_owned());
+        *desk = None;
     }
 }
 
@@ -306,33 +251,17 @@ impl Job for write::Note {
     }
 }
 
-#[cfg(not(test))]
-fn planned_failure() -> Option<rusqlite::Error> {
-    None
-}
+/// Only wakes the thread.
+struct Nothing;
 
-#[cfg(test)]
-pub(super) use planned::plan_failure;
-#[cfg(test)]
-use planned::planned_failure;
-
-/// A disk that fails when a test says so.
-#[cfg(test)]
-mod planned {
-    use std::cell::Cell;
-
-    thread_local! {
-        /// The next commit of this thread fails so, and is not tried.
-        static PLANNED: Cell<Option<i32>> = const { Cell::new(None) };
+impl Job for Nothing {
+    fn bytes(&self) -> usize {
+        0
     }
 
-    pub(super) fn planned_failure() -> Option<rusqlite::Error> {
-        let code = PLANNED.take()?;
-        Some(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+    fn run(&mut self, _: &Connection) -> rusqlite::Result<()> {
+        Ok(())
     }
 
-    /// Plans the failure of the next commit: for work that runs on the writer's thread.
-    pub(in crate::store::sqlite) fn plan_failure(code: i32) {
-        PLANNED.set(Some(code));
-    }
+    fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
 }

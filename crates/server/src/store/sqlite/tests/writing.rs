@@ -42,6 +42,16 @@ async fn a_full_disk_turns_writes_away_and_no_more() {
 
 #[tokio::test]
 async fn a_writer_that_ended_by_a_defect_is_seen() {
+    a_defect_is_seen().await;
+}
+
+/// The same where requests write themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_ended_by_a_defect_is_seen() {
+    a_defect_is_seen().await;
+}
+
+async fn a_defect_is_seen() {
     let folder = TempDir::new().unwrap();
     let own = open(&folder);
     let store: Arc<dyn Store> = own.clone();
@@ -58,10 +68,38 @@ async fn a_writer_that_ended_by_a_defect_is_seen() {
     assert_eq!(client.walk(VersionId::NIL).await, [first], "reading goes on");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_that_write_themselves_and_those_of_the_thread_make_one_chain_each() {
+    let folder = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = open(&folder);
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let client = Customer::new(&store);
+                // Alone now and then, since others write more or less at once.
+                let row = client.add_row(VersionId::NIL, 40).await;
+                (client.id, row)
+            })
+        })
+        .collect();
+    let mut rows = Vec::new();
+    for writer in writers {
+        rows.push(writer.await.unwrap());
+    }
+    store.close().await.unwrap();
+    let store: Arc<dyn Store> = open(&folder);
+    for (id, row) in rows {
+        let mut client = Customer::new(&store);
+        client.id = id;
+        assert_eq!(client.walk(VersionId::NIL).await, row);
+    }
+}
+
 /// Lets the next commit fail; what the request in it is told.
 async fn plan_failure(store: &SqliteStore, code: i32) -> StoreError {
     let doomed = store.writer.ask(0, move |_| {
-        writer::plan_failure(code);
+        group::plan_failure(code);
         Ok(())
     });
     doomed.await.unwrap_err()
