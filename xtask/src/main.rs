@@ -10,6 +10,7 @@ mod json;
 mod links;
 mod needs;
 mod pure;
+mod python;
 mod run;
 mod source;
 mod stages;

@@ -29,6 +29,7 @@ const NEEDS: &[Need] = &[
     // Several servers on one database. The tests start clusters of their own.
     Need { program: "initdb", package: "postgresql", reason: "a real PostgreSQL" },
     Need { program: "openssl", package: "openssl", reason: "certificates for TLS to it" },
+    Need { program: "python3", package: "python3-venv", reason: "the library's Python binding" },
     Need { program: "task", package: "taskwarrior", reason: "Taskwarrior's own JSON, both ways" },
 ];
 
@@ -44,11 +45,7 @@ pub(crate) fn provide() -> Result<(), Vec<String>> {
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     if find("apt-get").is_some() && is_root() {
-        say(&format!("installing {}", packages.join(" ")));
-        let _ = apt_get(&["update"]);
-        let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
-        arguments.extend(&packages);
-        apt_get(&arguments).map_err(|error| vec![error])?;
+        install(&packages).map_err(|error| vec![error])?;
     }
     let findings: Vec<String> = missing
         .iter()
@@ -61,6 +58,18 @@ pub(crate) fn provide() -> Result<(), Vec<String>> {
         })
         .collect();
     if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// What `apt-get` says, or that it cannot be run.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    say(&format!("installing {}", packages.join(" ")));
+    let _ = apt_get(&["update"]);
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt_get(&arguments)
 }
 
 /// Where programs are looked for: the search path, and where Debian keeps servers.

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::run::{self, Outcome, Run, say};
 use crate::tally::Tally;
 use crate::workspace::{Metadata, cargo, files, root};
-use crate::{fuzz, needs, pure, tidy};
+use crate::{fuzz, needs, pure, python, tidy};
 
 /// Features that the tests build with, in whichever of our packages declares them: conformance
 /// suites, planted defects, named places at which the program can be killed.
@@ -188,7 +188,9 @@ fn interop() -> Outcome {
     if !metadata.ours().any(|package| package.tests.iter().any(|name| name == INTEROP)) {
         return Err(one(format!("no package has the test target `{INTEROP}`")));
     }
-    let (_, programs) = reference_programs()?;
+    let (_, mut programs) = reference_programs()?;
+    let python = python::environment(&metadata.target.join("interop"))?;
+    programs.push(("TANDEM_REFERENCE_PYTHON", python));
     // The whole workspace, so that the features unify as in the stage before and nothing is built twice.
     let mut command = cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
     with_features(&mut command, &features(true)?);

@@ -261,7 +261,9 @@ pub fn serve(bytes: &[u8]) {
         [Config::read(&[], |_| None, &named), Config::read(&words, |_| None, &Places::default())]
     {
         let told = match read {
-            Ok(config) => {
+            // What a person wrote into an address is no id, whatever it looks like.
+            Ok(mut config) => {
+                config.listen.clear();
                 let shown: Vec<String> = config
                     .shown()
                     .iter()

@@ -24,6 +24,7 @@ mod one_file;
 mod our_server;
 mod ours;
 mod proxy;
+mod python;
 mod random;
 mod real;
 mod snapshots;

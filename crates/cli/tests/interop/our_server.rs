@@ -33,7 +33,7 @@ impl OurServer {
         Self { child, url: url.unwrap_or_else(|| panic!("`ta serve` did not start: {line:?}")) }
     }
 
-    fn meeting(&self) -> Meeting {
+    pub(crate) fn meeting(&self) -> Meeting {
         Meeting::server(&self.url)
     }
 }

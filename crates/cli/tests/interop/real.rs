@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{Meeting, Tasks, reference};
 
-/// A real replica: the published crate behind a pipe. Ends when its input does.
+/// A real replica: the published crate, or its Python binding, behind a pipe. Ends when its input does.
 pub(crate) struct Real {
     child: Child,
     input: Option<ChildStdin>,
@@ -19,7 +19,19 @@ pub(crate) struct Real {
 impl Real {
     /// Opens or makes the replica in the folder `data`.
     pub(crate) fn on(data: &Path, meeting: &Meeting) -> Self {
-        let mut child = Command::new(reference("TANDEM_REFERENCE_CLIENT"))
+        Self::behind(Command::new(reference("TANDEM_REFERENCE_CLIENT")), data, meeting)
+    }
+
+    /// The same through the Python binding, which knows fewer commands.
+    pub(crate) fn python(data: &Path, meeting: &Meeting) -> Self {
+        let mut program = Command::new(reference("TANDEM_REFERENCE_PYTHON"));
+        program.args(["-X", "utf8"]);
+        program.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../interop/python-client/client.py"));
+        Self::behind(program, data, meeting)
+    }
+
+    fn behind(mut program: Command, data: &Path, meeting: &Meeting) -> Self {
+        let mut child = program
             .env_clear()
             .arg(data)
             .stdin(Stdio::piped())

@@ -1,0 +1,53 @@
+//! The Python binding of TaskChampion, built for the Python that is here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::needs;
+use crate::run;
+use crate::workspace::root;
+
+/// Makes a Python environment below `target` that has what `interop/python-client/requirements.txt`
+/// names; its Python. Built once: a finished one says for which list it was made.
+///
+/// # Errors
+/// What could not be run.
+pub(crate) fn environment(target: &Path) -> Result<PathBuf, Vec<String>> {
+    let list = root().join("interop/python-client/requirements.txt");
+    let wanted = std::fs::read_to_string(&list)
+        .map_err(|error| vec![format!("{} cannot be read: {error}", list.display())])?;
+    let folder = target.join("python");
+    let (python, note) = (folder.join("bin/python"), folder.join("built-for"));
+    if std::fs::read_to_string(&note).is_ok_and(|built| built == wanted) {
+        return Ok(python);
+    }
+    let make = || {
+        let mut command = Command::new("python3");
+        run::command(command.args(["-m", "venv", "--clear"]).arg(&folder))
+    };
+    // Debian has the module in a package of its own, which nobody can tell by a program's name.
+    make().or_else(|_| {
+        needs::install(&["python3-venv"]).map_err(|error| vec![error])?;
+        make()
+    })?;
+    // The builder first; then the binding with it, in the development profile: it is built in a third
+    // of the time, and nobody measures it.
+    let packages: Vec<&str> = wanted.lines().filter(|line| !line.starts_with('#')).collect();
+    for package in packages {
+        let mut command = Command::new(&python);
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        command.args(["--no-deps", "--no-build-isolation", "--prefer-binary", package]);
+        command.arg("--config-settings=build-args=--profile dev");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let places = std::iter::once(folder.join("bin")).chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(places).map_err(|error| vec![error.to_string()])?;
+        command
+            .env("PATH", path)
+            .env("CARGO_TARGET_DIR", target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run::command(&mut command)?;
+    }
+    std::fs::write(&note, &wanted)
+        .map_err(|error| vec![format!("{} cannot be written: {error}", note.display())])?;
+    Ok(python)
+}
