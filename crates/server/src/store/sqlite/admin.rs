@@ -81,6 +81,18 @@ impl Admin for SqliteStore {
         })
     }
 
+    fn remove_account_client(&self, client: ClientId) -> Answer<'_, bool> {
+        Box::pin(async move {
+            self.writer.ask(0, move |txn| accounts::remove_client(txn, client)).await
+        })
+    }
+
+    fn rotate_client(&self, old: ClientId, new: ClientId, at: Timestamp) -> Answer<'_, bool> {
+        Box::pin(
+            async move { self.writer.ask(0, move |txn| accounts::rotate(txn, old, new, at)).await },
+        )
+    }
+
     fn accounts(&self) -> Answer<'_, Vec<AccountFacts>> {
         Box::pin(async move { self.readers.with_away(accounts::all).await })
     }
