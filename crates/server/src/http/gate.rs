@@ -64,6 +64,10 @@ impl Remembered {
         at.is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED)
     }
 
+    fn forget(&self, client: ClientId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&client);
+    }
+
     fn note(&self, client: ClientId, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED_MAX {
@@ -129,6 +133,20 @@ pub(super) async fn check_client(
         return Err(Refusal::Trouble(TOO_MANY_GUESSES));
     }
     note_client(app, visitor, client, now);
+    Err(Refusal::Forbidden)
+}
+
+/// The same of somebody who was let through, without what is remembered.
+pub(super) async fn check_anew(
+    app: &App,
+    client: ClientId,
+    visitor: Visitor,
+) -> Result<(), Refusal> {
+    if is_served(app, client).await.map_err(Refusal::Failed)? {
+        return Ok(());
+    }
+    app.remembered.forget(client);
+    note_client(app, visitor, client, Instant::now());
     Err(Refusal::Forbidden)
 }
 

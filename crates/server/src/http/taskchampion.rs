@@ -22,7 +22,7 @@ use super::answer::{
     TANDEM, TANDEM_CALLS, Trouble, VERSION_ID,
 };
 use super::body::{self, NoBody};
-use super::gate::{Refusal, check_client, unknown_client};
+use super::gate::{Refusal, check_anew, check_client, unknown_client};
 use super::memory::Loading;
 use super::request::RequestId;
 use super::visitor::Visitor;
@@ -66,16 +66,25 @@ pub(super) async fn add_version(
         tracing::error!(request = %id, %error, "no random numbers");
         return NO_RANDOMNESS.reply(&id);
     }
-    let request = AddVersion {
+    let mut request = AddVersion {
         client,
         parent,
         version: VersionId::from_random_bytes(random),
         segment: body,
         at: (app.clock)(),
         targets: app.targets,
-        may_create: app.access.may_create,
+        may_create: false,
     };
-    match app.store.add_version(request).await {
+    let mut added = app.store.add_version(request.clone()).await;
+    if app.access.may_create && matches!(added, Ok(Added::NoSuchClient)) {
+        // Nobody is made of what is remembered: an operator may have removed the client just now.
+        if let Err(refusal) = check_anew(&app, client, visitor).await {
+            return refusal.reply(&id);
+        }
+        request.may_create = true;
+        added = app.store.add_version(request).await;
+    }
+    match added {
         Ok(Added::Accepted { version, urgency }) => {
             let mut reply = answer::empty(StatusCode::OK);
             answer::put_id(&mut reply, VERSION_ID, version);
