@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tandem_core::ClientId;
 
 use super::App;
-use super::answer::{self, Reply, TOO_MANY_GUESSES, Trouble};
+use super::answer::{self, Reply, TANDEM, TANDEM_CLOSED, TOO_MANY_GUESSES, Trouble};
 use super::request::RequestId;
 use super::taskchampion::{failed, no_such_client, read_client};
 use super::visitor::Visitor;
@@ -152,10 +152,12 @@ pub(super) async fn check_anew(
 
 /// The answer to a client that is not here. Where none is made that is a wrong credential, too.
 pub(super) fn unknown_client(app: &App, visitor: Visitor, client: ClientId) -> Reply {
+    let mut reply = no_such_client();
     if !app.access.may_create {
         note_client(app, visitor, client, Instant::now());
+        reply.headers_mut().insert(TANDEM, TANDEM_CLOSED);
     }
-    no_such_client()
+    reply
 }
 
 async fn is_served(app: &App, client: ClientId) -> Result<bool, StoreError> {

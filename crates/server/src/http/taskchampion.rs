@@ -247,6 +247,6 @@ pub(super) fn failed(error: &StoreError, id: &RequestId) -> Reply {
 
 /// Tells other Tandems what they may ask for beside the protocol.
 fn offer(mut reply: Reply) -> Reply {
-    reply.headers_mut().insert(TANDEM, TANDEM_CALLS);
+    reply.headers_mut().entry(TANDEM).or_insert(TANDEM_CALLS);
     reply
 }
