@@ -198,6 +198,29 @@ fn a_backup_of_a_running_server_is_restored_to_the_same_chains() {
 }
 
 #[test]
+fn two_servers_on_one_folder_serve_one_list_and_shut_the_same_clients_out() {
+    let home = TestHome::new();
+    let servers = [Serving::start(&home, &[]), Serving::start(&home, &[])];
+    let mut last = NIL.to_owned();
+    for server in servers.iter().cycle().take(6) {
+        last = row(&server.address, last, 1);
+    }
+    assert_eq!(chain(&servers[0].address), chain(&servers[1].address));
+    let tag = json(&home, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
+    home.ta(&["server", "client", "disable", &tag]).done();
+    for server in &servers {
+        let status = || ask(&server.address, "GET", "/v1/client/snapshot", b"").unwrap().0;
+        assert!((0..1_000_000).any(|_| status() == 403), "it is shut out at each");
+    }
+    home.ta(&["server", "client", "enable", &tag]).done();
+    let [first, second] = servers;
+    first.signal("-TERM");
+    assert_eq!(first.ended().0, Some(0));
+    row(&second.address, last, 1);
+    assert_eq!(chain(&second.address).len(), 7, "the other goes on");
+}
+
+#[test]
 fn a_file_in_the_place_of_a_folder_is_refused_and_a_missing_one_before_anything_is_looked_at() {
     let home = TestHome::new();
     let restore = |path: &str| home.ta(&["server", "restore", path, "--force"]).failed(1);

@@ -178,3 +178,16 @@ async fn each_reason_why_a_database_cannot_be_reached_is_told_apart() {
         assert_eq!(*why, expected, "{rest}: {error}");
     }
 }
+
+/// As `docs/guide/several-servers.md` has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_owner_of_an_empty_database_needs_nothing_else() {
+    let cluster = Cluster::shared();
+    cluster.sql("postgres", "CREATE ROLE guided LOGIN");
+    cluster.sql("postgres", "CREATE DATABASE guided OWNER guided");
+    let address = format!("postgres://guided@127.0.0.1:{}/guided", cluster.port());
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&at(address)).await.unwrap());
+    let client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 2).await;
+    assert_eq!(client.walk(VersionId::NIL).await, row);
+}
