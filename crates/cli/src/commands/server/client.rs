@@ -238,10 +238,7 @@ fn set_state(desk: &mut Desk<'_>, name: &str, state: State) -> Result<Exit, Fail
     let is_disabled = state == State::Disabled;
     // One that may have leaked can be shut out before it ever comes.
     let unseen: Option<ClientId> = name.parse().ok().filter(|_| is_disabled);
-    let store = match unseen {
-        Some(_) => desk.store_or_new()?,
-        None => desk.store()?,
-    };
+    let store = desk.store()?;
     let known = known(desk, &store)?;
     let (id, is_known) = match unseen {
         Some(id) => (id, known.contains(&id)),
