@@ -72,6 +72,15 @@ pub struct Identity {
     pub label: String,
 }
 
+/// What a server says of itself (`docs/protocol/tandem-http.md`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfItself {
+    /// Why it takes nothing new at present; none if it does.
+    pub not_ready: Option<Failure>,
+    /// It begins a history for a client that it does not know.
+    pub takes_new_clients: bool,
+}
+
 /// A way to one task history.
 pub trait Remote: Send {
     /// Who this is. Free for a server; a directory looks at its first version, and has no identity
@@ -97,6 +106,12 @@ pub trait Remote: Send {
     /// The server's clock when it answered last, as it wrote it (`Date`, RFC 9110 section 5.6.7).
     /// None if it has not answered yet or does not say.
     fn server_date(&self) -> Option<String> {
+        None
+    }
+
+    /// What a server says of itself beside the protocol, which foresees what it would refuse. One
+    /// question. None if it does not say, or has not answered anything yet.
+    fn ask_of_itself(&mut self) -> Option<OfItself> {
         None
     }
 

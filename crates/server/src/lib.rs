@@ -34,6 +34,7 @@ mod metrics;
 pub mod network;
 pub mod probe;
 pub mod program;
+mod proven;
 mod recent;
 pub mod server;
 pub mod store;

@@ -9,13 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::config::{Config, TlsFiles};
+use crate::proven::Proven;
 use crate::server::resolve;
 
 /// How long each step may take: a supervisor waits for the answer.
@@ -84,60 +83,14 @@ fn ask(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String>
 fn client(files: &TlsFiles) -> io::Result<ClientConfig> {
     let ours = CertificateDer::from_pem_file(&files.certificates).map_err(io::Error::other)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let only_ours = Arc::new(OnlyOurs { ours, provider: Arc::clone(&provider) });
+    let only_ours = Proven::new(Arc::clone(&provider), move |shown: &CertificateDer<'_>| {
+        let what = "it shows another certificate than the one in its settings";
+        if *shown == ours { Ok(()) } else { Err(rustls::Error::General(what.to_owned())) }
+    });
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(only_ours)
+        .with_custom_certificate_verifier(Arc::new(only_ours))
         .with_no_client_auth())
-}
-
-/// Knows one certificate, and that its holder must have the key.
-#[derive(Debug)]
-struct OnlyOurs {
-    ours: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for OnlyOurs {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.ours {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            let what = "it shows another certificate than the one in its settings";
-            Err(rustls::Error::General(what.to_owned()))
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

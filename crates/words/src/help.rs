@@ -109,7 +109,12 @@ Variables: TA_SERVE_LISTEN and so on, TA_SERVE_CONFIG; the reference's own work 
 server client list [--reveal]     who has a history here; --reveal shows the client ids
 server client show CLIENT         CLIENT is the first column of the list, or its beginning
 server client disable|enable CLIENT
-                                  shut it out; let it in again
+                                  shut it out; let it in again. A whole client id may be one that
+                                  never came; - reads CLIENT from standard input
+server client give CLIENT NAME    make it the account's
+server client take CLIENT         make it nobody's
+server client rotate CLIENT       a new client id in its place, which begins empty; the old one
+                                  is shut out
 server client reset CLIENT        remove its history: it begins anew with its first replica
 server client delete CLIENT       remove the client and its history
 server client snapshot drop CLIENT

@@ -114,10 +114,77 @@ pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
             "Is it the right one? `ta serve` makes its tables there when it starts, and so does \
              `ta server user add`.",
         ),
+        StartError::Database(OpenError::Unreachable { why, .. }) => {
+            Fail::failed(text).hint(cure(*why))
+        }
+        StartError::Database(OpenError::Address { .. } | OpenError::File { .. }) => {
+            Fail::new(Exit::Settings, text).hint(
+                "Write --database postgres://USER@HOST/NAME; the password comes from PGPASSFILE or \
+                 ~/.pgpass, or the whole address from TA_SERVE_DATABASE or file:PATH.",
+            )
+        }
+        StartError::Database(OpenError::Tls { .. }) => Fail::new(Exit::Settings, text)
+            .hint("Name a PEM file of certificates with sslrootcert=PATH, or sslrootcert=system."),
+        StartError::Database(OpenError::NotOurs { .. }) => Fail::failed(text)
+            .hint("Make a database for `ta serve` alone: CREATE DATABASE tandem OWNER tandem;"),
+        StartError::Database(OpenError::TooNew { .. }) => {
+            Fail::failed(text).hint("Use the version of `ta` that the other nodes have.")
+        }
+        StartError::Database(OpenError::TooOld { .. }) => {
+            Fail::failed(text).hint("Use PostgreSQL 14 or newer.")
+        }
         StartError::Database(_) => Fail::failed(text).hint(
-            "Write --database postgres://USER@HOST/NAME; the password comes from PGPASSFILE or \
-             ~/.pgpass, or the whole address from TA_SERVE_DATABASE or file:PATH.",
+            "As its owner or superuser: GRANT CREATE ON DATABASE tandem TO tandem; PostgreSQL's log \
+             tells more.",
         ),
         _ => Fail::failed(text),
+    }
+}
+
+/// What helps where a database cannot be reached.
+#[cfg(feature = "server")]
+fn cure(why: tandem_server::store::postgres::Why) -> &'static str {
+    use tandem_server::store::postgres::Why;
+    match why {
+        Why::NobodyListens => {
+            "Is PostgreSQL running there? Does it listen on that address and port (listen_addresses, \
+             port)?"
+        }
+        Why::NoSuchHost => "Check the host's name in the address.",
+        Why::NoAnswer => "Check host and port; a firewall may be in between.",
+        Why::NotPostgres => "Check the port: whoever answers there is no PostgreSQL.",
+        Why::NoPassword => {
+            "Give it in ~/.pgpass or PGPASSFILE (a line HOST:PORT:DATABASE:USER:PASSWORD, for its owner \
+             alone to read), in PGPASSWORD, or in the address in a file: TA_SERVE_DATABASE=file:PATH."
+        }
+        Why::WrongPassword => {
+            "Check user and password. It comes from the address, else PGPASSWORD, else PGPASSFILE or \
+             ~/.pgpass. To set it (psql): ALTER ROLE tandem PASSWORD '…';"
+        }
+        Why::NoSuchUser => {
+            "Check the user in the address, or make one (psql): CREATE ROLE tandem LOGIN PASSWORD '…';"
+        }
+        Why::NoSuchDatabase => {
+            "Check the name in the address, or make one (psql): CREATE DATABASE tandem OWNER tandem;"
+        }
+        Why::NeedsTls => {
+            "Add sslmode=require, or better verify-full, to the address. If it speaks no TLS, pg_hba.conf \
+             there needs a line for this user, database and machine."
+        }
+        Why::HasNoTls => {
+            "Turn TLS on there (ssl = on), or, where the line is yours alone, write sslmode=disable."
+        }
+        Why::Certificate => {
+            "Name the authority's file with sslrootcert=PATH, and the host by a name that is in its \
+             certificate."
+        }
+        Why::NotLetIn => "pg_hba.conf there needs a line for this user, database and machine.",
+        Why::Full => {
+            "Each node takes up to 24 connections: raise max_connections there, or end something."
+        }
+        Why::NotReady => {
+            "It is starting, ending, or follows another. Try again, or name all hosts."
+        }
+        _ => "Look at PostgreSQL's log, and check the address: postgres://USER@HOST/NAME.",
     }
 }

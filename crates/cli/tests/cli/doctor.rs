@@ -5,7 +5,8 @@ use tandem_remote::MemoryServer;
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::{Received, Reply, keep, response};
-use crate::server::TestServer;
+use crate::serve::Serving;
+use crate::server::{CLIENT_KEY, SECRET, TestServer};
 use crate::task_server;
 
 /// What one check found.
@@ -209,4 +210,55 @@ fn what_stops_a_sync_with_a_folder_is_told() {
     let doctor = home.ta(&["doctor", "--json"]).json();
     assert_eq!((health(&doctor, "history"), &doctor["code"]), ("problem", &1.into()));
     assert_says(&home.ta(&["doctor"]).out, &["Fold", "Update ta"]);
+}
+
+/// A replica of a real server's list.
+fn replica_of(serving: &Serving) -> TestHome {
+    TestHome::new()
+        .with("TA_SERVER_ORIGIN", format!("http://{}", serving.address))
+        .with("TA_SERVER_CLIENT_KEY", CLIENT_KEY)
+        .with("TA_ENCRYPTION_SECRET", SECRET)
+}
+
+#[test]
+fn what_a_server_of_ours_would_refuse_is_foreseen() {
+    let at = TestHome::new();
+    let closed = Serving::start(&at, &["--no-create-clients"]);
+    let home = replica_of(&closed);
+    home.add("milk");
+    let ran = home.ta(&["doctor", "--json"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert_eq!(health(&ran.json(), "client"), "problem");
+    assert_says(&home.ta(&["doctor"]).out, &["begins no list for new ones", "Ask the operator"]);
+    closed.signal("-TERM");
+    assert_eq!(closed.ended().0, Some(0));
+    let full = Serving::start(&at, &["--disk-room-mb-min", "999999999"]);
+    let home = replica_of(&full);
+    home.add("milk");
+    assert_eq!(health(&home.ta(&["doctor", "--json"]).json(), "server"), "warning");
+    let told = home.ta(&["doctor"]).out;
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_says(&told, &["takes nothing new at present", "nearly full", "make room on its disk"]);
+    let other = TestHome::new();
+    let open = Serving::start(&other, &[]);
+    let home = replica_of(&open);
+    home.add("milk");
+    assert_says(&home.ta(&["doctor"]).done(), &["a new list, or a typo?"]);
+    home.ta(&["sync"]).done();
+    let document = home.ta(&["doctor", "--json"]).json();
+    assert_eq!((health(&document, "server"), health(&document, "client")), ("ok", "ok"));
+}
+
+#[test]
+fn words_in_clear_to_a_port_of_tls_are_told_as_such() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    for words in [
+        "<html><h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port</html>",
+        "Client sent an HTTP request to an HTTPS server.\n",
+    ] {
+        server.twist(move |_, _| Some(keep(400, &[], words.as_bytes())));
+        assert_says(&home.ta(&["sync"]).failed(1), &["server_origin begins with https://"]);
+    }
 }

@@ -263,7 +263,9 @@ fn a_kill_anywhere_while_a_server_that_forgot_the_list_gets_it_again_leaves_a_wa
         victim.ta(&["sync"]).done();
         other.ta(&["sync"]).done();
         server.memory.restore(&empty);
-        waiting.map(|text| victim.add(text));
+        if let Some(text) = waiting {
+            victim.add(text);
+        }
         let world = World::new(server, victim, other);
         let expected: Vec<&str> = ["known to both"].into_iter().chain(waiting).collect();
         let places = world.kill_everywhere(&["sync"], |state, _, place| {

@@ -197,6 +197,11 @@ fn the_references_variables_configure_it() {
     let (code, log) = serving.ended();
     assert_eq!(code, Some(0));
     assert!(log.contains("/v1/client/add-version/{parent}") && log.contains("status=404"), "{log}");
+    assert!(log.contains("elapsed_ms="), "{log}");
+    for time in log.split("elapsed_ms=").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
+        let decimals = time.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        assert!(time.parse::<f64>().is_ok() && decimals <= 1, "{time}");
+    }
     assert!(!log.contains(CLIENT_KEY) && !log.contains(&CLIENT_KEY.replace('-', "")), "{log}");
 }
 

@@ -1,6 +1,7 @@
 //! Accounts through the real program: made, used by real replicas, shut out.
 
 use serde_json::Value;
+use tandem_seal::{BoundId, Key, Salt, Secret};
 
 use crate::home::{TestHome, assert_says};
 use crate::serve::{NIL, Serving, ask, ask_as};
@@ -159,4 +160,130 @@ fn a_bad_name_or_password_makes_no_account() {
     assert_says(&unknown.failed(1), &["no account bob"]);
     let all = home.ta(&["server", "user", "list", "--json"]).json();
     assert_eq!(all.as_array().unwrap().len(), 1);
+}
+
+/// A replica of the list with this client id at the server.
+fn replica_of(serving: &Serving, client: &str) -> TestHome {
+    TestHome::new()
+        .with("TA_SERVER_ORIGIN", format!("http://{}", serving.address))
+        .with("TA_SERVER_CLIENT_KEY", client)
+        .with("TA_ENCRYPTION_SECRET", "a secret that only replicas know")
+}
+
+#[test]
+fn a_new_client_id_takes_the_place_of_one_and_replicas_bring_the_list_along() {
+    let home = TestHome::new();
+    let client = add_user(&home, "ann")["client_id"].as_str().unwrap().to_owned();
+    let flags = ["--access", "accounts", "--no-create-clients"];
+    let first = Serving::start(&home, &["--access", "accounts"]);
+    let (one, two) = (replica_of(&first, &client), replica_of(&first, &client));
+    one.add("milk");
+    one.ta(&["sync"]).done();
+    two.ta(&["sync"]).done();
+    first.signal("-TERM");
+    assert_eq!(first.ended().0, Some(0));
+    let serving = Serving::start(&home, &flags);
+    let list = || home.ta(&["server", "user", "list", "--json"]).json();
+    let old = list()[0]["clients"][0].as_str().unwrap().to_owned();
+    let rotate = ["server", "client", "rotate", &old];
+    assert_says(&home.ta(&rotate).failed(1), &["nothing was changed", "--yes"]);
+    let ran = home.ta(&[&rotate[..], &["--yes"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = ran.out.as_str();
+    assert_says(
+        told,
+        &["It begins empty", "ta config set server_client_key -", "ta server client delete"],
+    );
+    let new = told.lines().find_map(|line| line.trim().parse::<tandem_core::ClientId>().ok());
+    let new = new.expect("it is shown").to_string();
+    assert_says(told, &[&format!("task config sync.server.client_id {new}")]);
+    assert_ne!(list()[0]["clients"][0], old, "the account has the new one");
+    let at = |home: TestHome, client: &str| {
+        let origin = format!("http://{}", serving.address);
+        home.with("TA_SERVER_ORIGIN", origin).with("TA_SERVER_CLIENT_KEY", client)
+    };
+    let one = at(one, &client);
+    one.ta(&["sync"]).failed(5);
+    let (one, two) = (at(one, &new), at(two, &new));
+    one.add("bread");
+    two.add("eggs");
+    assert_says(&one.ta(&["sync"]).done(), &["The whole list was offered"]);
+    assert_says(&two.ta(&["sync"]).failed(7), &["ta sync --join"]);
+    two.ta(&["sync", "--join"]).done();
+    one.ta(&["sync"]).done();
+    assert_eq!(one.state(), two.state());
+    assert_eq!(one.state().len(), 3);
+    let third = replica_of(&serving, &new);
+    third.ta(&["sync"]).done();
+    assert_eq!(third.state(), one.state());
+    home.ta(&["server", "verify"]).done();
+    home.ta(&["server", "client", "delete", &old, "--yes"]).done();
+    replica_of(&serving, &client).ta(&["sync"]).failed(5);
+}
+
+#[test]
+fn where_another_program_goes_on_under_the_new_client_id_ours_goes_on_with_it() {
+    let home = TestHome::new();
+    let client = add_user(&home, "ann")["client_id"].as_str().unwrap().to_owned();
+    let serving = Serving::start(&home, &["--access", "accounts"]);
+    let one = replica_of(&serving, &client);
+    one.add("milk");
+    one.ta(&["sync"]).done();
+    let old = home.ta(&["server", "client", "list", "--json"]).json()[0].clone();
+    let base = old["latest_version"].as_str().unwrap().to_owned();
+    let rotate = ["server", "client", "rotate", old["client"].as_str().unwrap(), "--yes", "--json"];
+    let new = home.ta(&rotate).json()["client_id"].as_str().unwrap().to_owned();
+    // As Taskwarrior does, which asks nobody: the next version, after the one on which it stands.
+    let segment = r#"{"operations":[{"Create":{"uuid":"7e4a1c3e-6a54-4c39-9d2f-1b6d0e9a0001"}}]}"#;
+    let id: tandem_core::ClientId = new.parse().unwrap();
+    let secret = Secret::new("a secret that only replicas know".to_owned()).unwrap();
+    let key = Key::derive(&secret, &Salt::from_client_id(id.to_bytes()));
+    let parent: tandem_core::VersionId = base.parse().unwrap();
+    let bound = BoundId::history_segment(parent.to_bytes());
+    let sealed = tandem_seal::seal(&key, bound, [9; 12], segment.as_bytes()).into_bytes();
+    let post = format!("/v1/client/add-version/{base}");
+    let headers = [("X-Client-Id", new.as_str())];
+    let (status, told, _) = ask_as(&serving.address, "POST", &post, &headers, &sealed).unwrap();
+    assert_eq!((status, told["x-snapshot-request"].as_str()), (200, "urgency=high"));
+    let one = one.with("TA_SERVER_CLIENT_KEY", &new);
+    assert_says(&one.ta(&["sync"]).done(), &["down 1 change in 1 task"]);
+    assert_eq!(one.state().len(), 2);
+    // What the next one sends brings the snapshot, and with it a way in for new replicas.
+    one.add("bread");
+    one.ta(&["sync"]).done();
+    let other = replica_of(&serving, &new);
+    other.ta(&["sync"]).done();
+    assert_eq!(other.state(), one.state());
+}
+
+#[test]
+fn client_ids_are_given_taken_and_shut_out_before_they_ever_came() {
+    let home = TestHome::new();
+    add_user(&home, "ann");
+    let serving = Serving::start(&home, &["--access", "accounts"]);
+    let unseen = "5d0c0a4e-8c0b-4c2b-9b4f-3f6d3f3f7a11";
+    let get = format!("/v1/client/get-child-version/{NIL}");
+    let status = || {
+        let headers = [("X-Client-Id", unseen)];
+        ask_as(&serving.address, "GET", &get, &headers, b"").unwrap().0
+    };
+    assert_eq!(status(), 403);
+    let id = format!("{unseen}\n").into_bytes();
+    let client = |words: &[&str]| home.ta_with_input(&[&["server", "client"], words].concat(), &id);
+    assert_says(&client(&["give", "-", "bob"]).failed(1), &["no account bob"]);
+    assert_says(&client(&["give", "-", "ann"]).done(), &["belongs to ann now"]);
+    assert_eq!(status(), 404, "it is served, and has nothing yet");
+    assert_says(&client(&["take", "-"]).done(), &["belongs to ann no more"]);
+    assert!((0..1_000_000).any(|_| status() == 403), "it is nobody's");
+    client(&["take", "-"]).failed(1);
+    client(&["give", "-", "ann"]).done();
+    assert_says(&client(&["disable", "-"]).done(), &["is shut out"]);
+    assert!((0..1_000_000).any(|_| status() == 403), "it is shut out");
+    client(&["enable", "-"]).done();
+    assert_eq!(status(), 404);
+    let another = b"5d0c0a4e-8c0b-4c2b-9b4f-3f6d3f3f7a12\n";
+    let told = home.ta_with_input(&["server", "client", "disable", "-"], another);
+    assert_says(&told.done(), &["It was never here"]);
+    let told = home.ta_with_input(&["server", "client", "enable", "-"], b"1234567\n");
+    assert_says(&told.failed(1), &["no such client"]);
 }

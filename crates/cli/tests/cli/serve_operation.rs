@@ -39,6 +39,9 @@ fn tls_is_spoken_and_a_new_certificate_is_shown_without_a_restart() {
     one.add("milk");
     one.ta(&["sync"]).done();
     assert_eq!(ask(&serving.address, "GET", "/", b""), None, "nothing is told in clear");
+    let clear = replica(&port, &first).with("TA_SERVER_ORIGIN", format!("http://localhost:{port}"));
+    clear.add("bread");
+    assert_says(&clear.ta(&["sync"]).failed(1), &["speaks TLS", "begins with https://"]);
     let health = [&["server", "health", "-l", &serving.address][..], &TLS].concat();
     home.ta(&health).done();
     let second = certify(&home);

@@ -124,5 +124,29 @@ fn where_a_database_is_named_commands_do_not_look_at_the_folder_and_tell_no_pass
         assert_says(&told, &[said]);
         assert!(!told.contains("hunter2") && !told.contains("nobody:"), "{told}");
     }
+    let keep = ["server", "backup", "b", "--keep", "3"];
+    let told = home.ta(&[&keep[..], &database].concat()).failed(2);
+    assert_says(&told, &["`--keep` is for backups of SQLite"]);
+    let told = home.ta(&[&["server", "backup", "none/"][..], &database].concat()).failed(1);
+    assert_says(&told, &["there is no folder none/"]);
+    std::fs::create_dir(home.path("folder")).unwrap();
+    let told = home.ta(&[&["server", "restore", "folder"][..], &database].concat()).failed(1);
+    assert_says(&told, &["folder is a folder"]);
+    let told = home.ta(&[&["server", "backup", "folder"][..], &database].concat()).failed(1);
+    assert_says(&told, &["--file='folder/tandem-"]);
     home.ta(&[&["server", "check-config"][..], &database].concat()).done_with_notices();
+}
+
+#[test]
+fn why_a_database_cannot_be_used_is_told_with_its_cure_and_a_shown_password_once() {
+    let home = TestHome::new();
+    let stats = |address: &str| home.ta(&["server", "stats", "--database", address]);
+    let told = stats("mysql://ann@127.0.0.1/list").failed(3);
+    assert_says(&told, &["another kind of database", "postgres://USER@HOST/NAME"]);
+    let told = stats("postgres://ann@127.0.0.1:1/list").failed(1);
+    assert_says(&told, &["cannot be reached", "Is PostgreSQL running there?"]);
+    let shown = "postgres://ann:hunter2@127.0.0.1:1/list";
+    let ran = home.ta(&["serve", "--database", shown]);
+    assert_eq!(ran.err.matches("on the command line").count(), 1, "{ran:?}");
+    assert!(!ran.err.contains("hunter2"), "{ran:?}");
 }

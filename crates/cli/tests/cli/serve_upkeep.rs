@@ -197,6 +197,73 @@ fn a_backup_of_a_running_server_is_restored_to_the_same_chains() {
     assert_eq!(elsewhere["versions"], 4);
 }
 
+#[test]
+fn two_servers_on_one_folder_serve_one_list_and_shut_the_same_clients_out() {
+    let home = TestHome::new();
+    let servers = [Serving::start(&home, &[]), Serving::start(&home, &[])];
+    let mut last = NIL.to_owned();
+    for server in servers.iter().cycle().take(6) {
+        last = row(&server.address, last, 1);
+    }
+    assert_eq!(chain(&servers[0].address), chain(&servers[1].address));
+    let tag = json(&home, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
+    home.ta(&["server", "client", "disable", &tag]).done();
+    for server in &servers {
+        let status = || ask(&server.address, "GET", "/v1/client/snapshot", b"").unwrap().0;
+        assert!((0..1_000_000).any(|_| status() == 403), "it is shut out at each");
+    }
+    home.ta(&["server", "client", "enable", &tag]).done();
+    let [first, second] = servers;
+    first.signal("-TERM");
+    assert_eq!(first.ended().0, Some(0));
+    row(&second.address, last, 1);
+    assert_eq!(chain(&second.address).len(), 7, "the other goes on");
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_is_refused_and_a_missing_one_before_anything_is_looked_at() {
+    let home = TestHome::new();
+    let restore = |path: &str| home.ta(&["server", "restore", path, "--force"]).failed(1);
+    assert_says(&restore("nowhere.sqlite3"), &["there is no file nowhere.sqlite3"]);
+    std::fs::create_dir(home.path("folder")).unwrap();
+    assert_says(&restore("folder"), &["folder is a folder", "ta server backup"]);
+    assert!(!home.path(DATA).exists(), "nothing was made");
+    let serving = Serving::start(&home, &[]);
+    row(&serving.address, NIL.to_owned(), 1);
+    assert_says(&restore("nowhere.sqlite3"), &["there is no file"]);
+    std::fs::write(home.path("file"), "mine").unwrap();
+    let told = home.ta(&["server", "backup", "file"]).failed(1);
+    assert_says(&told, &["file is no folder", "Name a folder"]);
+    assert_eq!(std::fs::read(home.path("file")).unwrap(), b"mine");
+}
+
+#[test]
+fn damage_is_told_line_by_line_and_by_the_running_server() {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    row(&serving.address, NIL.to_owned(), 3);
+    let path = home.path(&format!("{DATA}/tandem-server.sqlite3"));
+    let database = Connection::open(&path).unwrap();
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    assert_eq!(number("PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    let page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'snapshots_by_number'");
+    let at = u64::from((page - 1) * number("PRAGMA page_size"));
+    drop(database);
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(&[0xaa; 64]).unwrap();
+    let told = home.ta(&["server", "verify"]).failed(1);
+    assert!(!told.contains("\\n") && !told.contains("***"), "{told}");
+    let health = ["server", "health", "-l", &serving.address];
+    home.ta(&health).done();
+    // Who asks for the snapshot comes upon it.
+    assert!(ask(&serving.address, "GET", "/v1/client/snapshot", b"").unwrap().0 >= 500);
+    // What was said a moment ago is said for a second more.
+    assert!((0..1000).any(|_| home.ta(&health).code == Some(1)), "it is told");
+    assert_says(&home.ta(&health).failed(1), &["database is damaged", "ta server verify"]);
+}
+
 /// A version of [`make_reference_database`].
 pub(crate) fn reference_version(number: u8) -> String {
     format!("{number:08x}-0000-4000-8000-000000000000")

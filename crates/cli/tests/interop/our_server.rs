@@ -226,3 +226,59 @@ fn a_history_goes_on_at_our_server_where_it_was_at_the_reference() {
     let tasks = real.dump();
     assert_same("real", &tasks, "fresh", &fresh(room.path(), &server.meeting()));
 }
+
+/// One of an operator's commands on the data of a server; its document.
+fn operate(data: &Path, words: &[&str]) -> serde_json::Value {
+    let ran = Command::new(env!("CARGO_BIN_EXE_ta"))
+        .env_clear()
+        .arg("server")
+        .args(words)
+        .args(["--json", "--data-dir", data.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    serde_json::from_slice(&ran.stdout).unwrap()
+}
+
+#[test]
+fn replicas_in_step_go_on_under_another_client_id_the_real_ones_first() {
+    let room = Room::new();
+    let data = room.join("server");
+    let server = OurServer::start(&data, &[]);
+    let meeting = server.meeting();
+    let [mut first, mut second] = ["first", "second"].map(|n| Real::new(room.path(), n, &meeting));
+    first.create(&task(1), &[("description", "one"), ("status", "pending")]);
+    first.sync();
+    second.sync();
+    let mut ours = Ours::new(room.path(), "ours", &meeting);
+    ours.sync();
+    let tag = operate(&data, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
+    let rotated = operate(&data, &["client", "rotate", &tag, "--yes"]);
+    let client = rotated["client_id"].as_str().unwrap().to_owned();
+    let moved = Meeting::Server { url: server.url.clone(), client, secret: SECRET.into() };
+    first.meet(&moved);
+    second.meet(&moved);
+    ours.meet(&moved);
+    // Nothing is to be sent yet, and nothing is wrong.
+    first.sync();
+    first.update(&task(1), "description", Some("two"));
+    first.sync();
+    second.update(&task(1), "priority", Some("H"));
+    second.sync();
+    ours.add(&["three"]);
+    ours.sync();
+    first.sync();
+    second.sync();
+    let tasks = first.dump();
+    assert_eq!((tasks.len(), tasks[&task(1)]["description"].as_str()), (2, "two"));
+    assert_same("first", &tasks, "second", &second.dump());
+    assert_same("first", &tasks, "ours", &ours.dump());
+    assert_same("first", &tasks, "fresh", &fresh(room.path(), &moved));
+    first.meet(&meeting);
+    // A client that was served a moment ago may be for a second more.
+    let is_refused = || first.try_sync().is_err_and(|error| error.contains("403"));
+    assert!(std::iter::repeat_with(is_refused).take(10_000).any(|is_so| is_so));
+    operate(&data, &["client", "delete", &tag, "--yes"]);
+    second.sync();
+}

@@ -162,6 +162,13 @@ impl Answer {
         }
         match self.status {
             401 | 403 => Failure::Forbidden,
+            // nginx's words, and Go's, of which Caddy is made.
+            400 if ["to https port", "to an https server"]
+                .iter()
+                .any(|words| self.words().contains(words)) =>
+            {
+                strange("it speaks TLS there, so server_origin begins with https://".to_owned())
+            }
             407 => strange("the proxy asks for a name and a password".to_owned()),
             413 => strange(
                 "status 413: the server, or a proxy before it, does not take bodies of this size; \
@@ -187,7 +194,7 @@ impl Answer {
 
     /// A Tandem's own words, for what the protocol has none for: one JSON document,
     /// `{code, message, hint, request_id}`. What is refused for good is not among it.
-    fn told(&self) -> Option<Failure> {
+    pub(super) fn told(&self) -> Option<Failure> {
         let may_pass = matches!(self.status, 408 | 429 | 500..=599);
         let is_document = self.content_type.as_deref() == Some("application/json");
         if !may_pass || !is_document {

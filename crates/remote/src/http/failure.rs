@@ -26,6 +26,10 @@ pub(super) fn of(error: Error, settings: &HttpSettings) -> Failure {
             Some(inner) => tls(inner, host),
             None => io(&error, host),
         },
+        // Whoever speaks TLS answers words in clear with an alert, which is none of HTTP's.
+        Error::Protocol(_) if !settings.origin.is_https() => strange(format!(
+            "it is not HTTP; if {host} speaks TLS there, server_origin begins with https://"
+        )),
         Error::Protocol(error) => strange(format!("it is not HTTP: {error}")),
         Error::LargeResponseHeader(..) => strange("its headers are too large".to_owned()),
         other => unreachable(readable(other.to_string().as_bytes())),

@@ -46,13 +46,19 @@ use tandem_seal::{
 };
 use tandem_tasks::session::{Added, Child, Failure, Proof, Response};
 
-use crate::{Call, Identity, Outcome, Remote};
+use crate::{Call, Identity, OfItself, Outcome, Remote};
 use answer::{AddAnswer, Answer, ChildAnswer, SEGMENT_TYPE, SNAPSHOT_TYPE, SealedBody};
 use children::{Next, Row, Walk};
 use exchange::{Broken, Exchange, Many, Request};
 
 pub use origin::{Origin, OriginError};
 pub use proxy::ProxySetting;
+
+/// The word of a Tandem that begins no history for a client that it does not know.
+const CLOSED: &str = "closed";
+
+/// Where a Tandem says whether it takes reads and writes.
+const READY: &str = "readyz";
 
 /// How a server is reached.
 pub struct HttpSettings {
@@ -152,6 +158,8 @@ pub struct HttpRemote {
     walk: Walk,
     /// The server's clock at its last answer to a question.
     date: Option<String>,
+    /// What the server offered when it was asked for a version last, if it is a Tandem.
+    offer: Option<String>,
     /// Our key has opened something of this remote or sealed its first version, in this process.
     is_proved: bool,
 }
@@ -162,7 +170,7 @@ impl HttpRemote {
         let identity = settings.identity();
         {
             let (exchange, walk) = (Exchange::default(), Walk::default());
-            Self { settings, identity, exchange, walk, date: None, is_proved: false }
+            Self { settings, identity, exchange, walk, date: None, offer: None, is_proved: false }
         }
     }
 
@@ -198,6 +206,7 @@ impl HttpRemote {
         }
         let answer = self.get(format!("v1/client/get-child-version/{parent}"), SEGMENT_TYPE)?;
         self.walk.hear(answer.tandem.as_deref());
+        self.offer.clone_from(&answer.tandem);
         Ok(Response::Child(match answer.into_child()? {
             ChildAnswer::Version(sealed) => {
                 // The parent that the server states is the one that it was sealed for. Whether it
@@ -375,6 +384,19 @@ impl Remote for HttpRemote {
 
     fn server_date(&self) -> Option<String> {
         self.date.clone()
+    }
+
+    fn ask_of_itself(&mut self) -> Option<OfItself> {
+        let takes_new_clients =
+            self.offer.as_deref()?.split_whitespace().all(|word| word != CLOSED);
+        let request =
+            Request { path: READY.to_owned(), upload: None, wants: None, is_repeatable: false };
+        // A proxy may not let the question through: then there is no word of it.
+        let not_ready = match self.exchange.ask(&self.settings, &request) {
+            Ok(answer) => answer.told().filter(|_| answer.status == 503),
+            Err(_) => None,
+        };
+        Some(OfItself { not_ready, takes_new_clients })
     }
 
     fn expect_to_seal(&mut self) {

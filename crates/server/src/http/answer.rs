@@ -30,6 +30,9 @@ pub(super) const TANDEM: HeaderName = HeaderName::from_static("x-tandem");
 /// The value of [`TANDEM`]: names of calls, with a blank between them.
 pub(super) const TANDEM_CALLS: HeaderValue = HeaderValue::from_static("head children");
 
+/// The same of a server that begins no history for a client that it does not know.
+pub(super) const TANDEM_CLOSED: HeaderValue = HeaderValue::from_static("head children closed");
+
 /// Whatever has no route: nothing, as the reference.
 pub(super) async fn not_found() -> Reply {
     empty(StatusCode::NOT_FOUND)

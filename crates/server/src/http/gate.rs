@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tandem_core::ClientId;
 
 use super::App;
-use super::answer::{self, Reply, TOO_MANY_GUESSES, Trouble};
+use super::answer::{self, Reply, TANDEM, TANDEM_CLOSED, TOO_MANY_GUESSES, Trouble};
 use super::request::RequestId;
 use super::taskchampion::{failed, no_such_client, read_client};
 use super::visitor::Visitor;
@@ -62,6 +62,10 @@ impl Remembered {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = all.get(&client);
         at.is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED)
+    }
+
+    fn forget(&self, client: ClientId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&client);
     }
 
     fn note(&self, client: ClientId, now: Instant) {
@@ -132,12 +136,28 @@ pub(super) async fn check_client(
     Err(Refusal::Forbidden)
 }
 
+/// The same of somebody who was let through, without what is remembered.
+pub(super) async fn check_anew(
+    app: &App,
+    client: ClientId,
+    visitor: Visitor,
+) -> Result<(), Refusal> {
+    if is_served(app, client).await.map_err(Refusal::Failed)? {
+        return Ok(());
+    }
+    app.remembered.forget(client);
+    note_client(app, visitor, client, Instant::now());
+    Err(Refusal::Forbidden)
+}
+
 /// The answer to a client that is not here. Where none is made that is a wrong credential, too.
 pub(super) fn unknown_client(app: &App, visitor: Visitor, client: ClientId) -> Reply {
+    let mut reply = no_such_client();
     if !app.access.may_create {
         note_client(app, visitor, client, Instant::now());
+        reply.headers_mut().insert(TANDEM, TANDEM_CLOSED);
     }
-    no_such_client()
+    reply
 }
 
 async fn is_served(app: &App, client: ClientId) -> Result<bool, StoreError> {

@@ -94,6 +94,15 @@ async fn readyz(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>
                 "Look at the disk and the log, then start the server again.",
             )
         }
+        Health::Damaged { reason } => {
+            tracing::warn!(request = %id, %reason, "not ready");
+            not_ready(
+                "storage_damaged",
+                "The server's database is damaged.",
+                "Keep a copy of the folder. `ta server verify` tells more, `ta server restore` \
+                 brings a backup back.",
+            )
+        }
         Health::Unavailable { reason } => {
             tracing::warn!(request = %id, %reason, "not ready");
             not_ready(

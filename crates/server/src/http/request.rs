@@ -113,7 +113,8 @@ pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, ne
         sizes,
     );
     if let Some(line) = line {
-        let elapsed_ms = began.elapsed().as_secs_f64() * 1000.0;
+        // Tenths are enough, and what follows them is noise.
+        let elapsed_ms = (began.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
         tracing::info!(
             request = %id,
             method = %line.method,

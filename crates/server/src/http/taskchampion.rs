@@ -13,6 +13,7 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
+use bytes::Bytes;
 use tandem_core::{ClientId, VersionId};
 use tandem_tasks::session::Urgency;
 
@@ -22,7 +23,7 @@ use super::answer::{
     TANDEM, TANDEM_CALLS, Trouble, VERSION_ID,
 };
 use super::body::{self, NoBody};
-use super::gate::{Refusal, check_client, unknown_client};
+use super::gate::{Refusal, check_anew, check_client, unknown_client};
 use super::memory::Loading;
 use super::request::RequestId;
 use super::visitor::Visitor;
@@ -46,36 +47,35 @@ pub(super) async fn add_version(
     InPath(parent): InPath,
     request: Request,
 ) -> Reply {
-    let (parts, body) = request.into_parts();
-    let client = match check_upload(&app, &parts.headers, SEGMENT, visitor).await {
-        Ok(client) => client,
-        Err(refusal) => return refusal.reply(&id),
+    let wanted = (SEGMENT, "Empty body");
+    let (client, body) = match take_upload(&app, request, wanted, visitor, &id).await {
+        Ok(upload) => upload,
+        Err(reply) => return reply,
     };
-    if app.room.as_ref().is_some_and(Room::is_low) {
-        return DISK_LOW.reply(&id);
-    }
-    let body = match body::read(&app, client, body).await {
-        Ok(body) => body,
-        Err(no_body) => return refuse_body(no_body, &id),
-    };
-    if body.is_empty() {
-        return answer::words(StatusCode::BAD_REQUEST, "Empty body");
-    }
     let mut random = [0; 16];
     if let Err(error) = getrandom::fill(&mut random) {
         tracing::error!(request = %id, %error, "no random numbers");
         return NO_RANDOMNESS.reply(&id);
     }
-    let request = AddVersion {
+    let mut request = AddVersion {
         client,
         parent,
         version: VersionId::from_random_bytes(random),
         segment: body,
         at: (app.clock)(),
         targets: app.targets,
-        may_create: app.access.may_create,
+        may_create: false,
     };
-    match app.store.add_version(request).await {
+    let mut added = app.store.add_version(request.clone()).await;
+    if app.access.may_create && matches!(added, Ok(Added::NoSuchClient)) {
+        // Nobody is made of what is remembered: an operator may have removed the client just now.
+        if let Err(refusal) = check_anew(&app, client, visitor).await {
+            return refusal.reply(&id);
+        }
+        request.may_create = true;
+        added = app.store.add_version(request).await;
+    }
+    match added {
         Ok(Added::Accepted { version, urgency }) => {
             let mut reply = answer::empty(StatusCode::OK);
             answer::put_id(&mut reply, VERSION_ID, version);
@@ -136,21 +136,11 @@ pub(super) async fn add_snapshot(
     InPath(version): InPath,
     request: Request,
 ) -> Reply {
-    let (parts, body) = request.into_parts();
-    let client = match check_upload(&app, &parts.headers, SNAPSHOT, visitor).await {
-        Ok(client) => client,
-        Err(refusal) => return refusal.reply(&id),
+    let wanted = (SNAPSHOT, "No snapshot supplied");
+    let (client, body) = match take_upload(&app, request, wanted, visitor, &id).await {
+        Ok(upload) => upload,
+        Err(reply) => return reply,
     };
-    if app.room.as_ref().is_some_and(Room::is_low) {
-        return DISK_LOW.reply(&id);
-    }
-    let body = match body::read(&app, client, body).await {
-        Ok(body) => body,
-        Err(no_body) => return refuse_body(no_body, &id),
-    };
-    if body.is_empty() {
-        return answer::words(StatusCode::BAD_REQUEST, "No snapshot supplied");
-    }
     let request = AddSnapshot { client, version, body, at: (app.clock)() };
     match app.store.add_snapshot(request).await {
         // One that is passed over is a success, too: the client could do nothing about it.
@@ -206,26 +196,35 @@ impl<S: Send + Sync> FromRequestParts<S> for InPath {
     }
 }
 
-/// The content type, before the client id. What follows a `;` is let through.
-async fn check_upload(
+/// Who uploads, and what; else the answer. `wanted` is its content type, which is looked at before the
+/// client id (what follows a `;` is let through), and what is said of an empty body.
+async fn take_upload(
     app: &App,
-    headers: &HeaderMap,
-    wanted: &str,
+    request: Request,
+    wanted: (&str, &'static str),
     visitor: Visitor,
-) -> Result<ClientId, Refusal> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    id: &RequestId,
+) -> Result<(ClientId, Bytes), Reply> {
+    let (parts, body) = request.into_parts();
+    let (content_type, if_empty) = wanted;
+    let given = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.split(';').next()).map(str::trim);
-    if given != Some(wanted) {
-        return Err(Refusal::BadContentType);
+    if given != Some(content_type) {
+        return Err(Refusal::BadContentType.reply(id));
     }
-    check_client(app, headers, visitor).await
-}
-
-fn refuse_body(no_body: NoBody, id: &RequestId) -> Reply {
-    match no_body {
+    let client = check_client(app, &parts.headers, visitor).await;
+    let client = client.map_err(|refusal| refusal.reply(id))?;
+    if app.room.as_ref().is_some_and(Room::is_low) {
+        return Err(DISK_LOW.reply(id));
+    }
+    let body = body::read(app, client, body).await.map_err(|no_body| match no_body {
         NoBody::Overflow => answer::words(StatusCode::BAD_REQUEST, "overflow"),
         NoBody::Trouble(trouble) => trouble.reply(id),
+    })?;
+    if body.is_empty() {
+        return Err(answer::words(StatusCode::BAD_REQUEST, if_empty));
     }
+    Ok((client, body))
 }
 
 pub(super) fn up_to_date() -> Reply {
@@ -248,6 +247,6 @@ pub(super) fn failed(error: &StoreError, id: &RequestId) -> Reply {
 
 /// Tells other Tandems what they may ask for beside the protocol.
 fn offer(mut reply: Reply) -> Reply {
-    reply.headers_mut().insert(TANDEM, TANDEM_CALLS);
+    reply.headers_mut().entry(TANDEM).or_insert(TANDEM_CALLS);
     reply
 }

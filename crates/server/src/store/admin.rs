@@ -19,7 +19,8 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
     /// Clients with a history here, in the order in which they came.
     fn clients(&self, after: Option<i64>, count_max: u32) -> Answer<'_, ClientPage>;
 
-    /// Shuts a client id out, or lets it in again. False for one that is not known in any way.
+    /// Shuts a client id out, whether it was ever seen or not, since it may have leaked before its first
+    /// use; or lets one in again. False if that one is not known in any way.
     fn set_client_state(&self, client: ClientId, state: State, at: Timestamp) -> Answer<'_, bool>;
 
     /// Removes the history of a client; none for an unknown one.
@@ -56,6 +57,16 @@ pub trait Admin: std::fmt::Debug + Send + Sync {
 
     /// Gives a client id to an account. False for an unknown account.
     fn add_account_client(&self, name: &str, client: ClientId, at: Timestamp) -> Answer<'_, bool>;
+
+    /// Takes a client id from the account that it belongs to; a shutting out stays. False if it belongs
+    /// to none.
+    fn remove_account_client(&self, client: ClientId) -> Answer<'_, bool>;
+
+    /// Puts the client id `new`, random and never used before, in the place of `old`: it belongs to the
+    /// account of `old`, and is a client with an empty history. `old` is shut out, belongs to nobody
+    /// any more, and keeps its history: that is sealed with a key that was derived from the old id, so
+    /// nobody could open it under the new one. False if `old` is not known in any way.
+    fn rotate_client(&self, old: ClientId, new: ClientId, at: Timestamp) -> Answer<'_, bool>;
 
     /// All accounts, by name.
     fn accounts(&self) -> Answer<'_, Vec<AccountFacts>>;

@@ -181,6 +181,11 @@ pub enum Health {
         /// What happened.
         reason: String,
     },
+    /// What is stored is damaged, as a look at it or a request has shown. Some of it may be served still.
+    Damaged {
+        /// What was found, for a person. Nothing of a client's in it.
+        reason: String,
+    },
     /// It takes nothing.
     Unavailable {
         /// What happened.

@@ -22,12 +22,15 @@ pub async fn all(store: &Arc<dyn Store>) {
     clients_are_listed_in_pages_with_what_is_known_of_them(store, admin).await;
     who_is_shut_out_is_let_in_again(store, admin).await;
     who_is_shut_out_stays_so_when_its_client_is_removed(store, admin).await;
+    who_never_came_is_shut_out_too(store, admin).await;
     a_history_that_is_removed_begins_anew(store, admin).await;
     without_the_newest_snapshot_the_one_before_is_handed_out(store, admin).await;
     the_only_snapshot_may_go_while_the_beginning_is_there(store, admin).await;
     a_snapshot_of_another_server_is_taken_wherever_all_after_it_is_there(store, admin).await;
     a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(store, admin).await;
     accounts_own_client_ids_and_tokens(store, admin).await;
+    a_client_id_is_given_to_accounts_and_taken_from_them(store, admin).await;
+    a_new_client_id_takes_the_place_of_the_old_one(store, admin).await;
     days_that_are_to_come_are_told(store, admin).await;
     nothing_is_wrong_with_what_was_stored(store, admin).await;
 }
@@ -73,7 +76,7 @@ async fn clients_are_listed_in_pages_with_what_is_known_of_them(
 async fn who_is_shut_out_is_let_in_again(store: &Arc<dyn Store>, admin: &dyn Admin) {
     let customer = Customer::new(store);
     let (id, now) = (customer.id, customer.now);
-    assert_eq!(admin.set_client_state(id, State::Disabled, now).await, Ok(false), "unknown");
+    assert_eq!(admin.set_client_state(id, State::Enabled, now).await, Ok(false), "unknown");
     assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
     customer.add_row(VersionId::NIL, 1).await;
     for (state, standing) in
@@ -103,6 +106,18 @@ async fn who_is_shut_out_stays_so_when_its_client_is_removed(
     assert_eq!(admin.set_client_state(id, State::Enabled, now).await, Ok(true));
     assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
     assert!(!is_told().await);
+}
+
+async fn who_never_came_is_shut_out_too(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let customer = Customer::new(store);
+    let (id, now) = (customer.id, customer.now);
+    assert_eq!(admin.set_client_state(id, State::Disabled, now).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Disabled));
+    assert!(admin.shut_out().await.expect("it can be read").contains(&id));
+    assert_eq!(admin.set_client_state(id, State::Enabled, now).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
+    assert!(!admin.shut_out().await.expect("it can be read").contains(&id));
+    assert_eq!(customer.head().await, None, "nothing was made of it");
 }
 
 async fn a_history_that_is_removed_begins_anew(store: &Arc<dyn Store>, admin: &dyn Admin) {
@@ -255,9 +270,100 @@ async fn a_history_that_was_trimmed_to_its_snapshot_keeps_its_way_in(
     assert_eq!(admin.drop_snapshot(customer.id).await, Ok(SnapshotDropped::OnlyWayIn));
 }
 
+/// A name of an account that no other check uses.
+fn fresh_name() -> String {
+    format!("ann-{:02x?}", &fresh_id()[12..]).replace([' ', '[', ']', ','], "")
+}
+
+/// Makes an account with one client id and no token.
+async fn add_account(admin: &dyn Admin, customer: &Customer) -> String {
+    let name = fresh_name();
+    let new = NewAccount {
+        name: name.clone(),
+        password: "hash".to_owned(),
+        client: customer.id,
+        tokens: Vec::new(),
+        at: customer.now,
+    };
+    assert_eq!(admin.add_account(new).await, Ok(true));
+    name
+}
+
+/// The client ids of an account.
+async fn clients_of(admin: &dyn Admin, name: &str) -> Vec<ClientId> {
+    let all = admin.accounts().await.expect("they can be read");
+    all.into_iter().find(|account| account.name == name).expect("it is listed").clients
+}
+
+async fn a_client_id_is_given_to_accounts_and_taken_from_them(
+    store: &Arc<dyn Store>,
+    admin: &dyn Admin,
+) {
+    let (first, second) = (Customer::new(store), Customer::new(store));
+    let (ann, bob) = (add_account(admin, &first).await, add_account(admin, &second).await);
+    let customer = Customer::new(store);
+    let (id, now) = (customer.id, customer.now);
+    let row = customer.add_row(VersionId::NIL, 2).await;
+    assert_eq!(admin.remove_account_client(id).await, Ok(false), "it belongs to nobody");
+    assert_eq!(admin.add_account_client(&ann, id, now).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::OfAccount));
+    assert_eq!(clients_of(admin, &ann).await.len(), 2);
+    assert_eq!(admin.add_account_client(&bob, id, now).await, Ok(true), "it changes hands");
+    assert_eq!(clients_of(admin, &ann).await, [first.id]);
+    assert_eq!(clients_of(admin, &bob).await.len(), 2);
+    assert_eq!(admin.remove_account_client(id).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Plain));
+    assert_eq!(clients_of(admin, &bob).await, [second.id]);
+    assert_eq!(admin.remove_account_client(id).await, Ok(false), "once");
+    assert_eq!(admin.remove_account_client(ClientId::from_bytes(fresh_id())).await, Ok(false));
+    assert_eq!(customer.walk(VersionId::NIL).await, row, "its history is as it was");
+    // Who was shut out stays so.
+    assert_eq!(admin.set_client_state(id, State::Disabled, now).await, Ok(true));
+    assert_eq!(admin.add_account_client(&ann, id, now).await, Ok(true));
+    assert_eq!(admin.remove_account_client(id).await, Ok(true));
+    assert_eq!(admin.standing(id).await, Ok(Standing::Disabled));
+}
+
+async fn a_new_client_id_takes_the_place_of_the_old_one(store: &Arc<dyn Store>, admin: &dyn Admin) {
+    let old = Customer::new(store);
+    let mut new = Customer::new(store);
+    new.may_create = false;
+    let now = old.now;
+    assert_eq!(admin.rotate_client(old.id, new.id, now).await, Ok(false), "unknown");
+    assert_eq!(new.head().await, None, "nothing was made of it");
+    let name = add_account(admin, &old).await;
+    let row = old.add_row(VersionId::NIL, 3).await;
+    old.snap(row[2], b"snapshot").await;
+    assert_eq!(admin.rotate_client(old.id, new.id, now).await, Ok(true));
+    assert_eq!(admin.standing(old.id).await, Ok(Standing::Disabled));
+    assert_eq!(admin.standing(new.id).await, Ok(Standing::OfAccount));
+    assert_eq!(clients_of(admin, &name).await, [new.id]);
+    assert_eq!(old.walk(VersionId::NIL).await, row, "it stays until it is removed");
+    // The new one is there, and has nothing: a replica begins its history from nil, or goes on from
+    // where it stands.
+    assert_eq!(new.head().await, Some(Head { latest: VersionId::NIL, snapshot: None }));
+    assert_eq!(new.child(row[2]).await, Child::NoSuchClient, "not up to date");
+    assert_eq!(new.snapshot().await, SnapshotFound::None);
+    let facts = new.facts().await;
+    assert_eq!((facts.versions_ever, facts.is_adopted), (0, false));
+    assert_sound(admin, new.id).await;
+    let again = new.add_row(row[2], 2).await;
+    assert_eq!(new.walk(row[2]).await, again);
+    assert!(new.facts().await.is_adopted, "a snapshot is asked for until one is there");
+    assert_sound(admin, new.id).await;
+    assert_sound(admin, old.id).await;
+    // One without an account, and again; one that was shut out before is replaced all the same.
+    let third = Customer::new(store);
+    assert_eq!(admin.rotate_client(old.id, third.id, now).await, Ok(true));
+    assert_eq!(admin.standing(third.id).await, Ok(Standing::Plain), "the account has another");
+    assert!(admin.rotate_client(third.id, new.id, now).await.is_err(), "an id is given once");
+    assert_eq!(admin.standing(third.id).await, Ok(Standing::Plain), "nothing was changed");
+    assert_eq!(clients_of(admin, &name).await, [new.id]);
+}
+
 async fn accounts_own_client_ids_and_tokens(store: &Arc<dyn Store>, admin: &dyn Admin) {
     let customer = Customer::new(store);
-    let name = format!("ann-{:02x?}", &fresh_id()[12..]).replace([' ', '[', ']', ','], "");
+    let name = fresh_name();
     let fresh_hash = || {
         let mut hash = [0; 32];
         hash[..16].copy_from_slice(&fresh_id());

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use base64ct::Encoding as _;
+use tandem_server::access::Mode;
+use tandem_server::server::system_now;
+use tandem_server::store::admin::{Extent, NewAccount};
 use tandem_server::{Access, Limits, Options};
 
 use crate::running::Running;
-use crate::{CLIENT, NIL};
+use crate::{CLIENT, NIL, SEGMENT};
 
 fn start(access: Access, trusted: &[&str]) -> Running {
     let trusted_proxies = trusted.iter().map(|text| text.parse().unwrap()).collect();
@@ -84,4 +87,30 @@ fn passwords_that_are_asked_at_once_are_counted_like_others() {
     let count = |status| asked.iter().filter(|it| **it == status).count();
     assert_eq!((count(401), count(429)), (5, 7), "{asked:?}");
     assert_eq!(guess(1, "192.0.2.2"), 401, "another address is another visitor");
+}
+
+#[test]
+fn a_client_that_was_just_removed_is_not_made_anew_from_what_is_remembered() {
+    let server = start(Access { mode: Mode::Accounts, ..Access::default() }, &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let admin = server.store.admin().unwrap();
+    let client = CLIENT.parse().unwrap();
+    let new = NewAccount {
+        name: "ann".to_owned(),
+        password: "hash".to_owned(),
+        client,
+        tokens: Vec::new(),
+        at: system_now(),
+    };
+    assert_eq!(runtime.block_on(admin.add_account(new)), Ok(true));
+    let add = || {
+        let headers = [("X-Client-Id", CLIENT), ("Content-Type", SEGMENT)];
+        let path = format!("/v1/client/add-version/{NIL}");
+        server.line().ask("POST", &path, &headers, Some(b"sealed")).status
+    };
+    assert_eq!(add(), 200);
+    let removed = runtime.block_on(admin.remove_history(client, Extent::Client));
+    assert!(matches!(removed, Ok(Some(_))), "{removed:?}");
+    assert_eq!(add(), 403, "it belongs to no account any more");
+    assert_eq!(runtime.block_on(server.store.client(client)), Ok(None));
 }

@@ -188,4 +188,8 @@ fn where_clients_are_not_made_an_unknown_one_is_told_so() {
     assert_eq!((answer.status, answer.text().as_str()), (404, "no such client"));
     let answer = server.snap(NIL, b"x");
     assert_eq!((answer.status, answer.text().as_str()), (404, "no such client"));
+    // Between Tandems that is foreseen.
+    let child = format!("/v1/client/get-child-version/{NIL}");
+    let answer = server.line().ask("GET", &child, &[("X-Client-Id", CLIENT)], None);
+    assert_eq!((answer.status, answer.header("x-tandem")), (404, Some("head children closed")));
 }

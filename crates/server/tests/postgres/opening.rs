@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tandem_core::VersionId;
 use tandem_server::Database;
 use tandem_server::store::conformance::Customer;
-use tandem_server::store::postgres::OpenError;
+use tandem_server::store::postgres::{OpenError, Why};
 use tandem_server::store::{Health, PostgresStore, Store, StoreError};
 use tandem_server::testing::Cluster;
 
@@ -130,4 +130,64 @@ async fn a_password_is_found_and_never_told() {
     std::fs::write(file.path(), "127.0.0.1:*:tandem:tandem:open sesame\n").unwrap();
     let password_file = Some(file.path().to_owned());
     PostgresStore::open(&Database { password_file, ..at(address.clone()) }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_reason_why_a_database_cannot_be_reached_is_told_apart() {
+    let mut cluster = Cluster::start();
+    cluster.database("tandem");
+    cluster.sql("tandem", "CREATE ROLE keyed LOGIN PASSWORD 'sesame'; CREATE ROLE far LOGIN");
+    cluster.stop();
+    cluster.install(
+        "pg_hba.conf",
+        b"local all all trust\n\
+          hostssl all far 127.0.0.1/32 trust\n\
+          host all far 127.0.0.1/32 reject\n\
+          host all keyed 127.0.0.1/32 scram-sha-256\n\
+          host tandem,nothing tandem,nobody 127.0.0.1/32 trust\n",
+    );
+    cluster.run();
+    let port = cluster.port();
+    // Somebody who speaks another language, and one who says nothing sensible.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other_port = other.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in other.incoming().take(1) {
+            use std::io::{Read as _, Write as _};
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 64]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (rest, expected) in [
+        (format!("keyed:sesame@127.0.0.1:{port}/nowhere"), Why::NoSuchDatabase),
+        (format!("keyed:wrong@127.0.0.1:{port}/tandem"), Why::WrongPassword),
+        (format!("keyed@127.0.0.1:{port}/tandem"), Why::NoPassword),
+        (format!("nobody@127.0.0.1:{port}/tandem"), Why::NoSuchUser),
+        (format!("tandem@127.0.0.1:{port}/nothing"), Why::NoSuchDatabase),
+        (format!("tandem@127.0.0.1:{port}/postgres"), Why::NeedsTls),
+        (format!("tandem@127.0.0.1:{port}/tandem?sslmode=require"), Why::HasNoTls),
+        (format!("tandem@127.0.0.1:{free}/tandem"), Why::NobodyListens),
+        ("tandem@%2Fnowhere/tandem".to_owned(), Why::NobodyListens),
+        (format!("tandem@name.invalid:{port}/tandem"), Why::NoSuchHost),
+        (format!("tandem@127.0.0.1:{other_port}/tandem?sslmode=disable"), Why::NotPostgres),
+    ] {
+        let error = PostgresStore::open(&at(format!("postgres://{rest}"))).await.unwrap_err();
+        let OpenError::Unreachable { why, .. } = &error else { panic!("{rest}: {error}") };
+        assert_eq!(*why, expected, "{rest}: {error}");
+    }
+}
+
+/// As `docs/guide/several-servers.md` has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_owner_of_an_empty_database_needs_nothing_else() {
+    let cluster = Cluster::shared();
+    cluster.sql("postgres", "CREATE ROLE guided LOGIN");
+    cluster.sql("postgres", "CREATE DATABASE guided OWNER guided");
+    let address = format!("postgres://guided@127.0.0.1:{}/guided", cluster.port());
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&at(address)).await.unwrap());
+    let client = Customer::new(&store);
+    let row = client.add_row(VersionId::NIL, 2).await;
+    assert_eq!(client.walk(VersionId::NIL).await, row);
 }

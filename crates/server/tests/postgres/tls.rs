@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tandem_server::store::PostgresStore;
+use tandem_server::store::postgres::{OpenError, Why};
 use tandem_server::testing::Cluster;
 
 use crate::at;
@@ -55,11 +56,17 @@ async fn connections_are_encrypted_and_certificates_looked_at_as_wished() {
         PostgresStore::open(&address("localhost", &query)).await.expect(&query);
     }
     for (why, host, query) in [
-        ("it is not encrypted", "localhost", "sslmode=disable".to_owned()),
-        ("nobody vouches for it", "localhost", "sslmode=verify-full".to_owned()),
-        ("it has another name", "127.0.0.1", format!("sslmode=verify-full&sslrootcert={roots}")),
-        ("no such file", "localhost", "sslmode=verify-full&sslrootcert=/nowhere".to_owned()),
+        (Why::NeedsTls, "localhost", "sslmode=disable".to_owned()),
+        // Nobody vouches for it.
+        (Why::Certificate, "localhost", "sslmode=verify-full".to_owned()),
+        // It has another name.
+        (Why::Certificate, "127.0.0.1", format!("sslmode=verify-full&sslrootcert={roots}")),
     ] {
-        assert!(PostgresStore::open(&address(host, &query)).await.is_err(), "{why}");
+        let error = PostgresStore::open(&address(host, &query)).await.unwrap_err();
+        let OpenError::Unreachable { why: found, .. } = &error else { panic!("{error}") };
+        assert_eq!(*found, why, "{query}: {error}");
     }
+    let no_file = address("localhost", "sslmode=verify-full&sslrootcert=/nowhere");
+    let error = PostgresStore::open(&no_file).await.unwrap_err();
+    assert!(matches!(error, OpenError::Tls { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What only the server can tell, in two or three questions that change nothing.
+//! What only the server can tell, in three or four questions that change nothing.
 
 use jiff::Timestamp as Instant;
 use tandem_client::{connect, missing_history, system_now};
@@ -124,6 +124,7 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
         return checks;
     }
     let first = child(remote.as_mut(), at);
+    let says = remote.ask_of_itself();
     let mut checks = Vec::new();
     // A version that does not open has come from a server that answers well.
     let has_answered = match &first {
@@ -153,7 +154,14 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
             checks.append(&mut skipped(1, "the server comes first"));
             return checks;
         }
-        _ => checks.push(Check::well("server", format!("{} answers", remote.label()))),
+        _ => checks.push(match says.as_ref().and_then(|says| says.not_ready.as_ref()) {
+            Some(failure) => Check::warning(
+                "server",
+                format!("{} answers, but takes nothing new at present: {failure}", remote.label()),
+                exit_and_cure(failure).1,
+            ),
+            None => Check::well("server", format!("{} answers", remote.label())),
+        }),
     }
     checks.push(tls(is_tls, &settings));
     checks.push(match is_tls {
@@ -162,6 +170,14 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
     });
     if let Err(failure @ (Failure::Forbidden | Failure::ClientUnknown)) = &first {
         checks.push(Check::of_fail("client", fail(failure)));
+        checks.append(&mut skipped(4, "the client comes first"));
+        return checks;
+    }
+    let is_closed = says.is_some_and(|says| !says.takes_new_clients);
+    if is_closed && matches!(first, Ok(Child::NoSuchClient)) {
+        let (exit, cure) = exit_and_cure(&Failure::ClientUnknown);
+        let found = "the server does not know this client, and begins no list for new ones";
+        checks.push(Check::ill("client", exit, found, cure));
         checks.append(&mut skipped(4, "the client comes first"));
         return checks;
     }

@@ -19,8 +19,21 @@ pub(super) fn backup(
     keep: Option<usize>,
 ) -> Result<Exit, Fail> {
     if let Some(database) = &desk.config.database {
+        if keep.is_some() {
+            let message =
+                "`--keep` is for backups of SQLite, which `ta server backup` makes itself";
+            return Err(Fail::usage(message).hint(
+                "PostgreSQL makes its own: without --keep the command is named, and older files are \
+                 yours to remove.",
+            ));
+        }
+        let means_folder = folder.as_os_str().as_encoded_bytes().ends_with(b"/");
         let file = match folder.is_dir() {
             true => folder.join(format!("tandem-{}.dump", moment(desk.now))),
+            false if means_folder => {
+                return Err(Fail::failed(format!("there is no folder {}", folder.display()))
+                    .hint("Make it first, or name a file."));
+            }
             false => folder.to_owned(),
         };
         return Err(by_postgresql(database, &file, Tool::Dump));
@@ -46,6 +59,9 @@ pub(super) fn backup(
 
 pub(super) fn restore(desk: &mut Desk<'_>, from: &Path, has_force: bool) -> Result<Exit, Fail> {
     if let Some(database) = &desk.config.database {
+        if from.is_dir() {
+            return Err(BackupError::NoFile { path: from.to_owned() }.into());
+        }
         return Err(by_postgresql(database, from, Tool::Restore));
     }
     let existing = if has_force { Existing::PutAside } else { Existing::Refuse };
@@ -202,6 +218,12 @@ impl From<BackupError> for Fail {
                  database aside."
             }
             BackupError::Open(_) => "Name the server's folder with --data-dir.",
+            BackupError::NotThere { .. } | BackupError::NoFile { .. } => {
+                "Name one of the files that `ta server backup` has made. Nothing was changed."
+            }
+            BackupError::NoFolder { .. } => {
+                "Name a folder: the copy gets a name with the moment in it. Nothing was changed."
+            }
             BackupError::Exists { .. } => "To put what is there aside: --force.",
             BackupError::InUse { .. } => "End the server and other `ta server` commands first.",
             BackupError::Changing { .. } => "End whatever writes to that file first.",

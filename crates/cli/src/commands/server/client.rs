@@ -1,5 +1,6 @@
 //! `ta server client`: who has a history here, and shutting out or removing one.
 
+use std::io::BufRead as _;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,26 +11,52 @@ use tandem_tasks::serve::retention::SNAPSHOT_GENERATIONS;
 use tandem_words::Table;
 use tandem_words::table::{Align, Fit};
 
-use super::{Desk, Own, bytes, counted, tag};
+use super::{Desk, Own, bytes, counted, tag, user};
 use crate::fail::{Exit, Fail};
 
 /// Clients that are read at once.
 const PAGE: u32 = 1000;
 
+/// The longest line that can name a client, in bytes.
+const LINE_BYTES_MAX: u64 = 256;
+
 pub(super) fn run(desk: &mut Desk<'_>, words: &[&str], own: &mut Own) -> Result<Exit, Fail> {
-    match words {
+    // An id in the place of a tag is typed, or comes from a file, where no list of processes shows it.
+    let typed = match words.iter().position(|word| *word == "-") {
+        Some(place) => Some((place, read_line()?)),
+        None => None,
+    };
+    let mut words = words.to_vec();
+    if let Some((place, line)) = &typed {
+        words[*place] = line;
+    }
+    match words[..] {
         ["list"] | [] => list(desk, own.take_reveal()),
         ["show", name] => show(desk, name, own.take_reveal()),
         ["disable", name] => set_state(desk, name, State::Disabled),
         ["enable", name] => set_state(desk, name, State::Enabled),
+        ["give", name, account] => give(desk, name, account),
+        ["take", name] => take(desk, name),
+        ["rotate", name] => rotate(desk, name),
         ["delete", name] => remove(desk, name, Extent::Client),
         ["reset", name] => remove(desk, name, Extent::History),
         ["snapshot", "drop", name] => drop_snapshot(desk, name),
         _ => Err(Fail::usage("that is not how `server client` is used").hint(
-            "Use ta server client list | show|disable|enable|delete|reset CLIENT | snapshot \
-                 drop CLIENT.",
+            "Use ta server client list | show|disable|enable|take|rotate|delete|reset CLIENT | give \
+             CLIENT NAME | snapshot drop CLIENT.",
         )),
     }
+}
+
+/// The first line of standard input.
+fn read_line() -> Result<String, Fail> {
+    let mut line = String::new();
+    let read = std::io::Read::take(std::io::stdin().lock(), LINE_BYTES_MAX).read_line(&mut line);
+    read.map_err(|error| {
+        Fail::failed(format!("standard input could not be read: {error}"))
+            .hint("Nothing was changed.")
+    })?;
+    Ok(line.trim().to_owned())
 }
 
 fn all(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientEntry>, Fail> {
@@ -208,21 +235,137 @@ fn show(desk: &mut Desk<'_>, name: &str, reveals: bool) -> Result<Exit, Fail> {
 }
 
 fn set_state(desk: &mut Desk<'_>, name: &str, state: State) -> Result<Exit, Fail> {
+    let is_disabled = state == State::Disabled;
+    // One that may have leaked can be shut out before it ever comes.
+    let unseen: Option<ClientId> = name.parse().ok().filter(|_| is_disabled);
     let store = desk.store()?;
-    let mut known: Vec<ClientId> = all(desk, &store)?.iter().map(|entry| entry.id).collect();
-    known.extend(desk.ask(&store, async |admin| admin.shut_out().await)?);
-    let id = only(&store, known, |id| *id, name)?;
+    let known = known(desk, &store)?;
+    let (id, is_known) = match unseen {
+        Some(id) => (id, known.contains(&id)),
+        None => (only(&store, known, |id| *id, name)?, true),
+    };
     let now = desk.now;
     desk.ask(&store, async |admin| admin.set_client_state(id, state, now).await)?;
-    let is_disabled = state == State::Disabled;
     let tag = tag(&store, id);
     if desk.output.is_json {
-        desk.output.json(&json!({ "client": tag, "disabled": is_disabled }));
+        desk.output.json(&json!({ "client": tag, "disabled": is_disabled, "known": is_known }));
+    } else if !is_known {
+        desk.output.line(format!("{tag} is shut out. It was never here."));
     } else if is_disabled {
         desk.output.line(format!("{tag} is shut out. Its history stays."));
     } else {
         desk.output.line(format!("{tag} is served again."));
     }
+    Ok(Exit::Done)
+}
+
+/// All client ids of which anything is known: those with a history, of accounts, and shut out.
+fn known(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientId>, Fail> {
+    let mut known: Vec<ClientId> = all(desk, store)?.iter().map(|entry| entry.id).collect();
+    known.extend(desk.ask(store, async |admin| admin.shut_out().await)?);
+    let accounts = desk.ask(store, async |admin| admin.accounts().await)?;
+    known.extend(accounts.into_iter().flat_map(|account| account.clients));
+    known.sort_unstable_by_key(|id| id.to_bytes());
+    known.dedup();
+    Ok(known)
+}
+
+/// Who owns a client id.
+fn owner(desk: &Desk<'_>, store: &Arc<dyn Store>, id: ClientId) -> Result<Option<String>, Fail> {
+    let accounts = desk.ask(store, async |admin| admin.accounts().await)?;
+    let owner = accounts.into_iter().find(|account| account.clients.contains(&id));
+    Ok(owner.map(|account| account.name))
+}
+
+/// Gives a client id that is in use to an account. A whole id may be one that never came.
+fn give(desk: &mut Desk<'_>, name: &str, account: &str) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let id = match name.parse() {
+        Ok(id) => id,
+        Err(_) => only(&store, known(desk, &store)?, |id| *id, name)?,
+    };
+    let before = owner(desk, &store, id)?.filter(|before| before != account);
+    let now = desk.now;
+    if !desk.ask(&store, async |admin| admin.add_account_client(account, id, now).await)? {
+        return Err(user::unknown(account));
+    }
+    let tag = tag(&store, id);
+    if desk.output.is_json {
+        desk.output.json(&json!({ "client": tag, "account": account, "before": before }));
+        return Ok(Exit::Done);
+    }
+    desk.output.line(match before {
+        Some(before) => format!("{tag} belongs to {account} now, and to {before} no more."),
+        None => format!("{tag} belongs to {account} now."),
+    });
+    Ok(Exit::Done)
+}
+
+/// Takes a client id from its account.
+fn take(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let id = only(&store, known(desk, &store)?, |id| *id, name)?;
+    let before = owner(desk, &store, id)?;
+    let tag = tag(&store, id);
+    if !desk.ask(&store, async |admin| admin.remove_account_client(id).await)? {
+        return Err(Fail::failed(format!("{tag} belongs to no account"))
+            .hint("`ta server user list` shows which client ids belong to whom."));
+    }
+    if desk.output.is_json {
+        desk.output.json(&json!({ "client": tag, "account": null, "before": before }));
+        return Ok(Exit::Done);
+    }
+    let before = before.unwrap_or_else(|| "its account".to_owned());
+    desk.output.line(format!(
+        "{tag} belongs to {before} no more; its history stays. A server for accounts alone refuses it; \
+         to have it refused everywhere: ta server client disable {tag}"
+    ));
+    Ok(Exit::Done)
+}
+
+/// Puts a new client id in the place of one, which is shut out.
+fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
+    let store = desk.store()?;
+    let old = only(&store, known(desk, &store)?, |id| *id, name)?;
+    let (new, now) = (user::new_client_id()?, desk.now);
+    let (old_tag, new_tag) = (tag(&store, old), tag(&store, new));
+    desk.confirm(&format!(
+        "This shuts out {old_tag}, and all replicas that use it until they have the new client id. It \
+         is best when all have just synced."
+    ))?;
+    if !desk.ask(&store, async |admin| admin.rotate_client(old, new, now).await)? {
+        return Err(Fail::failed("the client was removed meanwhile").hint("Nothing was changed."));
+    }
+    let url = user::public_url(&desk.config);
+    if desk.config.access.allowed.is_some() {
+        desk.output.notice(
+            "allow_client_id names who is served: put the new client id in the place of the old one \
+             there, and start the servers again.",
+        );
+    }
+    if desk.output.is_json {
+        desk.output.json(&json!({
+            "client": new_tag,
+            "client_id": new.to_string(),
+            "before": old_tag,
+            "server": url,
+        }));
+        return Ok(Exit::Done);
+    }
+    desk.output.line(format!("{old_tag} is shut out. In its place: {new_tag}, with the client id"));
+    desk.output.line(format!("  {new}"));
+    desk.output.line("");
+    desk.output.line(
+        "It begins empty: what is stored is sealed with a key that is made of the secret and the old \
+         client id. Nothing is lost: each replica has the whole list.",
+    );
+    user::say_how(desk, &url, new);
+    desk.output.line("");
+    desk.output.line(format!(
+        "Then, at each replica: `task sync` for Taskwarrior, those that were in step first; then `ta \
+         sync`, and `ta sync --join` where it says so. When all have moved: ta server client delete \
+         {old_tag}"
+    ));
     Ok(Exit::Done)
 }
 

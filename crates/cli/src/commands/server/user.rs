@@ -106,7 +106,7 @@ fn add_client(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
 }
 
 /// What its owner types. The encryption secret is theirs alone: it is not ours to make or to see.
-fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientId) {
+pub(super) fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientId) {
     let url = match url {
         Some(url) => url.clone(),
         None => {
@@ -134,7 +134,7 @@ fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientId) {
 
 /// Where clients reach the server, as far as the settings tell. One that listens on all addresses has
 /// none that could be told.
-fn public_url(config: &Config) -> Option<String> {
+pub(super) fn public_url(config: &Config) -> Option<String> {
     if let Some(url) = &config.public_url {
         return Some(url.clone());
     }
@@ -145,7 +145,7 @@ fn public_url(config: &Config) -> Option<String> {
     is_one.then(|| format!("{scheme}://{listen}{}", config.path_prefix))
 }
 
-fn new_client_id() -> Result<ClientId, Fail> {
+pub(super) fn new_client_id() -> Result<ClientId, Fail> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         Fail::failed(format!("no random numbers can be had: {error}")).hint("Try again later.")
@@ -230,7 +230,7 @@ fn set_state(desk: &mut Desk<'_>, name: &str, state: State) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn unknown(name: &str) -> Fail {
+pub(super) fn unknown(name: &str) -> Fail {
     Fail::failed(format!("there is no account {name}")).hint("`ta server user list` lists them.")
 }
 

@@ -1,8 +1,9 @@
 //! Accounts, tokens, and what is said of client ids: each call one statement.
 
-use tandem_core::{ClientId, Timestamp};
+use tandem_core::{ClientId, Timestamp, VersionId};
 use tokio_postgres::Row;
 
+use super::moments::Moment;
 use super::pool::{Parameters, Pools};
 use super::rows::{self, Id, number};
 use crate::store::StoreError;
@@ -28,7 +29,7 @@ pub(super) async fn standing(pools: &Pools, client: ClientId) -> Result<Standing
 const SET_CLIENT_STATE: &str = "
     INSERT INTO tandem.client_access (client_id, is_disabled, made_at)
     SELECT $1::uuid, $2::boolean, $3::bigint
-    WHERE EXISTS (SELECT FROM tandem.clients WHERE client_id = $1)
+    WHERE $2 OR EXISTS (SELECT FROM tandem.clients WHERE client_id = $1)
         OR EXISTS (SELECT FROM tandem.client_access WHERE client_id = $1)
     ON CONFLICT (client_id) DO UPDATE SET is_disabled = excluded.is_disabled
     RETURNING true";
@@ -95,6 +96,52 @@ pub(super) async fn add_client(
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     has_changed(pools, ADD_CLIENT, &[&name, &Id(client.to_bytes()), &at.seconds()]).await
+}
+
+const REMOVE_CLIENT: &str = "
+    UPDATE tandem.client_access SET account = NULL
+    WHERE client_id = $1 AND account IS NOT NULL
+    RETURNING true";
+
+pub(super) async fn remove_client(pools: &Pools, client: ClientId) -> Result<bool, StoreError> {
+    has_changed(pools, REMOVE_CLIENT, &[&Id(client.to_bytes())]).await
+}
+
+/// All parts see the moment at which the statement began: the account is that of the old id before it
+/// was taken away.
+const ROTATE: &str = "
+    WITH clock AS (
+        SELECT coalesce($4::bigint, floor(extract(epoch FROM now()))::bigint) AS now
+    ), old AS (
+        INSERT INTO tandem.client_access (client_id, is_disabled, made_at)
+        SELECT $1::uuid, true, $3::bigint
+        WHERE EXISTS (SELECT FROM tandem.clients WHERE client_id = $1)
+            OR EXISTS (SELECT FROM tandem.client_access WHERE client_id = $1)
+        ON CONFLICT (client_id) DO UPDATE SET is_disabled = true, account = NULL
+        RETURNING true
+    ), owned AS (
+        INSERT INTO tandem.client_access (client_id, account, is_disabled, made_at)
+        SELECT $2::uuid, (SELECT account FROM tandem.client_access WHERE client_id = $1), false, $3
+        FROM old
+    ), made AS (
+        INSERT INTO tandem.clients (client_id, latest, latest_number, first_number, version_bytes,
+            versions_since_snapshot, is_adopted, made_at, changed_at, seen_day, asked_day,
+            asked_number)
+        SELECT $2, $5::uuid, 0, 1, 0, 0, false, now, now, now / 86400, now / 86400 - 1, 0
+        FROM old, clock
+    )
+    SELECT true FROM old";
+
+pub(super) async fn rotate(
+    pools: &Pools,
+    old: ClientId,
+    new: ClientId,
+    at: Timestamp,
+    moment: Moment,
+) -> Result<bool, StoreError> {
+    let (old, new) = (Id(old.to_bytes()), Id(new.to_bytes()));
+    let nil = Id(VersionId::NIL.to_bytes());
+    has_changed(pools, ROTATE, &[&old, &new, &at.seconds(), &moment.0, &nil]).await
 }
 
 const ALL: &str = "

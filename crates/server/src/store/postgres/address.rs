@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -49,6 +50,7 @@ impl Address {
             Some(path) => read_file(Path::new(path))?,
             None => database.address.clone(),
         };
+        check_kind(&text)?;
         let (text, extras) = take_extras(&text);
         let mut config: Config = text.parse().map_err(|error| bad(&error))?;
         let trust = trust(&mut config, &extras)?;
@@ -140,6 +142,26 @@ impl Address {
     }
 }
 
+/// Whether it can be an address at all: the library's parser says of another database's only that it
+/// has come to an end. Nothing of it is repeated, since it may be a password.
+fn check_kind(text: &str) -> Result<(), OpenError> {
+    let text = text.trim();
+    let is_url = ["postgres://", "postgresql://"].iter().any(|start| text.starts_with(start));
+    let what = match text.split_once("://") {
+        _ if is_url => return Ok(()),
+        _ if text.is_empty() => "it is empty",
+        // A word's value may hold it.
+        Some((scheme, _)) if !scheme.contains('=') => {
+            "it is another kind of database's; ours begin with postgres://"
+        }
+        _ if !text.contains('=') => {
+            "it is neither a URL (postgres://USER@HOST/NAME) nor words (host=… user=… dbname=…)"
+        }
+        _ => return Ok(()),
+    };
+    Err(OpenError::Address { what: what.to_owned() })
+}
+
 /// What the library's parser would refuse.
 #[derive(Debug, Default)]
 struct Extras {
@@ -228,6 +250,9 @@ fn trust(config: &mut Config, extras: &Extras) -> Result<Trust, OpenError> {
     Ok(trust.unwrap_or(Trust::Anybody))
 }
 
+/// An address is read to check it, and read again to be used; the warning comes once.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
 /// libpq's order: the address, the variable, the file. `file:PATH` in the place of a password is a
 /// file that holds it.
 fn find_password(
@@ -239,7 +264,7 @@ fn find_password(
         let path = std::str::from_utf8(password).ok().and_then(|text| text.strip_prefix("file:"));
         if let Some(path) = path {
             config.password(read_file(Path::new(path))?);
-        } else if database.is_on_command_line {
+        } else if database.is_on_command_line && !IS_TOLD.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "the database's password is on the command line, where everybody on this machine \
                  can read it; TA_SERVE_DATABASE, file:PATH and PGPASSFILE are for that"
@@ -375,12 +400,29 @@ mod tests {
             "postgres://u:x@hunter2@h/d",
             "postgres:///d?password=hunter2",
             "hunter2",
+            "mysql://u:hunter2@h/d",
+            "hunter2://u@h/d",
+            "",
             "file:/nowhere/at/all",
         ] {
             let error = read(text).unwrap_err();
             let said = format!("{error} {error:?}");
             assert!(!said.contains("hunter2"), "{said}");
         }
+    }
+
+    #[test]
+    fn another_kind_of_address_is_said_to_be_one() {
+        for (text, said) in [
+            ("mysql://u@h/d", "another kind of database"),
+            ("sqlite:///d", "another kind of database"),
+            ("tandem", "neither a URL"),
+            (" ", "it is empty"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+        read("host=h user=u password=a://b dbname=d").unwrap();
     }
 
     #[test]

@@ -70,6 +70,14 @@ impl Admin for PostgresStore {
         Box::pin(async move { accounts::add_client(&self.pools, &name, client, at).await })
     }
 
+    fn remove_account_client(&self, client: ClientId) -> Answer<'_, bool> {
+        Box::pin(accounts::remove_client(&self.pools, client))
+    }
+
+    fn rotate_client(&self, old: ClientId, new: ClientId, at: Timestamp) -> Answer<'_, bool> {
+        Box::pin(accounts::rotate(&self.pools, old, new, at, self.clock.of(at)))
+    }
+
     fn accounts(&self) -> Answer<'_, Vec<AccountFacts>> {
         Box::pin(accounts::all(&self.pools))
     }

@@ -32,6 +32,7 @@ mod rounds;
 mod rows;
 mod snapshots;
 mod tls;
+mod why;
 mod write;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ use notes::Notes;
 use pool::Pools;
 
 pub use open::OpenError;
+pub use why::Why;
 
 /// The statement of [`Store::add_version`], for measuring it without a server in front.
 pub const ADD_VERSION: &str = write::ADD_VERSION;

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use deadpool_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::pool::Pools;
+use super::pool::{self, Pools};
 use super::rounds::{self, Shared};
+use super::why::Why;
 use super::{MIGRATE_LOCK, rows};
 use crate::program::Tables;
-use crate::store::StoreError;
 
 /// The oldest PostgreSQL that is supported, as it numbers itself.
 const SERVER_VERSION_MIN: i32 = 140_000;
@@ -50,6 +50,8 @@ pub enum OpenError {
         place: String,
         /// What happened.
         what: String,
+        /// The same for programs.
+        why: Why,
     },
     /// PostgreSQL is too old.
     #[error("the database at {place} is PostgreSQL {found}; 14 is the oldest that does")]
@@ -103,10 +105,10 @@ pub(super) async fn prepare(
     place: &str,
     tables: Tables,
 ) -> Result<[u8; 32], OpenError> {
-    let unreachable = |what| OpenError::Unreachable { place: place.to_owned(), what };
-    let mut client = pools.for_writing().await.map_err(|error| match error {
-        StoreError::Unavailable { what } => unreachable(what),
-        other => unreachable(other.to_string()),
+    let mut client = pools.first().await.map_err(|error| OpenError::Unreachable {
+        place: place.to_owned(),
+        what: pool::text(&error),
+        why: Why::of_pool(&error),
     })?;
     look_at_settings(&client, place).await?;
     let mut key = [0; 32];
@@ -119,6 +121,7 @@ async fn look_at_settings(client: &Client, place: &str) -> Result<(), OpenError>
     let failed = |error: tokio_postgres::Error| OpenError::Unreachable {
         place: place.to_owned(),
         what: rows::text(&error),
+        why: Why::of(&error),
     };
     let row = client
         .query_one(

@@ -84,6 +84,11 @@ impl Pools {
         Self { reads, writes }
     }
 
+    /// The first connection, with all that is known if there is none.
+    pub(super) async fn first(&self) -> Result<Client, PoolError> {
+        self.writes.get().await
+    }
+
     /// A connection for a transaction of several statements.
     pub(super) async fn for_writing(&self) -> Result<Client, StoreError> {
         take(&self.writes).await
@@ -212,15 +217,17 @@ pub(super) async fn bounded_for<T>(
 }
 
 async fn take(pool: &Pool) -> Result<Client, StoreError> {
-    pool.get().await.map_err(|error| {
-        let what = match &error {
-            PoolError::Timeout(_) => "no connection in time".to_owned(),
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                rows::text(error)
-            }
-            PoolError::Closed => "it is closed".to_owned(),
-            other => other.to_string(),
-        };
-        StoreError::Unavailable { what }
-    })
+    pool.get().await.map_err(|error| StoreError::Unavailable { what: text(&error) })
+}
+
+/// Why there is no connection, for people.
+pub(super) fn text(error: &PoolError) -> String {
+    match error {
+        PoolError::Timeout(_) => "no connection in time".to_owned(),
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            rows::text(error)
+        }
+        PoolError::Closed => "it is closed".to_owned(),
+        other => other.to_string(),
+    }
 }

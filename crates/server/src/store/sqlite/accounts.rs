@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tandem_core::{ClientId, Timestamp};
 
 use super::rows::number;
+use super::write;
 use crate::store::admin::{AccountFacts, NewAccount, Scope, Standing, State, TokenFacts};
 
 pub(super) fn standing(txn: &Connection, client: ClientId) -> rusqlite::Result<Standing> {
@@ -28,13 +29,7 @@ pub(super) fn set_client_state(
     state: State,
     at: Timestamp,
 ) -> rusqlite::Result<bool> {
-    let is_known: bool = txn
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM clients WHERE client_id = ?1)
-                 OR EXISTS (SELECT 1 FROM client_access WHERE client_id = ?1)",
-        )?
-        .query_row([client.to_bytes()], |row| row.get(0))?;
-    if !is_known {
+    if state == State::Enabled && !is_known(txn, client)? {
         return Ok(false);
     }
     txn.prepare_cached(
@@ -43,6 +38,40 @@ pub(super) fn set_client_state(
          ON CONFLICT (client_id) DO UPDATE SET is_disabled = excluded.is_disabled",
     )?
     .execute(params![client.to_bytes(), state == State::Disabled, at.seconds()])?;
+    Ok(true)
+}
+
+/// Whether the client was here, or something is said of it.
+fn is_known(txn: &Connection, client: ClientId) -> rusqlite::Result<bool> {
+    txn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM clients WHERE client_id = ?1)
+             OR EXISTS (SELECT 1 FROM client_access WHERE client_id = ?1)",
+    )?
+    .query_row([client.to_bytes()], |row| row.get(0))
+}
+
+/// Puts another client id in the place of one that is shut out by it.
+pub(super) fn rotate(
+    txn: &Connection,
+    old: ClientId,
+    new: ClientId,
+    at: Timestamp,
+) -> rusqlite::Result<bool> {
+    if !is_known(txn, old)? {
+        return Ok(false);
+    }
+    write::create_client(txn, new, at)?;
+    txn.prepare_cached(
+        "INSERT INTO client_access (client_id, account, is_disabled, made_at)
+         VALUES (?2, (SELECT account FROM client_access WHERE client_id = ?1), 0, ?3)",
+    )?
+    .execute(params![old.to_bytes(), new.to_bytes(), at.seconds()])?;
+    txn.prepare_cached(
+        "INSERT INTO client_access (client_id, account, is_disabled, made_at)
+         VALUES (?1, NULL, 1, ?2)
+         ON CONFLICT (client_id) DO UPDATE SET account = NULL, is_disabled = 1",
+    )?
+    .execute(params![old.to_bytes(), at.seconds()])?;
     Ok(true)
 }
 
@@ -86,6 +115,17 @@ pub(super) fn add_client(
     let Some(account) = account(txn, name)? else { return Ok(false) };
     own(txn, account, client, at)?;
     Ok(true)
+}
+
+/// Takes a client id from its account.
+pub(super) fn remove_client(txn: &Connection, client: ClientId) -> rusqlite::Result<bool> {
+    let changed = txn
+        .prepare_cached(
+            "UPDATE client_access SET account = NULL
+             WHERE client_id = ?1 AND account IS NOT NULL",
+        )?
+        .execute([client.to_bytes()])?;
+    Ok(changed == 1)
 }
 
 /// Gives a client id to an account. One that was shut out stays so.

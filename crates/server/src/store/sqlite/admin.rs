@@ -25,7 +25,7 @@ impl Admin for SqliteStore {
 
     fn set_client_state(&self, client: ClientId, state: State, at: Timestamp) -> Answer<'_, bool> {
         Box::pin(async move {
-            self.writer.ask(0, move |txn| accounts::set_client_state(txn, client, state, at)).await
+            self.write(0, move |txn| accounts::set_client_state(txn, client, state, at)).await
         })
     }
 
@@ -44,7 +44,7 @@ impl Admin for SqliteStore {
     fn import_snapshot(&self, snapshot: AddSnapshot) -> Answer<'_, SnapshotAdded> {
         Box::pin(async move {
             let bytes = snapshot.body.len();
-            self.writer.ask(bytes, move |txn| snapshots::import(txn, &snapshot)).await
+            self.write(bytes, move |txn| snapshots::import(txn, &snapshot)).await
         })
     }
 
@@ -71,14 +71,24 @@ impl Admin for SqliteStore {
     }
 
     fn add_account(&self, account: NewAccount) -> Answer<'_, bool> {
-        Box::pin(async move { self.writer.ask(0, move |txn| accounts::add(txn, &account)).await })
+        Box::pin(async move { self.write(0, move |txn| accounts::add(txn, &account)).await })
     }
 
     fn add_account_client(&self, name: &str, client: ClientId, at: Timestamp) -> Answer<'_, bool> {
         let name = name.to_owned();
         Box::pin(async move {
-            self.writer.ask(0, move |txn| accounts::add_client(txn, &name, client, at)).await
+            self.write(0, move |txn| accounts::add_client(txn, &name, client, at)).await
         })
+    }
+
+    fn remove_account_client(&self, client: ClientId) -> Answer<'_, bool> {
+        Box::pin(
+            async move { self.write(0, move |txn| accounts::remove_client(txn, client)).await },
+        )
+    }
+
+    fn rotate_client(&self, old: ClientId, new: ClientId, at: Timestamp) -> Answer<'_, bool> {
+        Box::pin(async move { self.write(0, move |txn| accounts::rotate(txn, old, new, at)).await })
     }
 
     fn accounts(&self) -> Answer<'_, Vec<AccountFacts>> {
@@ -88,15 +98,15 @@ impl Admin for SqliteStore {
     fn set_password(&self, name: &str, password: String) -> Answer<'_, bool> {
         let name = name.to_owned();
         Box::pin(async move {
-            self.writer.ask(0, move |txn| accounts::set_password(txn, &name, &password)).await
+            self.write(0, move |txn| accounts::set_password(txn, &name, &password)).await
         })
     }
 
     fn set_account_state(&self, name: &str, state: State) -> Answer<'_, bool> {
         let name = name.to_owned();
-        Box::pin(async move {
-            self.writer.ask(0, move |txn| accounts::set_state(txn, &name, state)).await
-        })
+        Box::pin(
+            async move { self.write(0, move |txn| accounts::set_state(txn, &name, state)).await },
+        )
     }
 
     fn password(&self, name: &str) -> Answer<'_, Option<String>> {

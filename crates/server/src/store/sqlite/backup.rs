@@ -57,6 +57,24 @@ pub enum BackupError {
     /// There is no database to copy, or the file is none of this server.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The copy that is to be brought back is not there.
+    #[error("there is no file {}", path.display())]
+    NotThere {
+        /// Where it was to be.
+        path: PathBuf,
+    },
+    /// A file is needed where a folder is.
+    #[error("{} is a folder", path.display())]
+    NoFile {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder is needed where something else is.
+    #[error("{} is no folder", path.display())]
+    NoFolder {
+        /// What is there.
+        path: PathBuf,
+    },
     /// There is a database already.
     #[error("{} is there already", path.display())]
     Exists {
@@ -114,6 +132,9 @@ pub fn backup(
     moment: &str,
 ) -> Result<Copied, BackupError> {
     let source = open::existing(&data_dir.join(DATABASE_FILE))?;
+    if folder.exists() && !folder.is_dir() {
+        return Err(BackupError::NoFolder { path: folder.to_owned() });
+    }
     files::make_folder(folder).map_err(|source| file(folder, source))?;
     let mut copied = copy(&source, folder, Owner::Maker, moment)?;
     if let Some(keep) = keep {

@@ -109,9 +109,11 @@ pub(super) fn storage(connection: &Connection) -> rusqlite::Result<Vec<String>> 
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let text: String = row.get(0)?;
-        if text != "ok" {
-            findings.push(text);
-        }
+        // One row may have many lines, under a heading that names the database.
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        findings.extend(
+            lines.filter(|line| *line != "ok" && !line.starts_with("***")).map(str::to_owned),
+        );
     }
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query([])?;

@@ -114,14 +114,25 @@ impl SqliteStore {
         &self.path
     }
 
+    /// Has something written.
+    async fn write<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let damage = Arc::clone(self.readers.damage());
+        let work = move |txn: &Connection| work(txn).inspect_err(|error| damage.note(error));
+        self.writer.ask(bytes, work).await
+    }
+
     /// Has something written that makes room. On a full disk that takes the room put by for it.
     async fn make_room<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
-        match self.writer.ask(group::RETAIN_BYTES, work.clone()).await {
+        match self.write(group::RETAIN_BYTES, work.clone()).await {
             Err(StoreError::Full) if reserve::release(&self.folder) => {
-                self.writer.ask(group::RETAIN_BYTES, work).await
+                self.write(group::RETAIN_BYTES, work).await
             }
             outcome => outcome,
         }
@@ -147,7 +158,7 @@ impl Store for SqliteStore {
     fn add_version(&self, request: AddVersion) -> Answer<'_, Added> {
         Box::pin(async move {
             let bytes = request.segment.len();
-            self.writer.ask(bytes, move |txn| write::add_version(txn, &request)).await
+            self.write(bytes, move |txn| write::add_version(txn, &request)).await
         })
     }
 
@@ -169,7 +180,7 @@ impl Store for SqliteStore {
     fn add_snapshot(&self, request: AddSnapshot) -> Answer<'_, SnapshotAdded> {
         Box::pin(async move {
             let bytes = request.body.len();
-            self.writer.ask(bytes, move |txn| write::add_snapshot(txn, &request)).await
+            self.write(bytes, move |txn| write::add_snapshot(txn, &request)).await
         })
     }
 
@@ -222,7 +233,11 @@ impl Store for SqliteStore {
 
     fn health(&self) -> Answer<'_, Health> {
         Box::pin(async move {
-            Ok(match self.readers.with(schema::version) {
+            let looked = self.readers.with_fresh(schema::look);
+            if let Some(reason) = self.readers.damage().found() {
+                return Ok(Health::Damaged { reason });
+            }
+            Ok(match looked {
                 Err(error) => Health::Unavailable { reason: error.to_string() },
                 Ok(found) if found != schema::MIGRATIONS.len() as i64 => Health::Unavailable {
                     reason: format!("the schema is {found} now, made by another program"),

@@ -5,7 +5,7 @@
 //! done away from the threads that serve connections.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::Connection;
 
@@ -21,11 +21,53 @@ pub(super) struct Readers {
     path: PathBuf,
     /// None once it is closed.
     kept: Mutex<Option<Vec<Connection>>>,
+    damage: Arc<Damage>,
+}
+
+/// The first damage of the file that anybody came upon. It stays until the file is opened anew: what a
+/// question has found, the next one may not touch.
+#[derive(Debug, Default)]
+pub(super) struct Damage(OnceLock<String>);
+
+impl Damage {
+    /// Notes an error that tells of damage.
+    pub(super) fn note(&self, error: &rusqlite::Error) {
+        if rows::is_damage(error) && self.0.set(error.to_string()).is_ok() {
+            tracing::error!(%error, "the database is damaged; keep a copy of its folder");
+        }
+    }
+
+    /// What was found.
+    pub(super) fn found(&self) -> Option<String> {
+        self.0.get().cloned()
+    }
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, kept: Mutex::new(Some(Vec::new())) }
+        Self { path, kept: Mutex::new(Some(Vec::new())), damage: Arc::default() }
+    }
+
+    /// What was found to be damaged.
+    pub(super) fn damage(&self) -> &Arc<Damage> {
+        &self.damage
+    }
+
+    /// Asks the file anew, by a connection that has nothing of it in memory.
+    pub(super) fn with_fresh<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        if self.kept.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(closed());
+        }
+        let answer = open::open_for_reading(&self.path).and_then(|fresh| question(&fresh));
+        answer.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        self.damage.note(error);
+        rows::store_error(error)
     }
 
     /// Asks here and now. A question that finds no connection opens one: nobody waits for another.
@@ -39,7 +81,7 @@ impl Readers {
         if answer.is_ok() {
             self.give_back(connection);
         }
-        answer.map_err(|error| rows::store_error(&error))
+        answer.map_err(|error| self.failed(&error))
     }
 
     /// Asks on a thread that may be kept waiting by the disk.
@@ -61,12 +103,12 @@ impl Readers {
 
     fn take(&self) -> Result<Connection, StoreError> {
         let kept = match self.kept.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            None => return Err(StoreError::Unavailable { what: "it is closed".to_owned() }),
+            None => return Err(closed()),
             Some(kept) => kept.pop(),
         };
         match kept {
             Some(connection) => Ok(connection),
-            None => open::open_for_reading(&self.path).map_err(|error| rows::store_error(&error)),
+            None => open::open_for_reading(&self.path).map_err(|error| self.failed(&error)),
         }
     }
 
@@ -76,4 +118,8 @@ impl Readers {
             kept.push(connection);
         }
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable { what: "it is closed".to_owned() }
 }

@@ -33,6 +33,13 @@ pub fn restore(
     existing: Existing,
     moment: &str,
 ) -> Result<Copied, BackupError> {
+    let found = fs::metadata(from).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => BackupError::NotThere { path: from.to_owned() },
+        _ => file(from, source),
+    })?;
+    if found.is_dir() {
+        return Err(BackupError::NoFile { path: from.to_owned() });
+    }
     files::make_folder(data_dir).map_err(|source| file(data_dir, source))?;
     let path = data_dir.join(DATABASE_FILE);
     let lock = files::lock_file(data_dir).map_err(|source| file(data_dir, source))?;

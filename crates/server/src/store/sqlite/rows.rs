@@ -57,6 +57,12 @@ pub(super) fn has_no_shared_memory(error: &rusqlite::Error) -> bool {
     code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
+/// Whether the file is not what SQLite wrote.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
 /// What an error of SQLite means as long as nothing was committed.
 pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;

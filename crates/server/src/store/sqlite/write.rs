@@ -9,7 +9,7 @@ use super::rows::{cell, number, optional_number, version_id};
 use crate::store::{AddSnapshot, AddVersion, Added, SnapshotAdded};
 
 /// A client as its row says, as far as writing needs it.
-struct Client {
+pub(super) struct Client {
     id: i64,
     latest: VersionId,
     latest_number: u64,
@@ -34,7 +34,7 @@ pub(super) struct Note {
 pub(super) fn add_version(txn: &Connection, request: &AddVersion) -> rusqlite::Result<Added> {
     let client = match load_client(txn, request.client)? {
         Some(client) => client,
-        None if request.may_create => create_client(txn, request)?,
+        None if request.may_create => create_client(txn, request.client, request.at)?,
         None => return Ok(Added::NoSuchClient),
     };
     if let serve::AddVersion::Conflict { latest } =
@@ -178,7 +178,11 @@ fn load_client(txn: &Connection, client: ClientId) -> rusqlite::Result<Option<Cl
     .optional()
 }
 
-fn create_client(txn: &Connection, request: &AddVersion) -> rusqlite::Result<Client> {
+pub(super) fn create_client(
+    txn: &Connection,
+    client: ClientId,
+    at: Timestamp,
+) -> rusqlite::Result<Client> {
     txn.prepare_cached(
         "INSERT INTO clients (client_id, latest, latest_number, first_number, version_bytes,
              versions_since_snapshot, is_adopted, made_at, changed_at, seen_day, asked_day,
@@ -186,10 +190,10 @@ fn create_client(txn: &Connection, request: &AddVersion) -> rusqlite::Result<Cli
          VALUES (?1, ?2, 0, 1, 0, 0, 0, ?3, ?3, ?4, ?4 - 1, 0)",
     )?
     .execute(params![
-        request.client.to_bytes(),
+        client.to_bytes(),
         VersionId::NIL.to_bytes(),
-        request.at.seconds(),
-        Day::of(request.at).0
+        at.seconds(),
+        Day::of(at).0
     ])?;
     Ok(Client {
         id: txn.last_insert_rowid(),
@@ -198,7 +202,7 @@ fn create_client(txn: &Connection, request: &AddVersion) -> rusqlite::Result<Cli
         snapshot_number: None,
         snapshot_at: None,
         versions_since: 0,
-        changed_at: request.at.seconds(),
+        changed_at: at.seconds(),
     })
 }
 
