@@ -1,15 +1,15 @@
 //! The embedded storage: one SQLite database in the data directory.
 //!
 //! ```text
-//!   add_version ─┐                    BEGIN
-//!   add_snapshot ┼─▶ queue ─▶ writer:  SAVEPOINT a … RELEASE   ─▶ COMMIT ─▶ all answers of the group
-//!   retain ──────┘           (thread)  SAVEPOINT b … RELEASE
+//!   add_version ─┐ alone: here                  BEGIN
+//!   add_snapshot ┼────────────────▶ the desk:   SAVEPOINT a … RELEASE   ─▶ COMMIT ─▶ all answers
+//!   retain ──────┘ queue ─▶ thread              SAVEPOINT b … RELEASE
 //!
 //!   child_version, snapshot, … ─▶ readers: a connection each, WAL, never behind the writer
 //! ```
 //!
-//! One thread writes, since SQLite has one writer anyway: what has queued up while it was at the disk
-//! is the next group, with one fsync for all. Every answer of a group, refusals included, is given
+//! One writes at a time, since SQLite has one writer anyway: a request that finds nobody before it, or
+//! the thread, for which what has queued up meanwhile is the next group, with one fsync for all. Every answer of a group, refusals included, is given
 //! after the group's COMMIT, because a refusal tells of what an earlier request of the same group
 //! has written.
 //!
