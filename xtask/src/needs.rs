@@ -94,7 +94,8 @@ fn is_root() -> bool {
 fn apt_get(arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new("apt-get");
     command.args(["-q"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("apt-get cannot be run: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! The Python binding of TaskChampion, built for the Python that is here.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::needs;
 use crate::run;
@@ -18,7 +18,13 @@ pub(crate) fn environment(target: &Path) -> Result<PathBuf, Vec<String>> {
         .map_err(|error| vec![format!("{} cannot be read: {error}", list.display())])?;
     let folder = target.join("python");
     let (python, note) = (folder.join("bin/python"), folder.join("built-for"));
-    if std::fs::read_to_string(&note).is_ok_and(|built| built == wanted) {
+    // Another Python than the one it was built for does not find it.
+    let has_it = || {
+        let mut command = Command::new(&python);
+        let command = command.args(["-c", "import taskchampion"]).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if std::fs::read_to_string(&note).is_ok_and(|built| built == wanted) && has_it() {
         return Ok(python);
     }
     let make = || {
@@ -26,8 +32,13 @@ pub(crate) fn environment(target: &Path) -> Result<PathBuf, Vec<String>> {
         run::command(command.args(["-m", "venv", "--clear"]).arg(&folder))
     };
     // Debian has the module in a package of its own, which nobody can tell by a program's name.
-    make().or_else(|_| {
-        needs::install(&["python3-venv"]).map_err(|error| vec![error])?;
+    make().or_else(|mut found| {
+        let installed = needs::install(&["python3-venv"]);
+        installed.map_err(|error| {
+            found.push(error);
+            found.push("On Debian: sudo apt-get install python3-venv".to_owned());
+            found
+        })?;
         make()
     })?;
     // The builder first; then the binding with it, in the development profile: it is built in a third

@@ -152,7 +152,9 @@ fn cure(why: tandem_server::store::postgres::Why) -> &'static str {
         }
         Why::NoSuchHost => "Check the host's name in the address.",
         Why::NoAnswer => "Check host and port; a firewall may be in between.",
-        Why::NotPostgres => "Check the port: whoever answers there is no PostgreSQL.",
+        Why::NotPostgres => {
+            "Check the port: whoever answers there is no PostgreSQL, or a proxy with none behind it."
+        }
         Why::NoPassword => {
             "Give it in ~/.pgpass or PGPASSFILE (a line HOST:PORT:DATABASE:USER:PASSWORD, for its owner \
              alone to read), in PGPASSWORD, or in the address in a file: TA_SERVE_DATABASE=file:PATH."
@@ -179,6 +181,8 @@ fn cure(why: tandem_server::store::postgres::Why) -> &'static str {
              certificate."
         }
         Why::NotLetIn => "pg_hba.conf there needs a line for this user, database and machine.",
+        Why::NoLogin => "Let the user log in: ALTER ROLE the_user LOGIN.",
+        Why::NoRight => "Let the user in: GRANT CONNECT ON DATABASE the_database TO the_user.",
         Why::Full => {
             "Each node takes up to 24 connections: raise max_connections there, or end something."
         }

@@ -147,6 +147,10 @@ fn what_our_server_refuses_the_binding_is_not_lost() {
     let mut unknown = Real::python(&room.join("unknown"), &closed.meeting());
     unknown.create(&task(2), &[("description", "two"), ("status", "pending")]);
     assert_refused(&mut unknown);
+    // And not because it had ended.
+    let ours = Ours::new(room.path(), "at the closed one", &closed.meeting());
+    ours.add(&["three"]);
+    assert_eq!(ours.run(&["sync", "--new-history"]).code, 5);
     // 410 for a base that is not on the server's chain.
     let other = OurServer::start(&room.join("other"), &[]);
     let ours = Ours::new(room.path(), "ours", &other.meeting());

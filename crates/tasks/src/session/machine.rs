@@ -99,8 +99,10 @@ pub(super) enum State {
     /// Pulled versions are being committed; then go on with this.
     Pulling(AfterPull),
     Proving(ProofBy),
-    /// The segment is being made durable.
-    Preparing,
+    /// The segment is being made durable, and that a snapshot is owed.
+    Preparing {
+        owes_snapshot: bool,
+    },
     /// AddVersion is under way.
     Sending {
         count: usize,
@@ -408,7 +410,12 @@ impl Session {
                 self.segment = None;
                 self.walk()
             }
-            State::Preparing => self.send(),
+            State::Preparing { owes_snapshot } => {
+                if owes_snapshot {
+                    self.wanted_snapshot = Some(self.base);
+                }
+                self.send()
+            }
             State::Adopting => {
                 self.facts.relation = Relation::Ours;
                 self.walk()
@@ -506,7 +513,7 @@ impl Session {
             State::Begin
             | State::Ended
             | State::Pulling(_)
-            | State::Preparing
+            | State::Preparing { .. }
             | State::Adopting
             | State::Accepting { .. }
             | State::Restarting

@@ -65,6 +65,7 @@ impl Session {
     }
 
     pub(super) fn prepare(&mut self) -> Action {
+        // Whoever has forgotten the list has nothing from before.
         let owes_snapshot = self.is_forgotten && self.wanted_snapshot.is_none();
         if let Some(in_flight) = &self.in_flight
             && !owes_snapshot
@@ -80,13 +81,9 @@ impl Session {
         }
         let next = self.cut(self.base).or_else(|| self.nothing_new());
         let Some((in_flight, segment)) = next else { return self.make_snapshot() };
-        // Whoever has forgotten the list has nothing from before.
-        if owes_snapshot {
-            self.wanted_snapshot = Some(self.base);
-        }
         self.stand_in_flight(in_flight.clone(), segment);
         let change = Change::Push { accepted: None, next: Some(in_flight), owes_snapshot };
-        self.commit(State::Preparing, change)
+        self.commit(State::Preparing { owes_snapshot }, change)
     }
 
     pub(super) fn cut(&self, parent: VersionId) -> Option<(InFlight, Arc<Vec<u8>>)> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tandem_core::ClientId;
 use tandem_server::Store;
+use tandem_server::access::Mode;
 use tandem_server::store::admin::{ClientEntry, Extent, SnapshotDropped, State};
 use tandem_tasks::serve::retention::SNAPSHOT_GENERATIONS;
 use tandem_words::Table;
@@ -270,6 +271,10 @@ fn known(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientId>, Fail>
     Ok(known)
 }
 
+fn is_shut_out(desk: &Desk<'_>, store: &Arc<dyn Store>, id: ClientId) -> Result<bool, Fail> {
+    Ok(desk.ask(store, async |admin| admin.shut_out().await)?.contains(&id))
+}
+
 /// Who owns a client id.
 fn owner(desk: &Desk<'_>, store: &Arc<dyn Store>, id: ClientId) -> Result<Option<String>, Fail> {
     let accounts = desk.ask(store, async |admin| admin.accounts().await)?;
@@ -298,6 +303,9 @@ fn give(desk: &mut Desk<'_>, name: &str, account: &str) -> Result<Exit, Fail> {
         Some(before) => format!("{tag} belongs to {account} now, and to {before} no more."),
         None => format!("{tag} belongs to {account} now."),
     });
+    if is_shut_out(desk, &store, id)? {
+        desk.output.line(format!("It stays shut out; to let it in: ta server client enable {tag}"));
+    }
     Ok(Exit::Done)
 }
 
@@ -329,6 +337,19 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     let old = only(&store, known(desk, &store)?, |id| *id, name)?;
     let (new, now) = (user::new_client_id()?, desk.now);
     let (old_tag, new_tag) = (tag(&store, old), tag(&store, new));
+    let owner = owner(desk, &store, old)?;
+    if owner.is_none() && is_shut_out(desk, &store, old)? {
+        return Err(Fail::failed(format!("{old_tag} is shut out and belongs to nobody")).hint(format!(
+            "It may have been replaced already: then look at `ta server client list --reveal`, or replace \
+             the new one. To replace this one all the same: ta server client enable {old_tag}"
+        )));
+    }
+    if owner.is_none() && desk.config.access.mode == Mode::Accounts {
+        desk.output.notice(format!(
+            "This server serves client ids of accounts, and the new one has none yet: ta server client \
+             give {new_tag} NAME"
+        ));
+    }
     desk.confirm(&format!(
         "This shuts out {old_tag}, and all replicas that use it until they have the new client id. It \
          is best when all have just synced."

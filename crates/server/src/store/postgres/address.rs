@@ -311,8 +311,14 @@ fn read_file(path: &Path) -> Result<String, OpenError> {
 }
 
 fn bad(error: &tokio_postgres::Error) -> OpenError {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    OpenError::Address { what: cause.unwrap_or_else(|| error.to_string()) }
+    let cause =
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    // The library names what it does not know, and that may be a password that stands where an
+    // address, or the value of another word, should.
+    let is_unknown = cause.contains("unknown option");
+    let what =
+        if is_unknown { "one of its words (NAME=…) is not known".to_owned() } else { cause };
+    OpenError::Address { what }
 }
 
 #[cfg(test)]
@@ -400,6 +406,9 @@ mod tests {
             "postgres://u:x@hunter2@h/d",
             "postgres:///d?password=hunter2",
             "hunter2",
+            "hunter2==",
+            "host=h hunter2=1",
+            "postgres://u@h/d?hunter2=x",
             "mysql://u:hunter2@h/d",
             "hunter2://u@h/d",
             "",

@@ -34,6 +34,10 @@ pub enum Why {
     Certificate,
     /// It lets this user into this database from nowhere that we are.
     NotLetIn,
+    /// The user may not log in at all.
+    NoLogin,
+    /// The user has no right to connect to this database.
+    NoRight,
     /// All its connections are taken.
     Full,
     /// It starts, ends or follows another.
@@ -79,7 +83,9 @@ impl Why {
             "28P01" => Self::WrongPassword,
             "28000" if message.contains("no encryption") => Self::NeedsTls,
             "28000" if message.contains("does not exist") => Self::NoSuchUser,
-            "28000" | "42501" => Self::NotLetIn,
+            "28000" if message.contains("not permitted to log in") => Self::NoLogin,
+            "28000" => Self::NotLetIn,
+            "42501" => Self::NoRight,
             "3D000" => Self::NoSuchDatabase,
             "53300" => Self::Full,
             "57P01" | "57P02" | "57P03" | "25006" => Self::NotReady,

@@ -56,6 +56,13 @@ fn a_snapshot_that_a_forgetful_server_is_owed_is_remembered_before_anything_is_s
             .hears(&child(3), forgotten())
             .hears(&Request::CheckProof, PROVED)
             .commits(owed);
+        // Another process changes something first: nothing was remembered, so it is tried again.
+        Talk::begin(start(tail(3, &ours)))
+            .hears(&child(3), forgotten())
+            .hears(&Request::CheckProof, PROVED)
+            .tell(Event::Moved(tail(3, &[edit(1, "b", 5)])))
+            .hears(&child(3), forgotten())
+            .commits(owed);
         let sent_before = || {
             let mut sent = in_flight(3, &ours, (2, 2));
             sent.ranges.truncate(ours.len());
