@@ -198,6 +198,11 @@ fn a_new_client_id_takes_the_place_of_one_and_replicas_bring_the_list_along() {
     let new = new.expect("it is shown").to_string();
     assert_says(told, &[&format!("task config sync.server.client_id {new}")]);
     assert_ne!(list()[0]["clients"][0], old, "the account has the new one");
+    let again = home.ta(&[&rotate[..], &["--yes"]].concat()).failed(1);
+    assert_says(&again, &["shut out and belongs to nobody", "client enable"]);
+    let given = home.ta(&["server", "client", "give", &old, "ann"]).done();
+    assert_says(&given, &["belongs to ann now", "stays shut out"]);
+    home.ta(&["server", "client", "take", &old]).done();
     let at = |home: TestHome, client: &str| {
         let origin = format!("http://{}", serving.address);
         home.with("TA_SERVER_ORIGIN", origin).with("TA_SERVER_CLIENT_KEY", client)
