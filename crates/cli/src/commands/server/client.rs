@@ -272,7 +272,11 @@ fn known(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientId>, Fail>
 }
 
 fn is_shut_out(desk: &Desk<'_>, store: &Arc<dyn Store>, id: ClientId) -> Result<bool, Fail> {
-    Ok(desk.ask(store, async |admin| admin.shut_out().await)?.contains(&id))
+    let with_history = all(desk, store)?.into_iter().find(|entry| entry.id == id);
+    match with_history {
+        Some(entry) => Ok(entry.is_disabled),
+        None => Ok(desk.ask(store, async |admin| admin.shut_out().await)?.contains(&id)),
+    }
 }
 
 /// Who owns a client id.
