@@ -553,6 +553,50 @@ fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
 }
 
 #[test]
+fn history_speaks_of_notes_tags_and_dependencies_in_words() {
+    let home = home_with(&[&["buy milk"], &["bake a cake"]]);
+    home.ta(&["2", "annotate", "the", "blue", "one"]).done();
+    home.ta(&["2", "modify", "depends:1", "+home"]).done();
+    home.ta(&["2", "modify", "depends:-1", "-home"]).done();
+    home.ta(&["2", "denotate", "blue"]).done();
+    let told = home.ta(&["2", "history"]).done();
+    assert_says(
+        &told,
+        &[
+            "note \"the blue one\" added  (here, by annotate",
+            "depends on 1 \"buy milk\"  (here, by modify",
+            "tag home given",
+            "depends no longer on 1 \"buy milk\"",
+            "tag home taken away",
+            "note \"the blue one\" removed",
+        ],
+    );
+    for raw in ["annotation_", "dep_", "tag_"] {
+        assert!(!told.contains(raw), "{told}");
+    }
+}
+
+#[test]
+fn undo_passes_over_upkeep() {
+    let home = home_with(&[&["buy milk"]]);
+    let expired = br#"{"description":"old","status":"deleted","modified":"20200101T000000Z"}"#;
+    home.ta_with_input(&["import"], expired).done();
+    home.ta(&["1", "modify", "project:home"]).done();
+    assert_says(&home.ta(&["gc"]).done(), &["1 expired task purged"]);
+    assert_eq!(
+        home.ta(&["undo"]).done(),
+        "Undid `modify` on 1 task (1) by a new change, since other changes stand behind it.\n"
+    );
+    assert!(!task(&home).contains_key("project"));
+    // What has expired stays away, and each undo goes one command further back.
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `import` on 1 task"]);
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `add` on 1 task"]);
+    assert_eq!(home.ta(&["undo"]).done(), "Nothing to undo.\n");
+    assert_eq!(home.state().len(), 1);
+    assert_eq!(task(&home)["status"], "deleted");
+}
+
+#[test]
 fn undo_of_an_import_or_a_change_of_many_is_one_step() {
     let home = home_with(&[&["one"]]);
     let tasks: Vec<Value> =
