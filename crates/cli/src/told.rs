@@ -58,7 +58,9 @@ pub(crate) fn property_words(property: &str) -> String {
     }
     let noted = property.strip_prefix("annotation_").and_then(|seconds| seconds.parse().ok());
     match noted {
-        Some(seconds) => format!("note of {}", value_text("entry", Some(&i64::to_string(&seconds)))),
+        Some(seconds) => {
+            format!("note of {}", value_text("entry", Some(&i64::to_string(&seconds))))
+        }
         None => escape(property).into_owned(),
     }
 }

@@ -219,16 +219,44 @@ fn a_task_that_was_removed_elsewhere_while_it_was_edited_is_told_in_words() {
     let told = laptop.ta(&["sync"]).done();
     assert_says(
         &told,
-        &[
-            "Conflict 1: task 56e0be07 \"old\" was removed elsewhere while it was edited here. The \
+        &["Conflict 1: task 56e0be07 \"old\" was removed elsewhere while it was edited here. The \
              removal won; what the task said here is kept aside (description, priority, project, \
-             tag late). To restore it: ta conflicts restore 1",
-        ],
+             tag late). To restore it: ta conflicts restore 1"],
     );
     let shown = laptop.ta(&["conflicts", "show", "1"]).done();
-    assert_says(&shown, &["had       tag late:", "had       priority: \"H\"", "make the task again"]);
+    assert_says(
+        &shown,
+        &["had       tag late:", "had       priority: \"H\"", "make the task again"],
+    );
     laptop.ta(&["conflicts", "restore", "1"]).done();
     assert_eq!(laptop.state()[uuid]["priority"], "H");
+}
+
+#[test]
+fn a_circle_of_dependencies_that_two_machines_close_harms_nothing() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    laptop.add("bake a cake");
+    laptop.ta(&["sync"]).done();
+    desktop.ta(&["sync"]).done();
+    laptop.ta(&["1", "modify", "depends:2"]).done();
+    desktop.ta(&["2", "modify", "depends:1"]).done();
+    for home in [&laptop, &desktop, &laptop] {
+        home.ta(&["sync"]).done();
+    }
+    assert_eq!(laptop.state(), desktop.state());
+    for home in [&laptop, &desktop] {
+        assert_says(&home.ta(&["next"]).done(), &["buy milk", "bake a cake"]);
+        assert_says(&home.ta(&["1", "info"]).done(), &["buy milk"]);
+        assert_eq!(home.ta(&["+BLOCKED", "count"]).done(), "2\n");
+        home.ta(&["1", "history"]).done();
+        home.ta(&["verify"]).done();
+    }
+    // Either end of it can be taken away.
+    desktop.ta(&["1", "modify", "depends:-2"]).done();
+    assert_eq!(desktop.ta(&["+BLOCKED", "ids"]).done(), "2\n");
+    desktop.ta(&["1", "done"]).done();
+    assert_eq!(desktop.ta(&["+BLOCKED", "count"]).done(), "0\n");
 }
 
 #[test]
