@@ -1,6 +1,6 @@
 //! What went wrong, told so that a person can do something about it.
 
-use tandem_client::{EditError, LockError};
+use tandem_client::{EditError, ImportError, LockError};
 use tandem_exchange::{ReadError, TaskrcError};
 use tandem_replica::StorageError;
 use tandem_settings::SettingsError;
@@ -114,6 +114,18 @@ impl From<SettingsError> for Fail {
     fn from(error: SettingsError) -> Self {
         let hint = error.hint();
         Self::new(Exit::Settings, chain(&error)).hint(hint)
+    }
+}
+
+impl From<ImportError> for Fail {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Storage(error) => error.into(),
+            ImportError::NoDescription { .. } => Self::failed(error.to_string()).hint(
+                "Every task needs one: give the record a `description`. Nothing was imported.",
+            ),
+            other => Self::failed(other.to_string()),
+        }
     }
 }
 

@@ -48,24 +48,70 @@ pub(crate) fn value_text(property: &str, value: Option<&str>) -> String {
     }
 }
 
+/// What people call a property: the keys of tags, dependencies and notes are the library's spelling.
+pub(crate) fn property_words(property: &str) -> String {
+    if let Some(tag) = property.strip_prefix("tag_") {
+        return format!("tag {}", escape(tag));
+    }
+    if let Some(id) = property.strip_prefix("dep_") {
+        return format!("dependency on {:.8}", escape(id));
+    }
+    let noted = property.strip_prefix("annotation_").and_then(|seconds| seconds.parse().ok());
+    match noted {
+        Some(seconds) => {
+            format!("note of {}", value_text("entry", Some(&i64::to_string(&seconds))))
+        }
+        None => escape(property).into_owned(),
+    }
+}
+
+/// What a task said, by name: `description, project, tag home`. Its stamps and the redundant lists
+/// say nothing that a person entered.
+fn said(task: &tandem_tasks::Task) -> String {
+    const UNSAID: [&str; 5] = ["status", "entry", "modified", "tags", "depends"];
+    let names = task.properties.keys().map(|property| property.as_str());
+    let told: Vec<String> =
+        names.filter(|name| !UNSAID.contains(name)).map(property_words).collect();
+    told.join(", ")
+}
+
 /// One conflict in one line.
 pub(crate) fn conflict_line(row: &ConflictRow) -> String {
     let task = format!("{:.8} \"{}\"", row.task.to_string(), escape(&row.description));
     match &row.property {
+        // No property collided: the edit is in the task, and the task is in no list.
+        Some(property)
+            if property == "status"
+                && row.kept.as_deref() == Some("deleted")
+                && row.lost.as_deref() == Some("pending")
+                && row.lost_here =>
+        {
+            format!(
+                "Conflict {}: task {task} was deleted elsewhere while it was edited here. The \
+                 deletion won; the edit is kept in the deleted task (ta {:.8} history).",
+                row.id,
+                row.task.to_string(),
+            )
+        }
         Some(property) => {
             let whose = if row.lost_here { "made here" } else { "made elsewhere" };
             format!(
                 "Conflict {}: {} of task {task} is {}; {} lost ({whose}).",
                 row.id,
-                escape(property),
+                property_words(property),
                 value_text(property, row.kept.as_deref()),
                 value_text(property, row.lost.as_deref()),
             )
         }
-        None => format!(
-            "Conflict {}: task {task} was removed elsewhere; what was changed here lost.",
-            row.id
-        ),
+        None => {
+            let said = row.lost_task.as_ref().map(said).unwrap_or_default();
+            let said = if said.is_empty() { said } else { format!(" ({said})") };
+            format!(
+                "Conflict {}: task {task} was removed elsewhere while it was edited here. The \
+                 removal won; what the task said here is kept aside{said}.",
+                row.id
+            )
+        }
     }
 }
 
@@ -107,8 +153,7 @@ pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
         0 => "nothing waiting".to_owned(),
         n => format!("{} waiting", count(n, "change")),
     };
-    if report.end == End::InStep && synced.is_idle() && synced.base.is_nil() && synced.waiting == 0
-    {
+    if has_found_nothing(synced) {
         is_worth_telling = true;
         lines.push(format!(
             "There is nothing at {} yet, and nothing here: a new list, or a typo in server_dir?",
@@ -220,6 +265,14 @@ pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
         End::Failed(failure) => Some(explain_failure(failure, synced)),
     };
     Words { lines, fail, is_worth_telling }
+}
+
+/// True if there is nothing at a folder yet, and nothing here: that is no list in step.
+pub(crate) fn has_found_nothing(synced: &Synced) -> bool {
+    synced.report.end == End::InStep
+        && synced.is_idle()
+        && synced.base.is_nil()
+        && synced.waiting == 0
 }
 
 /// True if what moved was versions without changes alone, as a server that had forgotten the list gets.
@@ -372,6 +425,7 @@ fn cure_of(code: &str) -> &'static str {
 pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
     let report = &synced.report;
     let outcome = match &report.end {
+        End::InStep if has_found_nothing(synced) => "no_history",
         End::InStep if synced.is_idle() => "in_step",
         End::InStep => "synced",
         End::NoHistory => "no_history",

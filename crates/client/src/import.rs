@@ -19,6 +19,25 @@ pub struct Imported {
     pub unchanged: u64,
     /// Records older than what is here: left alone.
     pub older: u64,
+    /// Of the new tasks, those whose record had no description.
+    pub undescribed: u64,
+}
+
+/// Why records were not imported. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A record of a new task that says neither which nor what: somebody forgot its description, or
+    /// slipped while writing the field's name. One with an id may be an exported task that never had
+    /// one, or name only what changes about a task that is here.
+    #[error("record {record} has no description")]
+    NoDescription {
+        /// The record, counted from 1.
+        record: usize,
+    },
+    /// The replica's database, or the source of new ids.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// Merges records into a replica, as one step. Each change is stamped with the record's own
@@ -26,16 +45,22 @@ pub struct Imported {
 /// numbered in the order of their `entry`.
 ///
 /// # Errors
-/// [`EditError`]; nothing was changed then.
+/// [`EditError`], with an [`ImportError`] for a record that cannot be a task; nothing was changed
+/// then.
 pub fn import_records(
     replica: &mut Replica,
     records: Vec<ImportRecord>,
     now: Timestamp,
-) -> Result<Imported, EditError<StorageError>> {
+) -> Result<Imported, EditError<ImportError>> {
     let edited = replica.edit("import", now, |editor| {
         let mut imported = Imported::default();
         let mut touched: Vec<Place> = Vec::new();
         for (place, record) in records.into_iter().enumerate() {
+            let described =
+                record.task.get("description").is_some_and(|text| !text.trim().is_empty());
+            if record.uuid.is_none() && !described {
+                return Err(ImportError::NoDescription { record: record.number });
+            }
             let id = match record.uuid {
                 Some(id) => id,
                 None => new_id()?,
@@ -44,6 +69,7 @@ pub fn import_records(
             let changes = match merge(existing.as_ref(), &record, now.seconds()) {
                 Outcome::New(changes) => {
                     imported.new += 1;
+                    imported.undescribed += u64::from(!described);
                     editor.create(id)?;
                     changes
                 }
@@ -72,7 +98,7 @@ pub fn import_records(
         for task in touched {
             editor.number_of(task.id)?;
         }
-        Ok::<_, StorageError>(imported)
+        Ok(imported)
     })?;
     Ok(edited.result)
 }

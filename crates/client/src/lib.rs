@@ -35,7 +35,7 @@ mod restore;
 mod sync;
 
 pub use connect::{ConnectError, connect};
-pub use import::{AdoptError, Adopted, Imported, adopt_replica, import_records};
+pub use import::{AdoptError, Adopted, ImportError, Imported, adopt_replica, import_records};
 pub use last_sync::{LAST_SYNC_FILE, LastSync};
 pub use lock::{Holder, LOCK_FILE, LOCK_WAIT, LockError, SyncLock};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};

@@ -14,6 +14,10 @@ use crate::storage::{LoggedOperation, Origin, Result, StepRow, Txn};
 /// The name under which compensating steps are logged.
 const UNDO: &str = "undo";
 
+/// Commands that change no task as a person means it, and are no step to take back: upkeep lets go
+/// of what expired half a year ago, and whoever undoes after it means what they did before it.
+const UPKEEP: [&str; 3] = [UNDO, "sync", "gc"];
+
 /// What an undo did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undone {
@@ -26,7 +30,8 @@ pub enum Undone {
         /// The tasks that it was about.
         tasks: Vec<TaskId>,
     },
-    /// The command had been synced: the opposite was done, as a new change.
+    /// The command had been synced, or what upkeep did stands behind it: the opposite was done, as a
+    /// new change.
     Compensated {
         /// The command's name, as far as it is known.
         command: Option<String>,
@@ -34,6 +39,8 @@ pub enum Undone {
         tasks: Vec<TaskId>,
         /// Properties that somebody has changed since, and which were left alone.
         left_alone: Vec<(TaskId, String)>,
+        /// True if others may have seen the command; else its operations still wait for a sync.
+        was_synced: bool,
     },
 }
 
@@ -104,6 +111,7 @@ impl Replica {
                 command,
                 tasks: tasks.into_iter().collect(),
                 left_alone: edited.result,
+                was_synced: rows.iter().any(|row| row.synced),
             }),
             Err(EditError::Storage(error) | EditError::Refused(error)) => Err(error),
             // An old value that was there before has travelled before.
@@ -112,7 +120,7 @@ impl Replica {
     }
 }
 
-/// The newest command that has not been taken back; an undo itself is not one.
+/// The newest command that has not been taken back; an undo itself is not one, nor is upkeep.
 fn last_command(txn: &mut dyn Txn) -> Result<Option<StepRow>> {
     let mut before = None;
     loop {
@@ -121,7 +129,7 @@ fn last_command(txn: &mut dyn Txn) -> Result<Option<StepRow>> {
         before = Some(oldest.id);
         let found = steps.into_iter().find(|step| {
             let is_command = match &step.origin {
-                Origin::Command(name) => name != UNDO && name != "sync",
+                Origin::Command(name) => !UPKEEP.contains(&name.as_str()),
                 Origin::Foreign => true,
                 Origin::Version(_) => false,
             };

@@ -5,8 +5,13 @@ use tandem_tasks::Text;
 use crate::WordsError;
 use crate::text::{is_one_slip_away, shown};
 
-/// Letters that a shortened attribute needs at least.
-const ABBREVIATION_CHARS_MIN: usize = 3;
+/// Letters that a shortened attribute needs at least: two, as in Taskwarrior, so that the `du:` and
+/// `sc:` of its users' fingers do not become text unseen.
+const ABBREVIATION_CHARS_MIN: usize = 2;
+
+/// Letters of a shortened attribute below which a value that looks like a sentence (`re: your
+/// letter`) or an address makes text of the word.
+const ABBREVIATION_CHARS_SURE: usize = 3;
 
 /// Letters of an attribute from which on any one slip counts as a near miss of it. Of shorter ones
 /// (`due`, `end`) too many words of a language are one letter away; there only two swapped
@@ -170,15 +175,16 @@ impl Vocabulary {
             return Ok(Some(named(found, "")));
         }
         let (left, modifier) = whole.split_once('.').unwrap_or((whole, ""));
+        // An address, or a sentence that was typed as one word, is none even if it begins so.
+        let is_text = value.starts_with("//") || value.starts_with(char::is_whitespace);
         let found = match self.exact(left) {
             Some(found) => Some(found),
+            None if is_text && left.len() < ABBREVIATION_CHARS_SURE => None,
             None => self.abbreviated(left, word)?,
         };
         if let Some(found) = found {
             return Ok(Some(named(found, modifier)));
         }
-        // An address, or a sentence that was typed as one word, is none even if it begins so.
-        let is_text = value.starts_with("//") || value.starts_with(char::is_whitespace);
         match self.nearest(left).filter(|_| !is_text) {
             Some(attribute) => {
                 Err(WordsError::NearlyAttribute { word: shown(word), attribute: shown(attribute) })
@@ -280,6 +286,9 @@ mod tests {
             ("due.before:eom", "due", Kind::Date, "before", "eom"),
             ("pro:a:b", "project", Kind::Project, "", "a:b"),
             ("pri:H", "priority", Kind::Priority, "", "H"),
+            ("du:friday", "due", Kind::Date, "", "friday"),
+            ("sc.before:eom", "scheduled", Kind::Date, "before", "eom"),
+            ("es:3", "estimate", Kind::Number, "", "3"),
             ("desc:x", "description", Kind::Description, "", "x"),
             ("project:", "project", Kind::Project, "", ""),
             ("estimate:3", "estimate", Kind::Number, "", "3"),
@@ -299,10 +308,11 @@ mod tests {
             "http://x",
             "12:30",
             "foo:bar",
-            "pr:x",
             ":x",
             "Due:x",
-            "es:3",
+            "re: your letter",
+            "ta://x",
+            "d:x",
             "mas:x",
             "a b:c",
             "plain",
@@ -345,7 +355,11 @@ mod tests {
 
     #[test]
     fn a_short_name_for_two_attributes_is_an_error() {
-        let error = vocabulary().split("sta:x").unwrap_err();
-        assert_eq!(error.to_string(), "`sta:x` could be any of status, start");
+        for (word, told) in [
+            ("sta:x", "`sta:x` could be any of status, start"),
+            ("pr:x", "`pr:x` could be any of project, priority"),
+        ] {
+            assert_eq!(vocabulary().split(word).unwrap_err().to_string(), told);
+        }
     }
 }

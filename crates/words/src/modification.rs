@@ -230,8 +230,8 @@ impl Modification {
     /// at all when the task is already as wished. Without a task, a new one is made
     /// ([`Modification::add`]).
     ///
-    /// `resolve` finds the tasks of `depends:`. It should refuse the task's own id
-    /// ([`WordsError::DependsOnItself`]); circles are the caller's to look for.
+    /// `resolve` finds the tasks of `depends:`. A dependency on the task itself
+    /// ([`WordsError::DependsOnItself`]) and circles are the caller's to look for.
     ///
     /// # Errors
     /// [`WordsError::NoDescription`] for a new task without one, or what `resolve` answers.

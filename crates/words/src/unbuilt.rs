@@ -51,6 +51,20 @@ pub(crate) fn refuse_in_change(word: &str, vocabulary: &Vocabulary) -> Result<()
     Err(WordsError::NotBuilt { word: shown(word), instead })
 }
 
+/// Commands of Taskwarrior that act on the tasks before them and are not built here.
+const COMMANDS: [&str; 4] = ["duplicate", "edit", "purge", "undelete"];
+
+/// Refuses a word beside an id that is a command of Taskwarrior (`3 edit`, `3 dup`): as a search it
+/// would find nothing, and the change would be missed.
+pub(crate) fn refuse_command(word: &str) -> Result<(), WordsError> {
+    if word.len() < 3 || !COMMANDS.iter().any(|command| command.starts_with(word)) {
+        return Ok(());
+    }
+    let instead = "`ta help` lists the commands that there are. \
+        To search for the word, put `--` before it.";
+    Err(WordsError::NotBuilt { word: shown(word), instead })
+}
+
 /// Refuses `/from/to/` after `modify`.
 pub(crate) fn refuse_substitution(word: &str) -> Result<(), WordsError> {
     let is_one = word

@@ -20,19 +20,25 @@ pub(crate) fn version(rest: &[String], output: &mut Output) -> Result<Exit, Fail
 
 pub(crate) fn help(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
     // `ta help config set`: what is said of the command says it of its parts.
-    if let [word, ..] = rest {
-        return match Command::find(word)? {
-            Some(command) => {
-                output.text(&tandem_words::help::about(command));
-                Ok(Exit::Done)
+    let command = match rest {
+        [] => None,
+        [word, ..] => match Command::find(word)? {
+            Some(command) => Some(command),
+            None => {
+                let word = tandem_words::text::escape(word);
+                return Err(Fail::usage(format!("there is no command `{word}`"))
+                    .hint("`ta help` lists all commands."));
             }
-            None => Err(Fail::usage(format!(
-                "there is no command `{}`",
-                tandem_words::text::escape(word)
-            ))
-            .hint("`ta help` lists all commands.")),
-        };
+        },
+    };
+    let text = match command {
+        Some(command) => tandem_words::help::about(command),
+        None => tandem_words::help::overview(),
+    };
+    if output.is_json {
+        output.json(&json!({ "command": command.map(Command::name), "help": text }));
+    } else {
+        output.text(&text);
     }
-    output.text(&tandem_words::help::overview());
     Ok(Exit::Done)
 }

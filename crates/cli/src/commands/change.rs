@@ -188,24 +188,22 @@ fn differences(
     context: &Context,
 ) -> Result<Vec<PropertyChange>, Fail> {
     let lookup = Lookup::new(txn);
-    let changes = wish.apply(Some(&task.task), context, &|word| {
-        let other = lookup.resolve(word)?;
-        if other == task.id {
-            return Err(WordsError::DependsOnItself { word: word.into() });
-        }
-        Ok(other)
-    });
+    let changes = wish.apply(Some(&task.task), context, &|word| lookup.resolve(word));
     lookup.check()?;
     let changes = changes?;
     refuse_circle(txn, task, &changes)?;
     Ok(changes)
 }
 
-/// Refuses a dependency on a task that waits for this one.
+/// Refuses a new dependency on the task itself or on one that waits for it. Those that came in by an
+/// import or another program can be taken away.
 fn refuse_circle(txn: &mut dyn Txn, task: &Found, changes: &[PropertyChange]) -> Result<(), Fail> {
     let added = changes.iter().filter(|(_, value)| value.is_some());
     let added = added.filter_map(|(property, _)| property.strip_prefix("dep_")?.parse().ok());
     for on in added {
+        if on == task.id {
+            return Err(WordsError::DependsOnItself { word: task.name() }.into());
+        }
         let closes = circle::leads_to(on, task.id, |id| {
             let found = txn.task(id)?;
             Ok::<_, StorageError>(found.iter().flat_map(dependencies).collect())

@@ -7,7 +7,7 @@ use tandem_words::dates::date_time;
 
 use crate::app::App;
 use crate::fail::{Exit, Fail};
-use crate::told::{conflict_json, conflict_line, value_text};
+use crate::told::{conflict_json, conflict_line, property_words, value_text};
 
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let words: Vec<&str> = rest.iter().map(String::as_str).collect();
@@ -75,12 +75,15 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
     }
     if let Some(task) = &row.lost_task {
         for (property, value) in &task.properties {
-            app.output
-                .line(format!("  had       {property}: {}", value_text(property, Some(value))));
+            let value = value_text(property, Some(value));
+            app.output.line(format!("  had       {}: {value}", property_words(property)));
         }
     }
     app.output.line(match row.resolved {
         true => "It has been restored or put aside.".into(),
+        false if row.property.is_none() => {
+            format!("To make the task again as it was here: ta conflicts restore {id}")
+        }
         false => format!("To set the value that lost again: ta conflicts restore {id}"),
     });
     Ok(Exit::Done)

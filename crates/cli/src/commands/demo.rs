@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use serde_json::json;
 use tandem_client::{Replica, SyncOptions, Synced, import_records, sync, system_now};
 use tandem_core::{TaskId, Timestamp};
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
@@ -33,8 +34,19 @@ pub(crate) fn run(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
+    // The document at the end is all that a program gets to read.
+    output.is_quiet |= output.is_json;
     let mut stage = Stage { folder: folder.path(), output, interrupted: &interrupted };
-    stage.play()?;
+    let played = stage.play()?;
+    if stage.output.is_json {
+        stage.output.json(&json!({
+            "outcome": "done",
+            "tasks": played.tasks,
+            "conflicts": played.conflicts,
+            "seconds": began.elapsed().as_secs_f64(),
+        }));
+        return Ok(Exit::Done);
+    }
     stage.output.line(format!(
         "That took {:.1} s, and everything is removed again.",
         began.elapsed().as_secs_f64()
@@ -51,6 +63,14 @@ pub(crate) fn run(rest: &[String], output: &mut Output) -> Result<Exit, Fail> {
         .line("  ta serve                               or keep it on a server of your own");
     stage.output.line("  ta help                                everything else");
     Ok(Exit::Done)
+}
+
+/// What the demo has shown.
+struct Played {
+    /// Tasks that each of its replicas held in the end.
+    tasks: u64,
+    /// Edits that lost, and are kept where they were seen.
+    conflicts: u64,
 }
 
 struct Stage<'a> {
@@ -72,7 +92,7 @@ impl Stage<'_> {
             .hint("Everything is stopped and removed."))
     }
 
-    fn play(&mut self) -> Result<(), Fail> {
+    fn play(&mut self) -> Result<Played, Fail> {
         let now = system_now();
         self.output.line("Two machines, a laptop and a desktop, share one task list.");
         let mut laptop = self.replica("laptop")?;
@@ -130,7 +150,7 @@ impl Stage<'_> {
         self.output.line("");
         #[cfg(feature = "server")]
         self.play_server(&mut laptop, [shared, tagged, done])?;
-        Ok(())
+        Ok(Played { tasks: total, conflicts: conflicts as u64 })
     }
 
     fn replica(&mut self, name: &str) -> Result<Replica, Fail> {

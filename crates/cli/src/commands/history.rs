@@ -11,7 +11,7 @@ use tandem_words::text::escape;
 
 use crate::app::App;
 use crate::fail::{Exit, Fail};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, name};
 use crate::told::value_text;
 
 pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
@@ -50,7 +50,16 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
                 _ => step.map(|step| step.at.seconds()),
             };
             let when = when.map(|at| date_time(at, &context).to_string()).unwrap_or_default();
-            let Some(what) = what(&row.operation) else { continue };
+            let mut named = |id: &str| -> Result<String, Fail> {
+                let Ok(id) = id.parse() else { return Ok(escape(id).into_owned()) };
+                let said = txn.task(id)?.and_then(|task| task.get("description").map(quoted));
+                let called = name(id, txn.number_of(id)?);
+                Ok(match said {
+                    Some(said) => format!("{called} {said}"),
+                    None => called,
+                })
+            };
+            let Some(what) = what(&row.operation, &mut named)? else { continue };
             let waits = if row.synced { "" } else { ", waits for a sync" };
             app.output.line(format!("  {when:<19}  {what}  ({}{waits})", who(step)));
         }
@@ -70,32 +79,54 @@ fn who(step: Option<&StepRow>) -> String {
     }
 }
 
-fn what(operation: &LocalOperation) -> Option<String> {
-    Some(match operation {
-        LocalOperation::UndoPoint => return None,
-        LocalOperation::Create { .. } => "created".into(),
-        LocalOperation::Delete { .. } => "removed".into(),
-        // The redundant lists of `tag_` and `dep_` keys say nothing of their own.
-        LocalOperation::Update { property, .. } if property == "tags" || property == "depends" => {
-            return None;
-        }
-        LocalOperation::Update { property, value, .. } if property.starts_with("tag_") => {
-            let tag = escape(property.strip_prefix("tag_").unwrap_or(property));
-            format!("tag {tag} {}", if value.is_some() { "given" } else { "taken away" })
-        }
-        LocalOperation::Update { property, old_value, value, .. } => {
-            let shown = |value: &tandem_tasks::Text| value_text(property, Some(value));
-            let property = escape(property);
-            match (old_value, value) {
-                (None, Some(value)) => format!("{property} set to {}", shown(value)),
-                (Some(old), Some(value)) => {
-                    format!("{property} changed from {} to {}", shown(old), shown(value))
-                }
-                (Some(old), None) => format!("{property} removed (was {})", shown(old)),
-                (None, None) => format!("{property} removed"),
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", escape(text))
+}
+
+/// One operation in words; nothing for those that say nothing of their own. `named` gives what
+/// people call the task of an id.
+fn what(
+    operation: &LocalOperation,
+    named: &mut dyn FnMut(&str) -> Result<String, Fail>,
+) -> Result<Option<String>, Fail> {
+    let (property, old_value, value) = match operation {
+        LocalOperation::UndoPoint => return Ok(None),
+        LocalOperation::Create { .. } => return Ok(Some("created".into())),
+        LocalOperation::Delete { .. } => return Ok(Some("removed".into())),
+        LocalOperation::Update { property, old_value, value, .. } => (property, old_value, value),
+    };
+    // The redundant lists of `tag_` and `dep_` keys.
+    if property == "tags" || property == "depends" {
+        return Ok(None);
+    }
+    if let Some(tag) = property.strip_prefix("tag_") {
+        let how = if value.is_some() { "given" } else { "taken away" };
+        return Ok(Some(format!("tag {} {how}", escape(tag))));
+    }
+    if let Some(id) = property.strip_prefix("dep_") {
+        let how = if value.is_some() { "depends on" } else { "depends no longer on" };
+        return Ok(Some(format!("{how} {}", named(id)?)));
+    }
+    if property.starts_with("annotation_") {
+        return Ok(Some(match (old_value, value) {
+            (None, Some(value)) => format!("note {} added", quoted(value)),
+            (Some(old), Some(value)) => {
+                format!("note changed from {} to {}", quoted(old), quoted(value))
             }
+            (Some(old), None) => format!("note {} removed", quoted(old)),
+            (None, None) => "note removed".into(),
+        }));
+    }
+    let shown = |value: &tandem_tasks::Text| value_text(property, Some(value));
+    let property = escape(property);
+    Ok(Some(match (old_value, value) {
+        (None, Some(value)) => format!("{property} set to {}", shown(value)),
+        (Some(old), Some(value)) => {
+            format!("{property} changed from {} to {}", shown(old), shown(value))
         }
-    })
+        (Some(old), None) => format!("{property} removed (was {})", shown(old)),
+        (None, None) => format!("{property} removed"),
+    }))
 }
 
 fn entry_json(operation: &LocalOperation, synced: bool, step: Option<&StepRow>) -> Value {

@@ -42,7 +42,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         tandem_client::SyncError::Storage(error) => error.into(),
         other => Fail::failed(chain(&other)).hint("What was done stays; the rest waits here."),
     })?;
-    if synced.report.end == End::InStep {
+    if synced.report.end == End::InStep && !told::has_found_nothing(&synced) {
         let last = LastSync { at: system_now(), with: synced.label.clone() };
         // It is in step, whether that could be noted or not.
         if let Err(error) = last.store(&app.data_dir()?) {

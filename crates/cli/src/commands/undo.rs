@@ -44,12 +44,14 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                 format!("Undid {} on {}. It had not been synced.", what(&command), shown(&tasks)?);
             app.output.line(text);
         }
-        Undone::Compensated { command, tasks, left_alone } => {
+        Undone::Compensated { command, tasks, left_alone, was_synced } => {
             let tasks = shown(&tasks)?;
-            app.output.line(format!(
-                "Undid {} on {tasks} by a new change, since it had been synced already.",
-                what(&command)
-            ));
+            let why = match was_synced {
+                true => "it had been synced already",
+                false => "other changes stand behind it",
+            };
+            app.output
+                .line(format!("Undid {} on {tasks} by a new change, since {why}.", what(&command)));
             for (id, property) in left_alone {
                 app.output.line(format!(
                     "Left {property} of {} alone: it was changed since.",
@@ -78,10 +80,11 @@ fn as_json(undone: &Undone) -> serde_json::Value {
         Undone::Removed { command, tasks } => {
             json!({ "outcome": "removed", "command": command, "tasks": ids(tasks) })
         }
-        Undone::Compensated { command, tasks, left_alone } => json!({
+        Undone::Compensated { command, tasks, left_alone, was_synced } => json!({
             "outcome": "compensated",
             "command": command,
             "tasks": ids(tasks),
+            "was_synced": was_synced,
             "left_alone": left_alone.iter()
                 .map(|(id, property)| json!({ "uuid": id.to_string(), "property": property }))
                 .collect::<Vec<_>>(),

@@ -39,6 +39,18 @@ fn the_demo_ends_well_and_touches_nothing_of_ours() {
 }
 
 #[test]
+fn the_demo_gives_a_document_to_programs() {
+    let home = home();
+    let ran = home.ta(&["demo", "--json"]).done();
+    assert_eq!(ran.lines().count(), 1, "{ran}");
+    let document: serde_json::Value = serde_json::from_str(&ran).unwrap();
+    assert_eq!(document["outcome"], "done");
+    assert_eq!(document["tasks"], 3000);
+    assert!(document["conflicts"].as_u64().is_some_and(|conflicts| conflicts > 0), "{document}");
+    assert_nothing_is_left(&home);
+}
+
+#[test]
 fn a_demo_that_is_interrupted_removes_what_it_made() {
     for (signal, line) in [("-INT", "The laptop has"), ("-TERM", "All three hold")] {
         let home = home();

@@ -45,6 +45,9 @@ fn every_json_form_parses_and_stands_on_one_line() {
         &["config", "get", "data_dir", "--json"],
         &["config", "set", "history_days", "7", "--json"],
         &["version", "--json"],
+        &["help", "--json"],
+        &["help", "add", "--json"],
+        &["sync", "--help", "--json"],
         // Failures too.
         &["77", "info", "--json"],
         &["due:blah", "list", "--json"],

@@ -553,6 +553,107 @@ fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
 }
 
 #[test]
+fn history_speaks_of_notes_tags_and_dependencies_in_words() {
+    let home = home_with(&[&["buy milk"], &["bake a cake"]]);
+    home.ta(&["2", "annotate", "the", "blue", "one"]).done();
+    home.ta(&["2", "modify", "depends:1", "+home"]).done();
+    home.ta(&["2", "modify", "depends:-1", "-home"]).done();
+    home.ta(&["2", "denotate", "blue"]).done();
+    let told = home.ta(&["2", "history"]).done();
+    assert_says(
+        &told,
+        &[
+            "note \"the blue one\" added  (here, by annotate",
+            "depends on 1 \"buy milk\"  (here, by modify",
+            "tag home given",
+            "depends no longer on 1 \"buy milk\"",
+            "tag home taken away",
+            "note \"the blue one\" removed",
+        ],
+    );
+    for raw in ["annotation_", "dep_", "tag_"] {
+        assert!(!told.contains(raw), "{told}");
+    }
+}
+
+#[test]
+fn a_record_without_a_description_is_refused_unless_it_says_which_task() {
+    let home = home_with(&[&["buy milk"]]);
+    let before = home.state();
+    let forgotten = br#"[{"description":"fine"},{"descripton":"slip"}]"#;
+    assert_says(
+        &home.ta_with_input(&["import"], forgotten).failed(1),
+        &["record 2 has no description", "Nothing was imported."],
+    );
+    assert_eq!(home.state(), before);
+    // Part of a task that is here, and a task of another program that never had one.
+    let uuid = home.uuid("buy milk");
+    let part = format!(r#"{{"uuid":"{uuid}","project":"home"}}"#);
+    assert_eq!(home.ta_with_input(&["import"], part.as_bytes()).done(), "Imported: 1 updated.\n");
+    let unnamed = br#"{"uuid":"56e0be07-c61f-494c-a54c-bdcfdd52d2a7","project":"home"}"#;
+    let (said, noticed) = home.ta_with_input(&["import"], unnamed).done_with_notices();
+    assert_eq!(said, "Imported: 1 new.\n");
+    assert_says(&noticed, &["warning: 1 new task came without a description."]);
+}
+
+#[test]
+fn a_circle_of_dependencies_that_is_imported_is_named_and_harms_nothing() {
+    let home = home_with(&[&["bystander"]]);
+    let ids: Vec<String> =
+        (1..=4).map(|n| format!("56e0be07-c61f-494c-a54c-bdcfdd52d2a{n}")).collect();
+    let record = |n: usize, on: usize, said: &str| {
+        format!(
+            r#"{{"uuid":"{}","description":"{said}","entry":{n},"depends":["{}"]}}"#,
+            ids[n], ids[on]
+        )
+    };
+    let all =
+        [record(0, 1, "hen"), record(1, 0, "egg"), record(2, 0, "cake"), record(3, 3, "self")];
+    let (said, noticed) =
+        home.ta_with_input(&["import"], all.join("\n").as_bytes()).done_with_notices();
+    assert_eq!(said, "Imported: 4 new.\n");
+    let warned = "warning: a circle of dependencies, in which none could ever begin: ";
+    assert_says(
+        &noticed,
+        &[
+            &format!("{warned}2 \"hen\", 3 \"egg\". To break it: ta 2 modify depends:-3"),
+            &format!("{warned}5 \"self\". To break it: ta 5 modify depends:-5"),
+        ],
+    );
+    assert!(!noticed.contains("cake"), "{noticed}");
+    // Everything that looks at dependencies ends, and takes them for blocked.
+    for words in [&["next"][..], &["list"], &["2", "info"], &["2", "history"], &["export"]] {
+        home.ta(words).done();
+    }
+    assert_eq!(home.ta(&["+BLOCKED", "ids"]).done(), "2-5\n");
+    assert_eq!(home.ta(&["+READY", "ids"]).done(), "1\n");
+    // The cure that is named works, and an import of something else warns of no old circle.
+    home.ta(&["2", "modify", "depends:-3"]).done();
+    home.ta(&["5", "modify", "depends:-5"]).done();
+    assert_eq!(home.ta(&["+READY", "ids"]).done(), "1-2 5\n");
+}
+
+#[test]
+fn undo_passes_over_upkeep() {
+    let home = home_with(&[&["buy milk"]]);
+    let expired = br#"{"description":"old","status":"deleted","modified":"20200101T000000Z"}"#;
+    home.ta_with_input(&["import"], expired).done();
+    home.ta(&["1", "modify", "project:home"]).done();
+    assert_says(&home.ta(&["gc"]).done(), &["1 expired task purged"]);
+    assert_eq!(
+        home.ta(&["undo"]).done(),
+        "Undid `modify` on 1 task (1) by a new change, since other changes stand behind it.\n"
+    );
+    assert!(!task(&home).contains_key("project"));
+    // What has expired stays away, and each undo goes one command further back.
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `import` on 1 task"]);
+    assert_says(&home.ta(&["undo"]).done(), &["Undid `add` on 1 task"]);
+    assert_eq!(home.ta(&["undo"]).done(), "Nothing to undo.\n");
+    assert_eq!(home.state().len(), 1);
+    assert_eq!(task(&home)["status"], "deleted");
+}
+
+#[test]
 fn undo_of_an_import_or_a_change_of_many_is_one_step() {
     let home = home_with(&[&["one"]]);
     let tasks: Vec<Value> =

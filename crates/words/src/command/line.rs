@@ -4,7 +4,7 @@ use super::{Command, Shape};
 use crate::WordsError;
 use crate::filter::is_id_word;
 use crate::text::shown;
-use crate::unbuilt::{refuse_lost_tags, refuse_substitution};
+use crate::unbuilt::{refuse_command, refuse_lost_tags, refuse_substitution};
 
 /// Letters of a command from which on a letter too many or too few makes a near miss.
 const SLIP_CHARS_MIN: usize = 4;
@@ -139,9 +139,11 @@ fn refuse_slip(words: &[String]) -> Result<(), WordsError> {
     for (index, word) in words.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|before| words.get(before));
         let mut neighbours = before.into_iter().chain(words.get(index + 1));
-        if let Some(command) = Command::nearest(word)
-            && neighbours.any(|word| is_id_word(word))
-        {
+        if !neighbours.any(|word| is_id_word(word)) {
+            continue;
+        }
+        refuse_command(word)?;
+        if let Some(command) = Command::nearest(word) {
             return Err(WordsError::NearlyCommand { word: shown(word), command: command.name() });
         }
     }

@@ -164,6 +164,28 @@ fn refusals_name_the_word_and_the_cure() {
 }
 
 #[test]
+fn a_command_of_taskwarrior_beside_an_id_is_no_search() {
+    for (line, refused) in [
+        ("3 edit", Some("edit")),
+        ("3 dup", Some("dup")),
+        ("1,2 purge", Some("purge")),
+        ("undelete 3", Some("undelete")),
+        ("edit", None),
+        ("edit the film", None),
+        ("3 -- edit", None),
+        ("add edit 3", None),
+        ("3 ed", None),
+    ] {
+        let found = match parse(&words(line)) {
+            Err(WordsError::NotBuilt { word, .. }) => Some(word),
+            Err(other) => panic!("{line}: {other}"),
+            Ok(_) => None,
+        };
+        assert_eq!(found.as_deref(), refused, "{line}");
+    }
+}
+
+#[test]
 fn a_search_that_found_nothing_may_have_been_a_command() {
     for (line, command) in [
         ("lost", Some("list")),
