@@ -17,6 +17,7 @@ mod task_server;
 
 mod attributes;
 mod bad_files;
+mod carrying;
 mod concurrency;
 #[cfg(unix)]
 mod confirm;

@@ -1,10 +1,10 @@
 //! The words of `ta`: adding, changing, showing, taking back.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::home::{TestHome, assert_says};
 
-fn home_with(tasks: &[&[&str]]) -> TestHome {
+pub(crate) fn home_with(tasks: &[&[&str]]) -> TestHome {
     let home = TestHome::new();
     for words in tasks {
         let mut line = vec!["add"];
@@ -15,7 +15,7 @@ fn home_with(tasks: &[&[&str]]) -> TestHome {
 }
 
 /// The only task there is.
-fn task(home: &TestHome) -> std::collections::BTreeMap<String, String> {
+pub(crate) fn task(home: &TestHome) -> std::collections::BTreeMap<String, String> {
     home.state().into_values().next().unwrap()
 }
 
@@ -448,111 +448,6 @@ fn reports_leave_out_what_waits_or_has_ended_and_all_shows_it() {
 }
 
 #[test]
-fn export_and_import_are_a_round_trip_that_says_unchanged_the_second_time() {
-    let home = home_with(&[
-        &["buy milk", "+shop", "due:2030-01-01", "priority:L"],
-        &["then", "depends:1"],
-    ]);
-    home.ta(&["1", "annotate", "the \"blue\" one"]).done();
-    let exported = home.ta(&["export"]).done();
-    let tasks: Vec<Value> = serde_json::from_str(&home.ta(&["export"]).out).unwrap();
-    assert_eq!(
-        (tasks[0]["id"].as_u64(), tasks[0]["due"].as_str()),
-        (Some(1), Some("20300101T000000Z"))
-    );
-    assert_says(&exported, &["the \\\"blue\\\" one"]);
-
-    let other = TestHome::new();
-    let json = home.ta(&["export"]).out;
-    assert_eq!(other.ta_with_input(&["import"], json.as_bytes()).done(), "Imported: 2 new.\n");
-    assert_eq!(other.state(), home.state());
-    assert_eq!(
-        other.ta_with_input(&["import", "-"], json.as_bytes()).done(),
-        "Imported: 2 unchanged.\n"
-    );
-    std::fs::write(other.path("tasks.json"), &json).unwrap();
-    assert_eq!(other.ta(&["import", "tasks.json"]).done(), "Imported: 2 unchanged.\n");
-    // An older record never beats a newer edit.
-    other.ta(&["1", "modify", "buy oat milk"]).done();
-    let later = other.ta(&["1", "export"]).out.replace("buy oat milk", "from long ago");
-    let modified = "\"modified\":\"";
-    let at = later.find(modified).unwrap() + modified.len();
-    let older = format!("{}2001{}", &later[..at], &later[at + 4..]);
-    let said = other.ta_with_input(&["import"], older.as_bytes()).done();
-    assert_eq!(said, "Imported: 1 older than what is here, left alone.\n");
-    assert_says(&other.ta_with_input(&["import"], b"[]").done(), &["Nothing to import"]);
-}
-
-#[test]
-fn imported_tasks_are_numbered_in_the_order_in_which_they_were_entered() {
-    let home = home_with(&[&["here before"]]);
-    // Uuids in the opposite order; the last two were entered in one second.
-    let json = json!([
-        { "uuid": "aaaaaaaa-0000-4000-8000-000000000000", "description": "third", "entry": "20260103T000000Z" },
-        { "uuid": "bbbbbbbb-0000-4000-8000-000000000000", "description": "second", "entry": "20260102T000000Z" },
-        { "uuid": "cccccccc-0000-4000-8000-000000000000", "description": "first", "entry": "20260101T000000Z" },
-        { "uuid": "dddddddd-0000-4000-8000-000000000000", "description": "ended", "entry": "20260101T000000Z",
-          "status": "completed", "end": "20260105T000000Z" },
-        { "description": "fourth", "entry": "20260104T000000Z" },
-        { "description": "fifth", "entry": "20260104T000000Z" },
-    ]);
-    home.ta_with_input(&["import"], &serde_json::to_vec(&json).unwrap()).done();
-    let listed = home.ta(&["list", "--json"]).json();
-    let shown: Vec<_> = listed
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|task| (task["number"].as_u64(), task["properties"]["description"].as_str()))
-        .collect();
-    let expected = ["here before", "first", "second", "third", "fourth", "fifth"];
-    let expected: Vec<_> = (1..).map(Some).zip(expected.map(Some)).collect();
-    assert_eq!(shown, expected);
-}
-
-#[test]
-fn an_import_that_cannot_be_read_changes_nothing() {
-    let home = home_with(&[&["one"]]);
-    for bad in [
-        &b"{"[..],
-        b"not json",
-        b"[{\"uuid\":\"rubbish\",\"description\":\"x\"}]",
-        b"[{\"description\":\"good\"},{\"due\":\"blah\",\"description\":\"bad\"}]",
-        b"\xff\xfe",
-    ] {
-        let told = home.ta_with_input(&["import"], bad).failed(1);
-        assert_says(&told, &["Nothing was imported"]);
-    }
-    assert_says(&home.ta(&["import", "nowhere.json"]).failed(1), &["nowhere.json"]);
-    assert_eq!(home.descriptions(), ["one"]);
-}
-
-#[test]
-fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
-    let source = home_with(&[&["one"], &["two"]]);
-    source.ta(&["sync"]).done();
-    source.add("pending");
-    let folder = source.data_dir();
-    let before = crate::home::look(&folder);
-    let target = TestHome::new();
-    let taskrc = format!(
-        "data.location={}\nsync.local.server_dir={}\n",
-        folder.display(),
-        source.path(".local/share/taskchampion-sync-server").display()
-    );
-    std::fs::write(target.path(".taskrc"), taskrc).unwrap();
-    let told = target.ta(&["import", &folder.display().to_string()]).done();
-    assert_says(&told, &["Took over 3 tasks and 4 changes", "untouched", "server_dir"]);
-    assert_eq!(target.state(), source.state());
-    assert_eq!(crate::home::look(&folder)[&source.replica_file()], before[&source.replica_file()]);
-    assert_says(&target.ta(&["sync"]).done(), &["up 4 changes · down 0 changes"]);
-    let again = target.ta(&["import", &folder.display().to_string()]).failed(1);
-    assert_says(&again, &["holds 3 tasks already"]);
-    let itself = source.ta(&["import", &folder.display().to_string()]).failed(1);
-    assert_says(&itself, &["this replica already"]);
-    assert_says(&target.ta(&["import", "."]).failed(1), &["holds no TaskChampion 3 replica"]);
-}
-
-#[test]
 fn history_speaks_of_notes_tags_and_dependencies_in_words() {
     let home = home_with(&[&["buy milk"], &["bake a cake"]]);
     home.ta(&["2", "annotate", "the", "blue", "one"]).done();
@@ -577,63 +472,6 @@ fn history_speaks_of_notes_tags_and_dependencies_in_words() {
 }
 
 #[test]
-fn a_record_without_a_description_is_refused_unless_it_says_which_task() {
-    let home = home_with(&[&["buy milk"]]);
-    let before = home.state();
-    let forgotten = br#"[{"description":"fine"},{"descripton":"slip"}]"#;
-    assert_says(
-        &home.ta_with_input(&["import"], forgotten).failed(1),
-        &["record 2 has no description", "Nothing was imported."],
-    );
-    assert_eq!(home.state(), before);
-    // Part of a task that is here, and a task of another program that never had one.
-    let uuid = home.uuid("buy milk");
-    let part = format!(r#"{{"uuid":"{uuid}","project":"home"}}"#);
-    assert_eq!(home.ta_with_input(&["import"], part.as_bytes()).done(), "Imported: 1 updated.\n");
-    let unnamed = br#"{"uuid":"56e0be07-c61f-494c-a54c-bdcfdd52d2a7","project":"home"}"#;
-    let (said, noticed) = home.ta_with_input(&["import"], unnamed).done_with_notices();
-    assert_eq!(said, "Imported: 1 new.\n");
-    assert_says(&noticed, &["warning: 1 new task came without a description."]);
-}
-
-#[test]
-fn a_circle_of_dependencies_that_is_imported_is_named_and_harms_nothing() {
-    let home = home_with(&[&["bystander"]]);
-    let ids: Vec<String> =
-        (1..=4).map(|n| format!("56e0be07-c61f-494c-a54c-bdcfdd52d2a{n}")).collect();
-    let record = |n: usize, on: usize, said: &str| {
-        format!(
-            r#"{{"uuid":"{}","description":"{said}","entry":{n},"depends":["{}"]}}"#,
-            ids[n], ids[on]
-        )
-    };
-    let all =
-        [record(0, 1, "hen"), record(1, 0, "egg"), record(2, 0, "cake"), record(3, 3, "self")];
-    let (said, noticed) =
-        home.ta_with_input(&["import"], all.join("\n").as_bytes()).done_with_notices();
-    assert_eq!(said, "Imported: 4 new.\n");
-    let warned = "warning: a circle of dependencies, in which none could ever begin: ";
-    assert_says(
-        &noticed,
-        &[
-            &format!("{warned}2 \"hen\", 3 \"egg\". To break it: ta 2 modify depends:-3"),
-            &format!("{warned}5 \"self\". To break it: ta 5 modify depends:-5"),
-        ],
-    );
-    assert!(!noticed.contains("cake"), "{noticed}");
-    // Everything that looks at dependencies ends, and takes them for blocked.
-    for words in [&["next"][..], &["list"], &["2", "info"], &["2", "history"], &["export"]] {
-        home.ta(words).done();
-    }
-    assert_eq!(home.ta(&["+BLOCKED", "ids"]).done(), "2-5\n");
-    assert_eq!(home.ta(&["+READY", "ids"]).done(), "1\n");
-    // The cure that is named works, and an import of something else warns of no old circle.
-    home.ta(&["2", "modify", "depends:-3"]).done();
-    home.ta(&["5", "modify", "depends:-5"]).done();
-    assert_eq!(home.ta(&["+READY", "ids"]).done(), "1-2 5\n");
-}
-
-#[test]
 fn undo_passes_over_upkeep() {
     let home = home_with(&[&["buy milk"]]);
     let expired = br#"{"description":"old","status":"deleted","modified":"20200101T000000Z"}"#;
@@ -651,20 +489,6 @@ fn undo_passes_over_upkeep() {
     assert_eq!(home.ta(&["undo"]).done(), "Nothing to undo.\n");
     assert_eq!(home.state().len(), 1);
     assert_eq!(task(&home)["status"], "deleted");
-}
-
-#[test]
-fn undo_of_an_import_or_a_change_of_many_is_one_step() {
-    let home = home_with(&[&["one"]]);
-    let tasks: Vec<Value> =
-        (0..30).map(|n| json!({ "description": format!("task {n}") })).collect();
-    let json = serde_json::to_vec(&tasks).unwrap();
-    home.ta_with_input(&["import"], &json).done();
-    let told = home.ta(&["all", "modify", "+many"]).done();
-    assert_says(&told, &["Modified 31 tasks in all."]);
-    assert_says(&home.ta(&["undo"]).done(), &["Undid `modify` on 31 tasks"]);
-    assert_says(&home.ta(&["undo"]).done(), &["Undid `import` on 30 tasks"]);
-    assert_eq!(home.descriptions(), ["one"]);
 }
 
 #[test]

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! One writes at a time, since SQLite has one writer anyway: a request that finds nobody before it, or
-//! the thread, for which what has queued up meanwhile is the next group, with one fsync for all. Every answer of a group, refusals included, is given
-//! after the group's COMMIT, because a refusal tells of what an earlier request of the same group
-//! has written.
+//! the thread, for which what has queued up meanwhile is the next group, with one fsync for all. Every
+//! answer of a group, refusals included, is given after the group's COMMIT, because a refusal tells of
+//! what an earlier request of the same group has written.
 //!
 //! Other processes may open the same file (a second server, an admin command): the locks of SQLite
 //! keep the promises of [`Store`] between them, too.
