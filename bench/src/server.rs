@@ -33,19 +33,31 @@ fn writers(address: &str, count: usize, round: usize) -> Storm {
     })
 }
 
-/// AddVersion of 300 bytes, each writer with a client of its own, beside bare SQLite.
+/// The same requests to a handler that reads none of them: what HTTP alone costs.
+fn senders(address: &str, count: usize) -> Storm {
+    Storm::run(
+        count,
+        LENGTH,
+        |number| Line::to(address, &client(number)),
+        |line| assert_eq!(line.add(NIL, &[7; 300]).status, 200),
+    )
+}
+
+/// AddVersion of 300 bytes, each writer with a client of its own, beside bare SQLite and bare HTTP.
 pub(crate) fn add_version(tools: &Tools) {
     local::fsync(tools);
     let home = folder();
     let ours = Serving::ours(tools, &home.path().join("ours"));
     let reference = Serving::reference(tools, &home.path().join("reference"));
     let mut bare = Bare::open(&home.path().join("bare.sqlite3"));
+    let empty = Serving::empty(0);
     for count in [1, 8, 32] {
         let (mut rounds, mut alone) = (Rounds::default(), Vec::new());
         for round in 0..ROUNDS {
             let round = count * 100 + round;
             rounds.push("ours", writers(&ours.address, count, round));
             rounds.push("reference", writers(&reference.address, count, round));
+            rounds.push("empty handler", senders(&empty.address, count));
             alone.push(bare.rate(count, LENGTH));
         }
         rounds.print(&format!("AddVersion of 300 bytes, {count} writers"));
