@@ -388,8 +388,8 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     desk.output.line("");
     desk.output.line(format!(
         "Then, at each replica: `task sync` for Taskwarrior, those that were in step first; then `ta \
-         sync`, and `ta sync --join` where it says so. When all have moved: ta server client delete \
-         {old_tag}"
+         sync`. Where it asks: `ta sync --new-history` at the first, `ta sync --join` at the others. When \
+         all have moved: ta server client delete {old_tag}"
     ));
     Ok(Exit::Done)
 }
