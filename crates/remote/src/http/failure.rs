@@ -69,9 +69,16 @@ fn tls(error: &rustls::Error, host: &str) -> Failure {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("the certificate of {host} is not valid yet (or the clock here is wrong)")
             }
+            // The library has no name of its own for it. `openssl req -x509` makes such ones.
+            other if other.to_string().contains("CaUsedAsEndEntity") => format!(
+                "the certificate of {host} is an authority's (CA:TRUE) and may not stand for a server: \
+                 make it with `-addext basicConstraints=critical,CA:FALSE`"
+            ),
             other => format!("the certificate of {host}: {other}"),
         },
-        rustls::Error::InvalidMessage(_) => format!("{host} does not speak TLS there"),
+        rustls::Error::InvalidMessage(_) => format!(
+            "{host} does not speak TLS there; if it speaks plain HTTP, server_origin begins with http://"
+        ),
         other => other.to_string(),
     };
     Failure::Tls { what }
