@@ -1,6 +1,6 @@
 //! What went wrong, told so that a person can do something about it.
 
-use tandem_client::{EditError, ImportError, LockError};
+use tandem_client::{EditError, ImportError, LockError, SyncError};
 use tandem_exchange::{ReadError, TaskrcError};
 use tandem_replica::StorageError;
 use tandem_settings::SettingsError;
@@ -100,6 +100,15 @@ impl From<StorageError> for Fail {
             _ => "Nothing was changed. If it happens again, `ta verify` tells more.",
         };
         Self::failed(chain(&error)).hint(hint)
+    }
+}
+
+impl From<SyncError> for Fail {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Storage(error) => error.into(),
+            other => Self::failed(chain(&other)).hint("What was done stays; the rest waits here."),
+        }
     }
 }
 

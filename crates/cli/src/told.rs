@@ -142,8 +142,8 @@ pub(crate) struct Words {
     pub(crate) is_worth_telling: bool,
 }
 
-/// Tells of a sync. `was_ours` says whether this list had belonged to the remote before.
-pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
+/// Tells of a sync.
+pub(crate) fn words(synced: &Synced) -> Words {
     let report = &synced.report;
     let mut lines = Vec::new();
     let mut is_worth_telling = false;
@@ -182,14 +182,21 @@ pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
     }
     if report.restarted {
         is_worth_telling = true;
-        lines.push(match was_ours {
-            true => format!(
+        let found_a_list = report.snapshot_loaded.is_some() || report.versions_down > 0;
+        lines.push(match (report.rejoined, found_a_list) {
+            (true, _) => format!(
                 "This list was joined with the one at {} again; what differed was sent.",
                 synced.label
             ),
-            false => format!(
-                "The whole list was offered to {}, which it had not belonged to.",
+            (false, true) => format!(
+                "This list was joined with the one at {}, to which it had not belonged.",
                 synced.label
+            ),
+            (false, false) => format!(
+                "The whole list was offered to {}, which held none. If it should have held one, \
+                 check {}.",
+                synced.label,
+                if synced.is_directory { "server_dir" } else { "server_client_key" },
             ),
         });
     }
@@ -255,6 +262,11 @@ pub(crate) fn words(synced: &Synced, was_ours: bool) -> Words {
     }
     let fail = match &report.end {
         End::InStep => None,
+        End::NoHistory if report.client_is_expected => {
+            is_worth_telling = true;
+            lines.push(format!("{} expects this client, and holds no list of it yet. To begin one, add tasks and run: ta sync", synced.label));
+            None
+        }
         End::NoHistory => {
             is_worth_telling = true;
             lines.push(format!("{} has no history for this client: a new list, or a typo in server_client_key or server_origin?", synced.label));
@@ -280,7 +292,8 @@ fn has_nothing_new(report: &SyncReport) -> bool {
     report.changes_up == 0 && report.changes_down == 0 && report.snapshot_loaded.is_none()
 }
 
-fn explain_question(question: &Question, label: &str) -> Fail {
+/// What is asked, and how it is answered.
+pub(crate) fn explain_question(question: &Question, label: &str) -> Fail {
     let (message, hint) = match question {
         Question::TwoLists { tasks_here } => (
             format!(
@@ -455,6 +468,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "forked_at": report.reinitialised.then_some(report.forked_at).flatten().map(|version| version.to_string()),
         "address_changed": report.address_changed,
         "restarted": report.restarted,
+        "rejoined": report.rejoined,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "conflicts": synced.conflicts.iter().map(conflict_json).collect::<Vec<_>>(),

@@ -26,6 +26,7 @@
 //! ```
 
 mod connect;
+mod foresee;
 mod import;
 mod kill_points;
 mod last_sync;
@@ -35,6 +36,7 @@ mod restore;
 mod sync;
 
 pub use connect::{ConnectError, connect};
+pub use foresee::{Foreseen, Foresight, foresee};
 pub use import::{AdoptError, Adopted, ImportError, Imported, adopt_replica, import_records};
 pub use last_sync::{LAST_SYNC_FILE, LastSync};
 pub use lock::{Holder, LOCK_FILE, LOCK_WAIT, LockError, SyncLock};

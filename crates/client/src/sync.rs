@@ -81,6 +81,8 @@ pub struct Synced {
     pub base: VersionId,
     /// What a person calls the remote.
     pub label: String,
+    /// The remote is a local directory.
+    pub is_directory: bool,
     /// Tasks here after a snapshot was loaded; none if none was.
     pub tasks_loaded: Option<u64>,
 }
@@ -127,10 +129,11 @@ pub fn sync(
         }
     };
     let since = if was_empty { None } else { Some(started) };
-    conclude(replica, report, label, options, since, now())
+    let place = (label, remote.is_directory());
+    conclude(replica, report, place, options, since, now())
 }
 
-enum StartError {
+pub(crate) enum StartError {
     Storage(StorageError),
     Failure(Failure),
 }
@@ -140,7 +143,7 @@ fn failed(failure: Failure) -> SyncReport {
 }
 
 /// Reads what the session must know, and makes sure that the remote is the one we believe in.
-fn start(
+pub(crate) fn start(
     replica: &mut Replica,
     remote: &mut dyn Remote,
     options: &SyncOptions,
@@ -220,13 +223,13 @@ pub fn missing_history(
     Some(Failure::DirectoryMissing { what })
 }
 
-struct Driver<'a> {
-    replica: &'a mut Replica,
-    remote: &'a mut dyn Remote,
-    target: &'a mut Target,
-    proof: Option<Vec<u8>>,
-    now: &'a dyn Fn() -> Timestamp,
-    is_proved: bool,
+pub(crate) struct Driver<'a> {
+    pub(crate) replica: &'a mut Replica,
+    pub(crate) remote: &'a mut dyn Remote,
+    pub(crate) target: &'a mut Target,
+    pub(crate) proof: Option<Vec<u8>>,
+    pub(crate) now: &'a dyn Fn() -> Timestamp,
+    pub(crate) is_proved: bool,
 }
 
 impl Driver<'_> {
@@ -273,7 +276,7 @@ impl Driver<'_> {
         }
     }
 
-    fn ask(&mut self, request: Request) -> Result<Event, SyncError> {
+    pub(crate) fn ask(&mut self, request: Request) -> Result<Event, SyncError> {
         let call = match request {
             Request::GetSnapshot => Call::GetSnapshot,
             Request::GetChildVersion { parent } => Call::GetChildVersion { parent },
@@ -361,7 +364,7 @@ fn name_of_call(call: &Call) -> &'static str {
     }
 }
 
-fn explain_commit(error: CommitError) -> Failure {
+pub(crate) fn explain_commit(error: CommitError) -> Failure {
     match error {
         CommitError::Snapshot { version, what } => Failure::Malformed { version, what },
         other => Failure::NotTheProtocol { what: other.to_string() },
@@ -372,7 +375,7 @@ fn explain_commit(error: CommitError) -> Failure {
 fn conclude(
     replica: &mut Replica,
     report: SyncReport,
-    label: String,
+    (label, is_directory): (String, bool),
     options: &SyncOptions,
     started: Option<Timestamp>,
     now: Timestamp,
@@ -406,5 +409,5 @@ fn conclude(
         Some(_) if !report.reinitialised => Some(replica.read(|txn| txn.task_count())?),
         _ => None,
     };
-    Ok(Synced { report, waiting, conflicts, kept, base, label, tasks_loaded })
+    Ok(Synced { report, waiting, conflicts, kept, base, label, is_directory, tasks_loaded })
 }

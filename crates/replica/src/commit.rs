@@ -103,6 +103,26 @@ impl Replica {
         txn.commit()?;
         Ok(committed)
     }
+
+    /// What a person would be asked if `batch` were committed as the replica stands now; none if it
+    /// would be done. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`CommitError`], as the commit would.
+    pub fn rehearse(
+        &mut self,
+        target: &Target,
+        batch: Batch,
+        now: Timestamp,
+    ) -> std::result::Result<Option<Question>, CommitError> {
+        let mut txn = self.storage_mut().write()?;
+        let mut commit = Commit { txn: txn.as_mut(), target, now, conflicts: 0 };
+        // The transaction ends with this block and takes back what was done in it.
+        Ok(match commit.carry_out(batch, true)? {
+            Answer::Asked(question) => Some(question),
+            Answer::Done | Answer::Moved => None,
+        })
+    }
 }
 
 pub(crate) enum Answer {

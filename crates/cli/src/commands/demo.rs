@@ -165,7 +165,7 @@ impl Stage<'_> {
         let began = Instant::now();
         let synced = sync(replica, &mut remote, &SyncOptions::default(), &system_now, &mut |_| {})
             .map_err(|error| Fail::failed(error.to_string()))?;
-        let words = told::words(&synced, false);
+        let words = told::words(&synced);
         if let Some(fail) = words.fail {
             return Err(fail);
         }

@@ -9,7 +9,8 @@ use tandem_settings::RemoteSettings;
 use tandem_words::dates::{age, date_time};
 use tandem_words::text::escape;
 
-use super::doctor::there::{self, Stand};
+use super::doctor::there;
+use super::doctor::verdict::Verdict;
 use crate::app::{App, REPLICA_FILE};
 use crate::fail::{Exit, Fail};
 use crate::told::{bytes, count};
@@ -51,11 +52,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Ok(_) => directory.as_ref().map(|(path, ..)| path.clone()),
         Err(_) => None,
     };
-    let key = current.map(|row| row.key.clone());
-    let stand = Stand { base, key, met: remotes.clone() };
-    let server = asks_server.then(|| there::stand(app, &stand));
+    let server = asks_server.then(|| there::stand(app, &mut replica));
     let exit = match &server {
         Some(Err(fail)) => fail.exit,
+        Some(Ok(Verdict { cure: Some((exit, _)), .. })) => *exit,
         _ => Exit::Done,
     };
     if app.output.is_json {
@@ -83,7 +83,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         });
         if let Some(server) = &server {
             document["server"] = match server {
-                Ok((state, text)) => json!({ "state": state, "text": text }),
+                Ok(Verdict { state, text, cure }) => {
+                    let hint = cure.as_ref().map(|(_, hint)| hint);
+                    json!({ "state": state, "text": text, "hint": hint })
+                }
                 Err(fail) => {
                     json!({ "state": "failed", "text": fail.message, "hint": fail.hint })
                 }
@@ -134,7 +137,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     }
     match &server {
         None => {}
-        Some(Ok((_, text))) => table.push(["Server", text]),
+        Some(Ok(Verdict { text, cure: None, .. })) => table.push(["Server", text]),
+        Some(Ok(Verdict { text, cure: Some((_, hint)), .. })) => {
+            table.push(["Server".to_owned(), escape(&format!("{text}. {hint}")).into()]);
+        }
         Some(Err(fail)) => {
             let hint = fail.hint.as_deref().unwrap_or_default();
             table.push(["Server".to_owned(), escape(&format!("{}. {hint}", fail.message)).into()]);

@@ -32,16 +32,12 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Err(LockError::Held { holder }) => return Ok(held(app, holder)),
         Err(error) => return Err(error.into()),
     };
-    let (remotes, _) = replica.remotes()?;
     let mut bar = Bar::new(app.output.is_json || app.output.is_quiet);
     let synced = sync(&mut replica, remote.as_mut(), &options, &system_now, &mut |progress| {
         bar.show(progress);
     });
     bar.end();
-    let synced = synced.map_err(|error| match error {
-        tandem_client::SyncError::Storage(error) => error.into(),
-        other => Fail::failed(chain(&other)).hint("What was done stays; the rest waits here."),
-    })?;
+    let synced = synced?;
     if synced.report.end == End::InStep && !told::has_found_nothing(&synced) {
         let last = LastSync { at: system_now(), with: synced.label.clone() };
         // It is in step, whether that could be noted or not.
@@ -49,8 +45,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             app.output.notice(format!("warning: the time of this sync could not be kept: {error}"));
         }
     }
-    let was_ours = remotes.iter().any(|row| row.label == synced.label);
-    let words = told::words(&synced, was_ours);
+    let words = told::words(&synced);
     if app.output.is_json {
         let document = told::as_json(&synced, &words);
         app.output.json(&document);

@@ -51,6 +51,7 @@ fn a_replica_that_syncs_is_well_in_every_respect() {
         "client",
         "secret",
         "history",
+        "next sync",
         "last sync",
     ];
     // This server tells no time.
@@ -114,8 +115,6 @@ fn every_problem_has_its_exit_code_and_a_cure() {
     ill(&home, "client", 5);
     server.twist(|_, _| Some(keep(404, &[("content-type", "text/html")], b"<html>")));
     ill(&home, "server", 1);
-    server.twist(|_, _| Some(keep(404, &[], b"no such client")));
-    ill(&home, "client", 7);
     server.twist(|request, _| {
         let is_snapshot = request.path.ends_with("/snapshot");
         Some(Reply::Keep(response(if is_snapshot { 404 } else { 410 }, &[], b"")))
@@ -163,7 +162,10 @@ fn status_asks_the_server_only_when_told_to() {
     let document = home.ta(&["status", "--json"]).json();
     assert!(document.get("server").is_none());
     assert_eq!(server.received().len(), asked);
-    assert_says(&home.ta(&["status", "--server"]).done(), &["Server", "nothing that is not here"]);
+    assert_says(
+        &home.ta(&["status", "--server"]).done(),
+        &["Server", "nothing there that is not here"],
+    );
     assert_eq!(server.received().len(), asked + 1);
     let other = server.home();
     other.ta(&["sync"]).done();
@@ -208,7 +210,7 @@ fn what_stops_a_sync_with_a_folder_is_told() {
         .unwrap();
     home.ta(&["sync"]).failed(1);
     let doctor = home.ta(&["doctor", "--json"]).json();
-    assert_eq!((health(&doctor, "history"), &doctor["code"]), ("problem", &1.into()));
+    assert_eq!((health(&doctor, "next sync"), &doctor["code"]), ("problem", &1.into()));
     assert_says(&home.ta(&["doctor"]).out, &["Fold", "Update ta"]);
 }
 
@@ -243,10 +245,66 @@ fn what_a_server_of_ours_would_refuse_is_foreseen() {
     let open = Serving::start(&other, &[]);
     let home = replica_of(&open);
     home.add("milk");
-    assert_says(&home.ta(&["doctor"]).done(), &["a new list, or a typo?"]);
+    assert_says(&home.ta(&["doctor"]).done(), &["no history there yet", "check server_client_key"]);
     home.ta(&["sync"]).done();
     let document = home.ta(&["doctor", "--json"]).json();
     assert_eq!((health(&document, "server"), health(&document, "client")), ("ok", "ok"));
+}
+
+/// The exit code of a sync, once `ta doctor` and `ta status --server` have come to it before.
+#[track_caller]
+fn foreseen(home: &TestHome, state: &str) -> i32 {
+    let doctor = home.ta(&["doctor", "--json"]).json();
+    let status = home.ta(&["status", "--server", "--json"]);
+    let status_code = status.code;
+    assert_eq!(status.json()["server"]["state"], state);
+    let code = home.ta(&["sync"]).code;
+    assert_eq!(doctor["code"].as_i64(), code.map(i64::from), "{doctor}");
+    assert_eq!(status_code, code);
+    let is_well = health(&doctor, "next sync") != "problem";
+    assert_eq!(is_well, code == Some(0), "{doctor}");
+    code.unwrap()
+}
+
+#[test]
+fn whatever_a_sync_would_ask_is_foreseen() {
+    // Another list is there.
+    let server = TestServer::new();
+    let other = server.home();
+    other.add("theirs");
+    assert_eq!(foreseen(&other, "empty"), 0);
+    let folder = tempfile::TempDir::new().unwrap();
+    let home = TestHome::at_directory(folder.path());
+    home.add("ours");
+    assert_eq!(foreseen(&home, "empty"), 0);
+    assert_eq!(foreseen(&home, "in_step"), 0);
+    let home = server.give(home);
+    assert_eq!(foreseen(&home, "other_history"), 7);
+    home.ta(&["sync", "--join"]).done();
+    assert_eq!(foreseen(&other, "ahead"), 0);
+    // It was restored from an older backup.
+    let checkpoint = server.memory.checkpoint();
+    home.add("after the backup");
+    home.ta(&["sync"]).done();
+    server.memory.restore(&checkpoint);
+    assert_eq!(foreseen(&home, "went_back"), 7);
+    home.ta(&["sync", "--upload-difference"]).done();
+    // It has forgotten the list.
+    let lost = TestServer::new();
+    let home = home.with("TA_SERVER_ORIGIN", lost.url());
+    assert_eq!(foreseen(&home, "empty"), 0);
+    lost.twist(|request, memory| match request.method.as_str() {
+        "GET" => Some(keep(404, &[], b"no such client")),
+        _ => Some(task_server::answer(memory, request)),
+    });
+    let doctor = home.ta(&["doctor", "--json"]).json();
+    assert_eq!((health(&doctor, "next sync"), &doctor["code"]), ("warning", &0.into()));
+    // Nothing was here, and nothing there.
+    let fresh = TestServer::new();
+    let empty = fresh.home();
+    assert_eq!(foreseen(&empty, "no_such_client"), 0);
+    empty.add("first");
+    assert_eq!(foreseen(&empty, "no_such_client"), 7);
 }
 
 #[test]

@@ -227,6 +227,30 @@ fn a_new_client_id_takes_the_place_of_one_and_replicas_bring_the_list_along() {
 }
 
 #[test]
+fn the_first_replica_after_a_rotation_is_not_asked_whether_it_mistyped() {
+    // Also where strangers are served: the new client id is an account's.
+    for access in ["open", "accounts"] {
+        let home = TestHome::new();
+        let client = add_user(&home, "ann")["client_id"].as_str().unwrap().to_owned();
+        let serving = Serving::start(&home, &["--access", access]);
+        let one = replica_of(&serving, &client);
+        one.add("milk");
+        one.ta(&["sync"]).done();
+        let list = home.ta(&["server", "client", "list", "--json"]).json();
+        let old = list[0]["client"].as_str().unwrap();
+        let made = home.ta(&["server", "client", "rotate", old, "--yes", "--json"]).json();
+        let one = one.with("TA_SERVER_CLIENT_KEY", made["client_id"].as_str().unwrap());
+        let doctor = one.ta(&["doctor"]);
+        assert_eq!(doctor.code, Some(0), "{doctor:?}");
+        assert_says(&doctor.out, &["warning  next sync", "ta sync offers the whole list"]);
+        let status = one.ta(&["status", "--server", "--json"]).json();
+        assert_eq!(status["server"]["state"], "empty");
+        assert_says(&one.ta(&["sync"]).done(), &["The whole list was offered"]);
+        assert_eq!(one.ta(&["sync"]).done(), "in step\n");
+    }
+}
+
+#[test]
 fn where_another_program_goes_on_under_the_new_client_id_ours_goes_on_with_it() {
     let home = TestHome::new();
     let client = add_user(&home, "ann")["client_id"].as_str().unwrap().to_owned();

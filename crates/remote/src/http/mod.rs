@@ -57,6 +57,9 @@ pub use proxy::ProxySetting;
 /// The word of a Tandem that begins no history for a client that it does not know.
 const CLOSED: &str = "closed";
 
+/// What a server offers that holds nothing of a client whom it expects.
+const EXPECTED: &str = "expected";
+
 /// Where a Tandem says whether it takes reads and writes.
 const READY: &str = "readyz";
 
@@ -217,10 +220,17 @@ impl HttpRemote {
                 Child::Version { version, parent, segment }
             }
             ChildAnswer::UpToDate => Child::UpToDate,
+            ChildAnswer::NoSuchClient if self.says(EXPECTED) => Child::NothingYet,
             ChildAnswer::NoSuchClient => Child::NoSuchClient,
             ChildAnswer::StrangeNotFound => Child::StrangeNotFound,
             ChildAnswer::Gone => Child::Gone,
         }))
+    }
+
+    /// Whether the server's last answer about a version had this word among what it offers.
+    fn says(&self, wanted: &str) -> bool {
+        let offer = self.offer.as_deref().unwrap_or_default();
+        offer.split_whitespace().any(|word| word == wanted)
     }
 
     /// The child of `parent` from an answer with many. None where it is to be asked for singly.
@@ -387,8 +397,8 @@ impl Remote for HttpRemote {
     }
 
     fn ask_of_itself(&mut self) -> Option<OfItself> {
-        let takes_new_clients =
-            self.offer.as_deref()?.split_whitespace().all(|word| word != CLOSED);
+        self.offer.as_ref()?;
+        let takes_new_clients = !self.says(CLOSED);
         let request =
             Request { path: READY.to_owned(), upload: None, wants: None, is_repeatable: false };
         // A proxy may not let the question through: then there is no word of it.

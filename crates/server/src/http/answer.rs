@@ -33,6 +33,10 @@ pub(super) const TANDEM_CALLS: HeaderValue = HeaderValue::from_static("head chil
 /// The same of a server that begins no history for a client that it does not know.
 pub(super) const TANDEM_CLOSED: HeaderValue = HeaderValue::from_static("head children closed");
 
+/// The same on an answer to a client of whom nothing is here, and who is expected: a typo in the client
+/// id would have been refused.
+pub(super) const TANDEM_EXPECTED: HeaderValue = HeaderValue::from_static("head children expected");
+
 /// Whatever has no route: nothing, as the reference.
 pub(super) async fn not_found() -> Reply {
     empty(StatusCode::NOT_FOUND)

@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 use tandem_core::ClientId;
 
 use super::App;
-use super::answer::{self, Reply, TANDEM, TANDEM_CLOSED, TOO_MANY_GUESSES, Trouble};
+use super::answer::{
+    self, Reply, TANDEM, TANDEM_CLOSED, TANDEM_EXPECTED, TOO_MANY_GUESSES, Trouble,
+};
 use super::request::RequestId;
 use super::taskchampion::{failed, no_such_client, read_client};
 use super::visitor::Visitor;
@@ -151,21 +153,34 @@ pub(super) async fn check_anew(
 }
 
 /// The answer to a client that is not here. Where none is made that is a wrong credential, too.
-pub(super) fn unknown_client(app: &App, visitor: Visitor, client: ClientId) -> Reply {
+pub(super) async fn unknown_client(app: &App, visitor: Visitor, client: ClientId) -> Reply {
     let mut reply = no_such_client();
     if !app.access.may_create {
         note_client(app, visitor, client, Instant::now());
         reply.headers_mut().insert(TANDEM, TANDEM_CLOSED);
+    } else if is_expected(app, client).await {
+        reply.headers_mut().insert(TANDEM, TANDEM_EXPECTED);
     }
     reply
 }
 
+/// Whether somebody has named this client id beforehand, so that it is no typo.
+async fn is_expected(app: &App, client: ClientId) -> bool {
+    // Where only such are served it has been looked at.
+    app.access.allowed.is_some()
+        || app.access.mode == Mode::Accounts
+        || matches!(standing(app, client).await, Ok(Standing::OfAccount))
+}
+
+async fn standing(app: &App, client: ClientId) -> Result<Standing, StoreError> {
+    match app.store.admin() {
+        Some(admin) => admin.standing(client).await,
+        None => Ok(Standing::Plain),
+    }
+}
+
 async fn is_served(app: &App, client: ClientId) -> Result<bool, StoreError> {
-    let standing = match app.store.admin() {
-        Some(admin) => admin.standing(client).await?,
-        None => Standing::Plain,
-    };
-    Ok(match standing {
+    Ok(match standing(app, client).await? {
         Standing::Disabled => false,
         Standing::OfAccount => true,
         Standing::Plain => app.access.mode == Mode::Open,

@@ -65,7 +65,7 @@ pub(super) async fn head(
             let body = json!({ "latest": head.latest.to_string(), "snapshot": snapshot });
             answer::with_type("application/json", body.to_string().into())
         }
-        Ok(None) => unknown_client(&app, visitor, client),
+        Ok(None) => unknown_client(&app, visitor, client).await,
         Err(error) => failed(&error, &id),
     }
 }
@@ -106,7 +106,7 @@ pub(super) async fn children(
         }
         Ok(Children::UpToDate) => up_to_date(),
         Ok(Children::Gone) => gone(),
-        Ok(Children::NoSuchClient) => unknown_client(&app, visitor, client),
+        Ok(Children::NoSuchClient) => unknown_client(&app, visitor, client).await,
         Ok(Children::TooLarge { .. }) | Err(NoPage::NoRoom) => BUSY.reply(&row.request),
         Err(NoPage::Store(error)) => failed(&error, &row.request),
     }

@@ -94,7 +94,7 @@ pub(super) async fn add_version(
             answer::put_id(&mut reply, PARENT_VERSION_ID, latest);
             offer(reply)
         }
-        Ok(Added::NoSuchClient) => unknown_client(&app, visitor, client),
+        Ok(Added::NoSuchClient) => unknown_client(&app, visitor, client).await,
         Err(error) => failed(&error, &id),
     }
 }
@@ -125,7 +125,7 @@ pub(super) async fn get_child_version(
             },
             Ok(Child::UpToDate) => offer(up_to_date()),
             Ok(Child::Gone) => offer(gone()),
-            Ok(Child::NoSuchClient) => offer(unknown_client(&app, visitor, client)),
+            Ok(Child::NoSuchClient) => offer(unknown_client(&app, visitor, client).await),
             Err(error) => failed(&error, &id),
         };
     }
@@ -145,7 +145,7 @@ pub(super) async fn add_snapshot(
     match app.store.add_snapshot(request).await {
         // One that is passed over is a success, too: the client could do nothing about it.
         Ok(SnapshotAdded::Accepted | SnapshotAdded::PassedOver) => answer::empty(StatusCode::OK),
-        Ok(SnapshotAdded::NoSuchClient) => unknown_client(&app, visitor, client),
+        Ok(SnapshotAdded::NoSuchClient) => unknown_client(&app, visitor, client).await,
         Err(error) => failed(&error, &id),
     }
 }
@@ -172,7 +172,7 @@ pub(super) async fn get_snapshot(
                 Err(trouble) => trouble.reply(&id),
             },
             Ok(SnapshotFound::None) => offer(answer::empty(StatusCode::NOT_FOUND)),
-            Ok(SnapshotFound::NoSuchClient) => offer(unknown_client(&app, visitor, client)),
+            Ok(SnapshotFound::NoSuchClient) => offer(unknown_client(&app, visitor, client).await),
             Err(error) => failed(&error, &id),
         };
     }

@@ -181,6 +181,21 @@ fn only_clients_of_the_list_are_served() {
 }
 
 #[test]
+fn a_client_of_the_list_is_told_that_it_is_expected() {
+    let allowed = Some(BTreeSet::from([CLIENT.parse().unwrap()]));
+    let listed = Access { allowed, ..Access::default() };
+    for (access, offers) in
+        [(listed, "head children expected"), (Access::default(), "head children")]
+    {
+        let server = Running::start(Options { access, ..Options::default() });
+        let child = format!("/v1/client/get-child-version/{NIL}");
+        let answer = server.line().ask("GET", &child, &[("X-Client-Id", CLIENT)], None);
+        assert_eq!((answer.status, answer.text().as_str()), (404, "no such client"));
+        assert_eq!(answer.header("x-tandem"), Some(offers));
+    }
+}
+
+#[test]
 fn where_clients_are_not_made_an_unknown_one_is_told_so() {
     let access = Access { may_create: false, ..Access::default() };
     let server = Running::start(Options { access, ..Options::default() });

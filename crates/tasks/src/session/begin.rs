@@ -69,7 +69,7 @@ impl Session {
     /// typo, which only a person can tell.
     pub(super) fn come_from_elsewhere(&mut self) -> Action {
         self.facts.relation = Relation::Other { last_base: None };
-        self.facts.needs_new_history = true;
+        self.facts.needs_new_history = !self.report.client_is_expected;
         self.come_as_another()
     }
 
@@ -114,7 +114,8 @@ impl Session {
             if self.facts.is_directory {
                 return self.end(End::InStep);
             }
-            return match self.facts.needs_new_history {
+            // Noted, a later sync with tasks will ask whether a history is to begin.
+            return match self.facts.needs_new_history || self.report.client_is_expected {
                 true => self.end(End::NoHistory),
                 false => self.note(true, false, End::NoHistory),
             };

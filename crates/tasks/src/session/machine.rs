@@ -206,6 +206,11 @@ impl Session {
         self.pending.len()
     }
 
+    /// True while two lists are being joined: a history is known at the remote, beside the one here.
+    pub fn is_joining(&self) -> bool {
+        self.facts.joining
+    }
+
     /// Tells the session what happened and learns what it wants next.
     ///
     /// An event that does not answer the last action ends the session as
@@ -275,7 +280,7 @@ impl Session {
             (State::FreshSnapshot, Response::Snapshot(None)) => {
                 self.ask(State::FreshChild, Request::GetChildVersion { parent: VersionId::NIL })
             }
-            (State::FreshChild, Response::Child(child)) => match self.plain(child) {
+            (State::FreshChild, Response::Child(child)) => match self.plain_first(child) {
                 Ok(Child::Version { .. }) if !self.may_join() => self.ask_to_join(),
                 Ok(child @ Child::Version { .. }) => self.walked(child),
                 Ok(Child::Gone) if is_planted(Defect::MissingHistoryNotTold) => {
@@ -292,6 +297,7 @@ impl Session {
             (State::CheckKnown, Response::Child(child)) => match self.plain(child) {
                 Ok(Child::Version { .. } | Child::UpToDate) => {
                     self.facts.joining = true;
+                    self.report.rejoined = true;
                     self.restart()
                 }
                 Ok(_) => self.ask(State::StrangeSnapshot, Request::GetSnapshot),
@@ -307,7 +313,7 @@ impl Session {
             (State::StrangeSnapshot, Response::Snapshot(None)) => {
                 self.ask(State::StrangeChild, Request::GetChildVersion { parent: VersionId::NIL })
             }
-            (State::StrangeChild, Response::Child(child)) => match self.plain(child) {
+            (State::StrangeChild, Response::Child(child)) => match self.plain_first(child) {
                 Ok(Child::Version { .. }) => self.strange_history(),
                 Ok(Child::Gone | Child::Orphaned(_)) => self.fail(Failure::HistoryMissing),
                 Ok(_) if self.facts.needs_new_history && !self.facts.consent.new_history => {
@@ -375,8 +381,11 @@ impl Session {
             Child::StrangeNotFound => Err(Failure::NotTheProtocol {
                 what: "a 404 that is not in the words of a task server".into(),
             }),
-            Child::NoSuchClient => {
+            Child::NoSuchClient | Child::NothingYet => {
                 self.facts.answered = true;
+                if child == Child::NothingYet {
+                    self.expect_client();
+                }
                 if !self.base.is_nil()
                     && self.facts.relation == Relation::Ours
                     && self.facts.is_base_known
@@ -391,6 +400,21 @@ impl Session {
                 Ok(other)
             }
         }
+    }
+
+    /// The same of an answer about the first version of all. Of a client whom it does not know no server
+    /// says "no such version" (`protocols/taskchampion.md` section 7).
+    fn plain_first(&mut self, child: Child) -> Result<Child, Failure> {
+        if child == Child::UpToDate && !self.facts.is_directory {
+            self.expect_client();
+        }
+        self.plain(child)
+    }
+
+    /// The server knows the client id, so it is no typo, which would have been a person's to find.
+    fn expect_client(&mut self) {
+        self.facts.needs_new_history = false;
+        self.report.client_is_expected = true;
     }
 
     // Commits.

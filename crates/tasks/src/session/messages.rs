@@ -92,6 +92,9 @@ pub enum Child {
     UpToDate,
     /// None: the server does not know this client.
     NoSuchClient,
+    /// None: the server holds no history of this client, and says that it expects one (a server of
+    /// ours: `docs/protocol/tandem-http.md` section 1). So the client id is no typo.
+    NothingYet,
     /// A 404 in words that are not the protocol's: perhaps no task server at all.
     StrangeNotFound,
     /// There was one, and it has been deleted; or the parent was never on this chain.
@@ -603,10 +606,15 @@ pub struct SyncReport {
     pub brought_forward: bool,
     /// The whole state was made pending for a remote never met, or met long ago.
     pub restarted: bool,
+    /// With `restarted`: the remote held the version on which this list once stood there, so that
+    /// the two were joined again.
+    pub rejoined: bool,
     /// The remote is the one that the base belongs to, under another address than before.
     pub address_changed: bool,
     /// The server did not know this client although we have synced with it before.
     pub client_was_forgotten: bool,
+    /// The server said that it expects this client, of whom it held nothing.
+    pub client_is_expected: bool,
     /// Requests made.
     pub requests: u64,
 }

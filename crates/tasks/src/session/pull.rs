@@ -45,7 +45,7 @@ impl Session {
                 self.take_version(version, parent, segment)
             }
             Child::NoSuchClient if self.is_base_from_elsewhere() => self.come_from_elsewhere(),
-            Child::UpToDate | Child::NoSuchClient | Child::StrangeNotFound => {
+            Child::UpToDate | Child::NoSuchClient | Child::NothingYet | Child::StrangeNotFound => {
                 self.flush(AfterPull::AtTip)
             }
             Child::Gone => self.flush(AfterPull::AtGone),

@@ -48,9 +48,10 @@ impl Session {
             ),
             (ProofBy::FirstVersion, Response::Child(Child::Version { .. })) => self.proved(),
             // Nothing is there to be proved against, so nothing is there to be spoilt.
-            (ProofBy::FirstVersion, Response::Child(Child::UpToDate | Child::NoSuchClient)) => {
-                self.proved()
-            }
+            (
+                ProofBy::FirstVersion,
+                Response::Child(Child::UpToDate | Child::NoSuchClient | Child::NothingYet),
+            ) => self.proved(),
             // There are versions, and none that could show whether the key fits.
             (ProofBy::FirstVersion, Response::Child(_)) => self.fail(Failure::HistoryMissing),
             _ => {

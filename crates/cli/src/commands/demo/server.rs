@@ -88,7 +88,7 @@ impl Stage<'_> {
         serving: &Serving,
     ) -> Result<Synced, Fail> {
         let synced = self.sync_quietly(replica, serving)?;
-        for line in told::words(&synced, false).lines {
+        for line in told::words(&synced).lines {
             self.output.line(format!("  {name:<12} {line}"));
         }
         Ok(synced)
@@ -99,7 +99,7 @@ impl Stage<'_> {
         let mut remote = serving.remote()?;
         let synced = sync(replica, &mut remote, &SyncOptions::default(), &system_now, &mut |_| {})
             .map_err(|error| Fail::failed(error.to_string()))?;
-        if let Some(fail) = told::words(&synced, false).fail {
+        if let Some(fail) = told::words(&synced).fail {
             return Err(fail);
         }
         check(synced.report.end == End::InStep, "the sync did not end in step")?;

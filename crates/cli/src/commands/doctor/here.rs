@@ -2,7 +2,7 @@
 
 use tandem_client::{LastSync, Replica};
 use tandem_core::VersionId;
-use tandem_replica::{OpenOptions, OpenWarning, SqliteStorage};
+use tandem_replica::{MemoryStorage, OpenOptions, OpenWarning, SqliteStorage};
 use tandem_settings::RemoteSettings;
 use tandem_words::dates::age;
 use tandem_words::text::escape;
@@ -75,7 +75,8 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
             format!("there is none in {} yet", folder.display()),
             "`ta sync` fetches a list, `ta add` begins one, `ta import` takes one over",
         );
-        let stand = Stand { base: VersionId::NIL, key: None, met: Vec::new() };
+        let replica = Replica::new(MemoryStorage::new());
+        let stand = Stand { replica, base: VersionId::NIL, is_base_known: false, met: Vec::new() };
         return Ok((
             vec![nothing, Check::skipped("folder", "it is made with the replica")],
             Some(stand),
@@ -90,7 +91,6 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     let waiting = replica.pending_changes()?;
     let base = replica.base_version()?;
     let (remotes, current) = replica.remotes()?;
-    let key = remotes.iter().find(|row| Some(row.id) == current).map(|row| row.key.clone());
     let sound = match (problems.len(), findings.len()) {
         (0, 0) => {
             let waiting = match waiting {
@@ -114,7 +114,7 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     };
     Ok((
         vec![sound, modes(&notes.warnings, &folder.display().to_string())],
-        Some(Stand { base, key, met: remotes }),
+        Some(Stand { replica, base, is_base_known: current.is_some(), met: remotes }),
     ))
 }
 

@@ -5,6 +5,7 @@
 
 mod here;
 pub(super) mod there;
+pub(super) mod verdict;
 
 use serde_json::json;
 use tandem_words::text::escape;
@@ -82,9 +83,9 @@ impl Check {
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     app.flags("doctor", rest, &[])?;
     let mut checks = vec![here::settings(app)];
-    let (mut more, stand) = here::replica(app);
+    let (mut more, mut stand) = here::replica(app);
     checks.append(&mut more);
-    checks.append(&mut there::checks(app, stand.as_ref()));
+    checks.append(&mut there::checks(app, stand.as_mut()));
     checks.push(here::last_sync(app, stand.as_ref()));
     let exit = checks.iter().find_map(|check| match check.health {
         Health::Ill(exit) => Some(exit),

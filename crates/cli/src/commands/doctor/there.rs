@@ -1,16 +1,16 @@
-//! What only the server can tell, in three or four questions that change nothing.
+//! What only the server can tell, in a few questions that change nothing.
 
 use jiff::Timestamp as Instant;
 use tandem_client::{connect, missing_history, system_now};
 use tandem_core::VersionId;
 use tandem_remote::{Call, Outcome, Remote};
-use tandem_replica::RemoteRow;
+use tandem_replica::{RemoteRow, Replica};
 use tandem_settings::RemoteSettings;
-use tandem_tasks::segment;
 use tandem_tasks::session::{Child, Failure, Response};
 use tandem_words::dates::age;
 
-use super::Check;
+use super::verdict::{self, Verdict};
+use super::{Check, Health};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
 use crate::fail::{Exit, Fail};
@@ -20,46 +20,29 @@ use crate::told::exit_and_cure;
 /// stands, and which one that is the clocks say.
 const CLOCK_SECONDS_MAX: i64 = 60;
 
-/// Where a replica stands.
-#[derive(Debug, Clone)]
-pub(in crate::commands) struct Stand {
+/// The replica, and where it stands.
+pub(super) struct Stand {
+    /// An empty one in memory where none has been made yet.
+    pub(super) replica: Replica,
     /// The version that it has applied last.
-    pub(in crate::commands) base: VersionId,
-    /// The remote that this version is of.
-    pub(in crate::commands) key: Option<String>,
+    pub(super) base: VersionId,
+    /// That version is of a remote that it has met.
+    pub(super) is_base_known: bool,
     /// The remotes that the replica has met.
-    pub(in crate::commands) met: Vec<RemoteRow>,
+    pub(super) met: Vec<RemoteRow>,
 }
 
 impl Stand {
-    /// The version to ask this remote about: nil where the base is another's.
-    fn at(&self, remote: &mut dyn Remote) -> VersionId {
-        let identity = remote.identity().ok().flatten();
-        match identity {
-            Some(identity) if self.key.as_deref() == Some(identity.key.as_str()) => self.base,
-            _ => VersionId::NIL,
-        }
-    }
-
     /// Why a sync begins nothing in a folder that is empty.
     fn missing(&self, remote: &mut dyn Remote) -> Option<Failure> {
         let is_empty = remote.is_directory() && matches!(remote.identity(), Ok(None));
         is_empty
-            .then(|| missing_history(&self.met, self.key.is_some(), self.base, &remote.label()))?
+            .then(|| missing_history(&self.met, self.is_base_known, self.base, &remote.label()))?
     }
 }
 
-/// Why a sync would not take in the version that comes next.
-fn unreadable(next: &Result<Child, Failure>) -> Option<Failure> {
-    let Ok(Child::Version { version, segment, .. }) = next else { return None };
-    segment::read(segment).err().map(|error| Failure::of_segment(*version, error))
-}
-
 /// What the server says about the version after `parent`.
-pub(in crate::commands) fn child(
-    remote: &mut dyn Remote,
-    parent: VersionId,
-) -> Result<Child, Failure> {
+fn child(remote: &mut dyn Remote, parent: VersionId) -> Result<Child, Failure> {
     match remote.call(Call::GetChildVersion { parent }) {
         Outcome::Answer(Response::Child(child)) => Ok(child),
         Outcome::Answer(_) => {
@@ -69,30 +52,10 @@ pub(in crate::commands) fn child(
     }
 }
 
-/// Where the server stands, for `ta status --server`: a word for programs and a sentence.
-pub(in crate::commands) fn stand(
-    app: &App<'_>,
-    stand: &Stand,
-) -> Result<(&'static str, String), Fail> {
+/// Where the server stands, for `ta status --server`.
+pub(in crate::commands) fn stand(app: &App<'_>, replica: &mut Replica) -> Result<Verdict, Fail> {
     let mut remote = connect(&app.settings).map_err(connect_fail)?;
-    let at = stand.at(remote.as_mut());
-    let answer = child(remote.as_mut(), at).map_err(|failure| fail(&failure))?;
-    let (word, text) = match answer {
-        Child::Version { .. } if at.is_nil() => {
-            ("other_history", "it has a history that this replica has not taken up: ta sync")
-        }
-        Child::Version { .. } => ("ahead", "it has newer versions: ta sync"),
-        Child::UpToDate if at.is_nil() => ("empty", "it has no history yet"),
-        Child::UpToDate => ("in_step", "it has nothing that is not here"),
-        Child::NoSuchClient => ("no_such_client", "it has no history for this client"),
-        Child::Gone if at.is_nil() => {
-            ("other_history", "it has a history that this replica has not taken up: ta sync")
-        }
-        Child::Gone => ("gone", "the version on which this replica stands has gone: ta sync"),
-        Child::Orphaned(_) => ("orphaned", "another program went on elsewhere: ta sync"),
-        Child::StrangeNotFound => ("strange", "it answers, but not as a task server: ta doctor"),
-    };
-    Ok((word, text.to_owned()))
+    verdict::verdict(replica, remote.as_mut())
 }
 
 fn fail(failure: &Failure) -> Fail {
@@ -101,7 +64,7 @@ fn fail(failure: &Failure) -> Fail {
 }
 
 /// Everything about the server, or the folder in its place.
-pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
+pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
     let Ok(settings) = app.settings.remote() else {
         return skipped(0, "the settings come first");
     };
@@ -113,17 +76,16 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
             return checks;
         }
     };
-    let at = stand.map_or(VersionId::NIL, |stand| stand.at(remote.as_mut()));
     let is_tls = match &settings {
         RemoteSettings::Server { origin, .. } => Some(origin.is_https()),
         _ => None,
     };
-    if let Some(failure) = stand.and_then(|stand| stand.missing(remote.as_mut())) {
+    if let Some(failure) = stand.as_ref().and_then(|stand| stand.missing(remote.as_mut())) {
         let mut checks = vec![Check::of_fail(NAMES[0], fail(&failure))];
         checks.append(&mut skipped(1, "the folder comes first"));
         return checks;
     }
-    let first = child(remote.as_mut(), at);
+    let first = child(remote.as_mut(), VersionId::NIL);
     let says = remote.ask_of_itself();
     let mut checks = Vec::new();
     // A version that does not open has come from a server that answers well.
@@ -181,12 +143,19 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&Stand>) -> Vec<Check> {
         checks.append(&mut skipped(4, "the client comes first"));
         return checks;
     }
-    checks.append(&mut history(remote.as_mut(), at, first, is_tls.is_some()));
+    checks.append(&mut history(remote.as_mut(), first, is_tls.is_some()));
+    checks.push(match stand {
+        _ if checks.iter().any(|check| matches!(check.health, Health::Ill(_))) => {
+            Check::skipped("next sync", "what is above comes first")
+        }
+        None => Check::skipped("next sync", "the replica comes first"),
+        Some(stand) => verdict::check(&mut stand.replica, remote.as_mut()),
+    });
     checks
 }
 
 /// The names of the checks, in order.
-const NAMES: [&str; 6] = ["server", "tls", "clock", "client", "secret", "history"];
+const NAMES: [&str; 7] = ["server", "tls", "clock", "client", "secret", "history", "next sync"];
 
 fn skipped(from: usize, why: &str) -> Vec<Check> {
     NAMES[from..].iter().map(|name| Check::skipped(name, why)).collect()
@@ -232,40 +201,18 @@ fn clock(date: Option<&str>, now: i64) -> Check {
 
 /// Whether the server knows the client, the secret opens what is there, and a new replica could be
 /// made from it.
-fn history(
-    remote: &mut dyn Remote,
-    at: VersionId,
-    first: Result<Child, Failure>,
-    is_server: bool,
-) -> Vec<Check> {
-    let known = match &first {
-        Ok(Child::NoSuchClient) if at.is_nil() => Check::warning(
-            "client",
-            "the server has no history for this client: a new list, or a typo?",
-            "if it is a new list: ta sync --new-history; else check server_client_key",
-        ),
-        Ok(Child::NoSuchClient) => Check::ill(
-            "client",
-            Exit::Person,
-            "the server no longer knows this client, which it knew before",
-            "check server_client_key, and ask its operator whether it was reset; `ta sync` gives it \
-             the whole list again",
-        ),
-        _ if is_server => Check::well("client", "the server knows it"),
-        _ => Check::skipped("client", "a folder knows none"),
+fn history(remote: &mut dyn Remote, first: Result<Child, Failure>, is_server: bool) -> Vec<Check> {
+    let is_unknown = matches!(first, Ok(Child::NoSuchClient | Child::NothingYet));
+    let known = match is_server {
+        false => Check::skipped("client", "a folder knows none"),
+        true if is_unknown => Check::well("client", "the server serves it, and has no list of it"),
+        true => Check::well("client", "the server knows it"),
     };
-    let is_empty = matches!(first, Ok(Child::NoSuchClient))
-        || (at.is_nil() && matches!(first, Ok(Child::UpToDate)));
-    if is_empty {
-        let mut checks = vec![known];
-        checks.append(&mut skipped(4, "there is nothing at the server yet"));
-        return checks;
+    if is_unknown || matches!(first, Ok(Child::UpToDate)) {
+        let why = "there is nothing at the server";
+        return vec![known, Check::skipped("secret", why), Check::skipped("history", why)];
     }
-    let has_gone = matches!(first, Ok(Child::Gone)) && !at.is_nil();
-    let unreadable = unreadable(&first);
-    // What was asked already need not be asked again.
-    let from_nil = if at.is_nil() { first } else { child(remote, VersionId::NIL) };
-    let begins = match from_nil {
+    let begins = match first {
         Ok(Child::Version { .. }) => Ok("from its first version on"),
         Ok(_) => match remote.call(Call::GetSnapshot) {
             Outcome::Answer(Response::Snapshot(Some(_))) => Ok("from a snapshot on"),
@@ -275,18 +222,6 @@ fn history(
         Err(failure) => Err(Some(failure)),
     };
     let (secret, history) = match begins {
-        Ok(_) if let Some(failure) = unreadable => (
-            Check::well("secret", "opens what is there"),
-            Check::of_fail("history", fail(&failure)),
-        ),
-        Ok(begins) if has_gone => (
-            Check::well("secret", "opens what is there"),
-            Check::warning(
-                "history",
-                format!("complete {begins}, but the version on which this replica stands has gone"),
-                "`ta sync` takes the server's present and keeps what is only here",
-            ),
-        ),
         Ok(begins) => (
             Check::well(
                 "secret",

@@ -27,6 +27,40 @@ fn an_empty_replica_and_an_empty_server_is_noted_once_and_then_asked() {
 }
 
 #[test]
+fn a_server_that_expects_the_client_is_given_the_list_without_a_question() {
+    let noted = |tasks: u64, ours: &[Operation]| {
+        let facts = Start { tasks, needs_new_history: true, ..start(tail(0, ours)) };
+        Talk::begin(facts)
+            .hears(&Request::GetSnapshot, Response::Snapshot(None))
+            .hears(&child(0), Response::Child(Child::NothingYet))
+    };
+    noted(1, &[create(1)]).asks(&Request::CheckProof);
+    let empty = Start { tasks: 0, ..start(tail(0, &[])) };
+    let report = Talk::begin(empty)
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), Response::Child(Child::NothingYet))
+        .ends(&End::NoHistory);
+    assert!(report.client_is_expected);
+    // "No such version": it knows the client.
+    let noted = Start { needs_new_history: true, ..start(tail(0, &[create(1)])) };
+    Talk::begin(noted)
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), UP_TO_DATE)
+        .asks(&Request::CheckProof);
+    // Another client id at the server that this list belongs to.
+    let elsewhere = Start {
+        relation: Relation::Other { last_base: None },
+        needs_new_history: true,
+        ..start(tail(3, &[]))
+    };
+    Talk::begin(elsewhere)
+        .hears(&child(3), Response::Child(Child::NothingYet))
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), Response::Child(Child::NothingYet))
+        .asks_restart();
+}
+
+#[test]
 fn two_lists_are_joined_only_with_consent() {
     let many = || Start { tasks: JOIN_TASKS_MAX + 1, ..start(tail(0, &[create(1)])) };
     let question = End::Question(Question::TwoLists { tasks_here: JOIN_TASKS_MAX + 1 });
