@@ -152,7 +152,7 @@ impl Beside {
                     Child::Gone => "gone".to_owned(),
                     Child::TooLarge { bytes } => format!("{bytes} bytes are too many"),
                     // In memory nobody is unknown; an empty history says what it says to anybody.
-                    Child::NoSuchClient | Child::NothingYet => "up to date".to_owned(),
+                    Child::NoSuchClient => "up to date".to_owned(),
                 };
                 let theirs = match (answer, stored) {
                     (_, Some(it)) => told(it.version, it.parent, &it.bytes),
