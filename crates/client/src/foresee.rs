@@ -85,7 +85,7 @@ pub fn foresee(
                 }
                 Change::Push { .. } => break Foreseen::Push,
                 Change::Pull { .. } | Change::LoadSnapshot { .. } => break Foreseen::Pull,
-                Change::Restart => break Foreseen::Offer { again: session.is_joining() },
+                Change::Restart => break Foreseen::Offer { again: session.report().rejoined },
                 Change::Unorphan { .. } => break Foreseen::Unorphan,
                 Change::Reinitialise { .. } => {
                     let asked = driver.replica.rehearse(driver.target, *batch, now());

@@ -206,11 +206,6 @@ impl Session {
         self.pending.len()
     }
 
-    /// True while two lists are being joined: a history is known at the remote, beside the one here.
-    pub fn is_joining(&self) -> bool {
-        self.facts.joining
-    }
-
     /// Tells the session what happened and learns what it wants next.
     ///
     /// An event that does not answer the last action ends the session as

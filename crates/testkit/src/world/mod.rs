@@ -17,6 +17,7 @@
 mod checks;
 mod disk;
 mod edits;
+mod foresight;
 mod network;
 mod phases;
 mod syncs;

@@ -25,6 +25,7 @@ impl World {
             inner.actors[replica].is_syncing = true;
             (inner.actors[replica].server, self.sync_options(&inner))
         };
+        let foreseen = self.foresee(replica);
         let process = Process::default();
         let storage =
             FaultyStorage::new(self.clone(), replica, process.clone(), self.open(replica));
@@ -40,6 +41,9 @@ impl World {
         }
         let end = match result {
             Ok(synced) => {
+                if let Some(foreseen) = foreseen {
+                    self.check_foresight(replica, &foreseen, &synced);
+                }
                 let end = synced.report.end.clone();
                 let mut told = format!(
                     "synced {replica}: {end:?}, up {} down {}",
