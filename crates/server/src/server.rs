@@ -116,6 +116,9 @@ pub async fn run(
     let listeners = listeners.into();
     let app = Arc::new(App::new(Arc::clone(&store), &options, !listeners.metrics.is_empty()));
     let Options { rules, limits, clock, tls, trusted_proxies, drain_time, .. } = options;
+    if tls.as_ref().is_some_and(|tls| tls.is_authority()) {
+        tracing::warn!("{}", crate::tls::AUTHORITY);
+    }
     let calls = Door {
         router: http::router(&app),
         places: Arc::new(Places::new(

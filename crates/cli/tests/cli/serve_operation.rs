@@ -56,6 +56,44 @@ fn tls_is_spoken_and_a_new_certificate_is_shown_without_a_restart() {
     home.ta(&[&["server", "check-config"][..], &TLS].concat()).failed(3);
 }
 
+/// The openssl command of the server's page.
+#[test]
+fn a_certificate_made_as_the_page_says_is_trusted_and_openssls_own_is_warned_of() {
+    let page = include_str!("../../../../docs/reference/server.md");
+    let (_, recipe) = page.split_once("openssl req").unwrap();
+    let (recipe, _) = recipe.split_once("ta serve").unwrap();
+    let recipe = format!("openssl req{recipe}").replace("tasks.home", "localhost");
+    let home = TestHome::new();
+    let make = |recipe: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let ran = shell.args(["-ec", recipe]).current_dir(home.path(".")).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    let check = [&["server", "check-config"][..], &TLS].concat();
+    make(&recipe.replace("-addext basicConstraints=critical,CA:FALSE", ""));
+    assert_says(
+        &home.ta(&check).done(),
+        &["warning: the certificate is an authority's", "CA:FALSE"],
+    );
+    let words = [&["serve", "-l", "127.0.0.1:0"][..], &TLS].concat();
+    let serving = Serving::of(home.command(&words));
+    let port = serving.address.rsplit(':').next().unwrap().to_owned();
+    let replica = TestHome::new()
+        .with("TA_SERVER_ORIGIN", format!("https://localhost:{port}"))
+        .with("TA_SERVER_CLIENT_KEY", CLIENT_KEY)
+        .with("TA_ENCRYPTION_SECRET", SECRET)
+        .with("TA_CA_FILE", home.path("cert.pem"));
+    replica.add("milk");
+    assert_says(&replica.ta(&["sync"]).failed(4), &["CA:TRUE", "CA:FALSE"]);
+    make(&recipe);
+    assert!(!home.ta(&check).done().contains("warning"));
+    serving.signal("-HUP");
+    assert!((0..200).any(|_| replica.ta(&["sync"]).code == Some(0)), "the new one is trusted");
+    // A key that belongs to another certificate.
+    std::fs::write(home.path("key.pem"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    assert_says(&home.ta(&check).failed(3), &["the key in key.pem is not that of", "cert.pem"]);
+}
+
 /// Programs that renew certificates say so with this signal, and it ends most others.
 #[test]
 fn a_hang_up_has_the_certificate_read_and_ends_nothing() {

@@ -69,6 +69,10 @@ fn tls(error: &rustls::Error, host: &str) -> Failure {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("the certificate of {host} is not valid yet (or the clock here is wrong)")
             }
+            CertificateError::BadSignature => format!(
+                "the certificate of {host} is not signed by the authority of that name that is known \
+                 here: either may have been made anew"
+            ),
             // The library has no name of its own for it. `openssl req -x509` makes such ones.
             other if other.to_string().contains("CaUsedAsEndEntity") => format!(
                 "the certificate of {host} is an authority's (CA:TRUE) and may not stand for a server: \

@@ -13,6 +13,7 @@ use crate::scripted::{Received, Reply, Scripted};
 
 /// An authority of our own.
 pub(crate) struct Authority {
+    params: CertificateParams,
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
 }
@@ -29,12 +30,21 @@ impl Authority {
         let certificate = params.self_signed(&key).unwrap();
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
-        Self { issuer: Issuer::new(params, key), folder }
+        Self { issuer: Issuer::new(params.clone(), key), params, folder }
     }
 
     /// The file that holds its certificate.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// One of the same name with another key, as a second run of the same command makes it.
+    pub(crate) fn made_anew(&self) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate = self.params.self_signed(&key).unwrap();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self { params: self.params.clone(), issuer: Issuer::new(self.params.clone(), key), folder }
     }
 
     /// A server with a certificate for these names.
@@ -43,10 +53,21 @@ impl Authority {
         names: &[&str],
         handler: impl FnMut(&Received) -> Reply + Send + 'static,
     ) -> Scripted {
+        self.serve_as(IsCa::NoCa, names, handler)
+    }
+
+    /// The same with a certificate that is an authority's, too, or is not.
+    pub(crate) fn serve_as(
+        &self,
+        is_ca: IsCa,
+        names: &[&str],
+        handler: impl FnMut(&Received) -> Reply + Send + 'static,
+    ) -> Scripted {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = is_ca;
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

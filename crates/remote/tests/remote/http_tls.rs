@@ -1,7 +1,10 @@
 //! TLS: whom we trust, and how it is said when we don't.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 
+use rcgen::{BasicConstraints, IsCa};
 use tandem_remote::HttpRemote;
 use tandem_tasks::session::{Added, Child, Failure, Response};
 
@@ -61,6 +64,20 @@ fn nobody_else_is_trusted() {
 }
 
 #[test]
+fn what_is_wrong_with_a_certificate_is_said_with_what_makes_a_better_one() {
+    let authority = Authority::new();
+    let everybody = IsCa::Ca(BasicConstraints::Unconstrained);
+    let server = authority.serve_as(everybody, &["localhost"], task_server);
+    let what = tls_failure(&mut remote("localhost", &server, Some(&authority)));
+    assert!(what.contains("CA:TRUE") && what.contains("CA:FALSE"), "{what}");
+    // Of the same name, by another key.
+    let server = authority.serve(&["localhost"], task_server);
+    let what = tls_failure(&mut remote("localhost", &server, Some(&authority.made_anew())));
+    assert!(what.contains("made anew"), "{what}");
+    assert!(server.received().is_empty(), "nothing was said to it");
+}
+
+#[test]
 fn a_server_without_tls_is_told() {
     let server = Scripted::always(Reply::Close(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
     let authority = Authority::new();
@@ -70,6 +87,24 @@ fn a_server_without_tls_is_told() {
     settings.connect_timeout = std::time::Duration::from_millis(300);
     let outcome = get_child(&mut HttpRemote::new(settings), version(1));
     assert!(!matches!(outcome, crate::Outcome::Answer(_)), "{outcome:?}");
+}
+
+#[test]
+fn an_answer_in_clear_where_tls_was_spoken_names_http() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // What was said first is read: an answer into unread bytes would be lost with the line.
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    let authority = Authority::new();
+    let mut settings = settings(&format!("https://localhost:{port}/"));
+    settings.ca_file = Some(authority.file());
+    let what = tls_failure(&mut HttpRemote::new(settings));
+    assert!(what.contains("does not speak TLS") && what.contains("http://"), "{what}");
+    answering.join().unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tandem_server::keeper::{self, Round};
 use tandem_server::store::Retained;
+use tandem_server::tls::AUTHORITY;
 use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::rounds::Watched;
 
@@ -155,10 +156,14 @@ pub(super) fn gc(desk: &mut Desk<'_>, has_force: bool) -> Result<Exit, Fail> {
 
 /// Whether a server could start with this configuration, as far as that shows without starting one.
 pub(super) fn check_config(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
-    tandem_server::program::check(&desk.config).map_err(super::super::serve::fail)?;
+    let tls = tandem_server::program::check(&desk.config).map_err(super::super::serve::fail)?;
+    let warning = tls.is_some_and(|tls| tls.is_authority()).then_some(AUTHORITY);
     if desk.output.is_json {
-        desk.output.json(&json!({ "good": true }));
+        desk.output.json(&json!({ "good": true, "warning": warning }));
     } else {
+        if let Some(warning) = warning {
+            desk.output.line(format!("warning: {warning}"));
+        }
         desk.output.line("The settings are good; database, folder and ports were not tried. `ta serve --print-config` shows them.");
     }
     Ok(Exit::Done)
