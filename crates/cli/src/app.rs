@@ -140,9 +140,23 @@ impl App<'_> {
         Context::new(self.now, TimeZone::system())
     }
 
-    /// The folder of the replica.
+    /// The folder of the replica, which need not be there yet.
     pub(crate) fn data_dir(&self) -> Result<PathBuf, Fail> {
-        Ok(self.settings.data_dir()?)
+        let folder = self.settings.data_dir()?;
+        // The folder need not be there yet; what is there must be one.
+        match folder.ancestors().find(|place| place.exists()) {
+            Some(file) if !file.is_dir() => {
+                let origin = self.settings.get(Key::DataDir).map(|setting| &setting.origin);
+                let origin = origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
+                let message = format!(
+                    "`data_dir`{origin} cannot be used: {} is a file, and not a folder",
+                    file.display()
+                );
+                Err(Fail::new(Exit::Settings, message)
+                    .hint("Name the folder of the task list: ta config set data_dir FOLDER"))
+            }
+            _ => Ok(folder),
+        }
     }
 
     /// Opens the replica, making it when it is not there.

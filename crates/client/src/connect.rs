@@ -61,7 +61,11 @@ fn http_settings(
     let secret = Secret::exactly_as_given(secret.to_owned())?;
     let at_least = |time: Duration| time.max(Duration::from_secs(1));
     let mut http = HttpSettings::new(parsed, client_key, secret);
-    http.ca_file = settings.ca_file().map(ToOwned::to_owned);
+    // Where nothing is encrypted nobody reads it.
+    http.ca_file = match http.origin.is_https() {
+        true => settings.checked_ca_file()?.map(ToOwned::to_owned),
+        false => settings.ca_file().map(ToOwned::to_owned),
+    };
     http.connect_timeout = at_least(settings.connect_timeout());
     http.read_timeout = at_least(settings.read_timeout());
     Ok(http)

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, RawString, Value as TomlValue};
 use zeroize::Zeroizing;
 
+use crate::certificates;
 use crate::environment::Environment;
-use crate::error::SettingsError;
+use crate::error::{SettingsError, ValueError};
 use crate::file::{read_text, syntax_error};
 use crate::key::Key;
 use crate::notice::Notice;
@@ -31,7 +32,8 @@ pub struct Edited {
 /// Sets a key in a file, which is created with its folders if absent.
 ///
 /// The value is checked and brought into its normal form first; a relative path is made absolute,
-/// since later commands run elsewhere. Comments, order and unknown keys stay. The file is replaced
+/// since later commands run elsewhere. A file of certificates must be one, and what is in the place
+/// of a folder a folder. `origin` is where the value comes from, for what is wrong with it. Comments, order and unknown keys stay. The file is replaced
 /// as a whole, through links, and closed to others (mode 0600) once it holds a hidden value.
 ///
 /// # Errors
@@ -41,11 +43,13 @@ pub fn set(
     file: &Path,
     key: Key,
     value: &str,
+    origin: Origin,
     environment: &Environment,
 ) -> Result<Edited, SettingsError> {
     let context = Context { environment, relative: Relative::MadeAbsolute };
     let value = from_text(key.kind(), OsStr::new(value), context)
-        .map_err(|problem| SettingsError::BadValue { key, origin: Origin::CommandLine, problem })?;
+        .and_then(|value| fits_the_disk(key, &value).map(|()| value))
+        .map_err(|problem| SettingsError::BadValue { key, origin, problem })?;
     let mut edited = edit(file, |document| set_in(document, key, &to_toml(&value)))?;
     match &value {
         Value::Secret(secret) => edited.notices.extend(secret.weakness().map(Notice::WeakSecret)),
@@ -60,6 +64,18 @@ pub fn set(
     }
     edited.value = Some(value);
     Ok(edited)
+}
+
+/// Whether what a path names can be what its key wants of it.
+fn fits_the_disk(key: Key, value: &Value) -> Result<(), ValueError> {
+    match (key, value) {
+        (Key::CaFile, Value::Path(path)) => certificates::check(path),
+        // Folders are made when they are first needed.
+        (Key::DataDir | Key::ServerDir, Value::Path(path)) if path.is_file() => {
+            Err(ValueError::NoFolder { path: path.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes a key from a file. Comments above it stay, one on its own line goes with it.

@@ -174,7 +174,7 @@ impl SettingsError {
     }
 }
 
-/// Why a text or a TOML value cannot be the value of a key. Carries nothing of it.
+/// Why a text or a TOML value cannot be the value of a key. Carries nothing of it but a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
@@ -224,6 +224,20 @@ pub enum ValueError {
     /// Not a UUID.
     #[error("it is not a UUID")]
     NotClientKey,
+    /// A file that should hold certificates, and does not.
+    #[error("{}: {what}", path.display())]
+    NoCertificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file in the place of a folder.
+    #[error("{} is a file, and not a folder", path.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// Not fit for a secret.
     #[error("{0}")]
     Secret(SecretError),
@@ -252,6 +266,12 @@ impl ValueError {
                  without dashes."
                     .into()
             }
+            Self::NoCertificates { .. } => {
+                "Name a PEM file: its certificates begin with -----BEGIN CERTIFICATE-----. Without \
+                 `ca_file` the system's certificates are trusted: ta config unset ca_file"
+                    .into()
+            }
+            Self::NoFolder { .. } => "Name a folder; it is made when it is first needed.".into(),
             Self::Secret(error) => error.hint().into(),
             Self::SecretSource => {
                 "Only `ta config set` reads from `-` and `file:PATH`; put the secret itself here.".into()

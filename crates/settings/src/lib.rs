@@ -19,8 +19,8 @@
 //!   works from that value.
 //!
 //! # Left to others
-//! Printing, exit codes (every [`SettingsError`] is exit code 3), and whether a named folder, server
-//! or certificate file exists.
+//! Printing, exit codes (every [`SettingsError`] is exit code 3), and whether a named folder or
+//! server is there. A certificate file is looked at when it is set and before it is used.
 //!
 //! # Example
 //! ```
@@ -37,6 +37,7 @@
 //! # Ok::<(), tandem_settings::SettingsError>(())
 //! ```
 
+mod certificates;
 mod edit;
 mod environment;
 mod error;
@@ -61,6 +62,6 @@ pub use origin::{Origin, Setting};
 pub use remote::RemoteSettings;
 pub use server_origin::{ServerOrigin, ServerOriginError};
 pub use settings::{Listed, Settings};
-pub use source::{SOURCE_BYTES_MAX, read_value};
+pub use source::{Given, SOURCE_BYTES_MAX, read_value};
 pub use tandem_seal::Secret;
 pub use value::Value;

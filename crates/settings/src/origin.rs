@@ -26,16 +26,25 @@ pub enum Origin {
     },
     /// On the command line (`ta config set`).
     CommandLine,
+    /// On standard input (`ta config set KEY -`).
+    StandardInput,
+    /// In a file of its own (`ta config set KEY file:PATH`, or a program's settings taken over).
+    OtherFile {
+        /// The file.
+        path: Arc<Path>,
+    },
 }
 
 impl fmt::Display for Origin {
-    /// `default`, `FILE:LINE`, the variable's name, or `command line`.
+    /// `default`, `FILE:LINE`, the variable's name, `command line`, `standard input`, or `FILE`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Environment { variable } => f.write_str(variable),
             Self::CommandLine => f.write_str("command line"),
+            Self::StandardInput => f.write_str("standard input"),
+            Self::OtherFile { path } => write!(f, "{}", path.display()),
         }
     }
 }

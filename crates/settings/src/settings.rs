@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tandem_core::edit_distance;
 
+use crate::certificates;
 use crate::environment::Environment;
 use crate::error::SettingsError;
 use crate::file::{ConfigFile, NamedBy, parse, read_text};
@@ -169,6 +170,22 @@ impl Settings {
             Value::Path(path) => Some(path),
             _ => None,
         }
+    }
+
+    /// The same file, looked at: for whoever is about to use it.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] if it is not there or holds no certificate.
+    pub fn checked_ca_file(&self) -> Result<Option<&Path>, SettingsError> {
+        let Some(path) = self.ca_file() else { return Ok(None) };
+        let key = Key::CaFile;
+        let origin = self.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
+        certificates::check(path).map_err(|problem| SettingsError::BadValue {
+            key,
+            origin,
+            problem,
+        })?;
+        Ok(Some(path))
     }
 
     /// How long to wait for a connection to the server.

@@ -10,7 +10,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use tandem_settings::{Environment, Key, Notice, Settings, SettingsError, set, unset};
+use tandem_settings::{
+    Edited, Environment, Key, Notice, Origin, Settings, SettingsError, ValueError, unset,
+};
+
+/// A value that was typed on the line.
+fn set(
+    path: &Path,
+    key: Key,
+    value: &str,
+    environment: &Environment,
+) -> Result<Edited, SettingsError> {
+    tandem_settings::set(path, key, value, Origin::CommandLine, environment)
+}
 
 fn environment() -> Environment {
     Environment::from_variables([("HOME", "/home/u")]).with_current_dir("/cwd")
@@ -49,6 +61,55 @@ fn a_first_setting_creates_file_and_folders() {
         assert_eq!(mode(&folder.path().join("a/b")), 0o700);
     }
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside");
+}
+
+#[test]
+fn what_a_path_names_is_looked_at_before_it_is_set() {
+    let (folder, path) = file_with("history_days = 1\n");
+    let file = folder.path().join("file");
+    fs::write(&file, "no certificate\n").unwrap();
+    for (key, value, told) in [
+        (Key::CaFile, "nowhere", "cannot be used: /cwd/nowhere: No such file"),
+        (Key::CaFile, file.to_str().unwrap(), "file: it holds no certificate in PEM"),
+        (Key::CaFile, folder.path().to_str().unwrap(), "Is a directory"),
+        (Key::DataDir, file.to_str().unwrap(), "file is a file, and not a folder"),
+        (Key::ServerDir, file.to_str().unwrap(), "file is a file, and not a folder"),
+    ] {
+        let error = set(&path, key, value, &environment()).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(matches!(
+            error,
+            SettingsError::BadValue {
+                problem: ValueError::NoCertificates { .. } | ValueError::NoFolder { .. },
+                ..
+            }
+        ));
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "history_days = 1\n");
+    let missing = folder.path().join("later");
+    set(&path, Key::DataDir, missing.to_str().unwrap(), &environment()).unwrap();
+    let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    fs::write(&file, pem).unwrap();
+    set(&path, Key::CaFile, file.to_str().unwrap(), &environment()).unwrap();
+    let settings = Settings::load(&environment(), Some(&path)).unwrap();
+    assert_eq!(settings.checked_ca_file().unwrap(), Some(file.as_path()));
+    fs::remove_file(&file).unwrap();
+    let error = settings.checked_ca_file().unwrap_err().to_string();
+    assert!(error.contains("config.toml:3") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn where_a_bad_value_came_from_is_said() {
+    let (_folder, path) = file_with("");
+    for (origin, told) in [
+        (Origin::CommandLine, "(command line)"),
+        (Origin::StandardInput, "(standard input)"),
+        (Origin::OtherFile { path: Path::new("/k").into() }, "(/k)"),
+    ] {
+        let error =
+            tandem_settings::set(&path, Key::HistoryDays, "x", origin, &environment()).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 /// Each case: the file before, the key, the value (`None` is unset), the file after.

@@ -22,7 +22,7 @@ pub(crate) fn run(
         ["set", key, ref values @ ..] if !values.is_empty() => {
             let key: Key = key.parse()?;
             let argument = values.join(" ");
-            let (value, notice) = match argument == "-" && io::stdin().is_terminal() {
+            let given = match argument == "-" && io::stdin().is_terminal() {
                 true => {
                     let typed = typed(key)?;
                     read_value(key, "-", &mut typed.as_bytes(), environment)?
@@ -30,8 +30,8 @@ pub(crate) fn run(
                 false => read_value(key, &argument, &mut io::stdin().lock(), environment)?,
             };
             let file = ConfigFile::locate(environment, flag)?;
-            let edited = set(&file.path, key, &value, environment)?;
-            if let Some(notice) = notice {
+            let edited = set(&file.path, key, &given.text, given.origin, environment)?;
+            if let Some(notice) = given.notice {
                 output.notice(notice.to_string());
             }
             tell(output, key, &edited, "Set");

@@ -38,7 +38,21 @@ fn a_file_in_the_place_of_the_folder_is_named() {
     let home = TestHome::new();
     fs::create_dir_all(home.path(".local/share")).unwrap();
     fs::write(home.data_dir(), "a file").unwrap();
-    all_fail(&home, &["$HOME/.local/share/tandem"]);
+    let home = home.with("TA_SERVER_DIR", "between");
+    for words in [&["list"][..], &["add", "x"], &["sync"], &["status"], &["verify"], &["doctor"]] {
+        let told = home.ta(words);
+        assert_eq!(told.code, Some(3), "{told:?}");
+        let told = told.out + &told.err;
+        assert_says(&told, &["`data_dir` (default)", "tandem is a file, and not a folder"]);
+    }
+    let below = home.copy().with("TA_DATA_DIR", home.data_dir().join("below"));
+    let told = below.ta(&["list"]).failed(3);
+    assert_says(
+        &told,
+        &["`data_dir` (TA_DATA_DIR)", "share/tandem is a file", "config set data_dir"],
+    );
+    let words = ["config", "set", "data_dir", &home.data_dir().display().to_string()];
+    assert_says(&home.ta(&words).failed(3), &["(command line)", "is a file, and not a folder"]);
     assert_eq!(fs::read_to_string(home.data_dir()).unwrap(), "a file");
 }
 

@@ -208,3 +208,39 @@ fn secret_and_client_id_are_in_no_output_and_no_file_but_the_settings() {
         }
     }
 }
+
+#[test]
+fn a_file_of_certificates_that_is_none_is_exit_3_when_it_is_set_and_when_it_is_used() {
+    let home = TestHome::new();
+    std::fs::write(home.path("no.pem"), "hello\n").unwrap();
+    for (file, what) in [("nowhere.pem", "No such file"), ("no.pem", "holds no certificate")] {
+        let told = home.ta(&["config", "set", "ca_file", file]).failed(3);
+        assert_says(&told, &["`ca_file` (command line)", file, what, "BEGIN CERTIFICATE"]);
+    }
+    assert!(!home.path(".config/tandem/config.toml").exists());
+    let server = TestServer::new();
+    let home = server.home().with("TA_CA_FILE", "nowhere.pem");
+    home.add("buy milk");
+    // Nothing is encrypted on the way there, so nobody reads it.
+    home.ta(&["sync"]).done();
+    let home = home.with("TA_SERVER_ORIGIN", "https://127.0.0.1:1");
+    assert_says(&home.ta(&["sync"]).failed(3), &["`ca_file` (TA_CA_FILE)", "nowhere.pem: No such"]);
+    assert_eq!(home.ta(&["sync", "--json"]).code, Some(3));
+}
+
+#[test]
+fn a_bad_value_from_standard_input_is_not_called_the_command_lines() {
+    let home = TestHome::new();
+    for (key, given) in [("server_client_key", "x"), ("history_days", "-1"), ("server_origin", "x")]
+    {
+        let told = home.ta_with_input(&["config", "set", key, "-"], given.as_bytes()).failed(3);
+        assert_says(&told, &[key, "(standard input)"]);
+        std::fs::write(home.path("value"), given).unwrap();
+        let told = home.ta(&["config", "set", key, "file:value"]).failed(3);
+        assert_says(&told, &[key, "(value)"]);
+        let told = home.ta(&["config", "set", key, given]).failed(3);
+        assert_says(&told, &[key, "(command line)"]);
+    }
+    home.ta_with_input(&["config", "set", "history_days", "-"], b"30\n").done();
+    assert_eq!(home.ta(&["config", "get", "history_days"]).done(), "30\n");
+}
