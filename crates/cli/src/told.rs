@@ -367,10 +367,21 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         Failure::ClientUnknown => {
             (Exit::Forbidden, "Ask the operator to add this client id, or check server_client_key.")
         }
-        Failure::ServerError { .. } => {
-            (Exit::Failed, "It is the server's problem; try again later or tell its operator.")
-        }
-        Failure::Told { code, .. } => (Exit::Failed, cure_of(code)),
+        Failure::ServerError { status } => (
+            match status {
+                // A proxy found no server, or one that takes nothing for now.
+                502..=504 => Exit::Unreachable,
+                _ => Exit::Failed,
+            },
+            "It is the server's problem; try again later or tell its operator.",
+        ),
+        Failure::Told { code, .. } => (
+            match code.as_str() {
+                "busy" | "too_many_guesses" | "too_slow" => Exit::Unreachable,
+                _ => Exit::Failed,
+            },
+            cure_of(code),
+        ),
         Failure::NotTheProtocol { .. } => (
             Exit::Failed,
             "Check that server_origin names a TaskChampion sync server, and that no login page or \

@@ -120,15 +120,15 @@ fn every_problem_has_its_exit_code_and_a_cure() {
         Some(Reply::Keep(response(if is_snapshot { 404 } else { 410 }, &[], b"")))
     });
     ill(&home, "history", 1);
-    for (status, code, cure) in [
-        (503, "disk_low", "make room on its disk"),
-        (429, "too_many_guesses", "Check server_client_key, then wait"),
-        (503, "busy", "Try again in a moment"),
+    for (status, code, exit, cure) in [
+        (503, "disk_low", 1, "make room on its disk"),
+        (429, "too_many_guesses", 4, "Check server_client_key, then wait"),
+        (503, "busy", 4, "Try again in a moment"),
     ] {
         let document = format!(r#"{{"code":"{code}","message":"It is so.","hint":"-"}}"#);
         let headers = [("content-type", "application/json"), ("retry-after", "600")];
         server.twist(move |_, _| Some(keep(status, &headers, document.as_bytes())));
-        ill(&home, "server", 1);
+        ill(&home, "server", exit);
         let told = home.ta(&["doctor"]).out;
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_says(&told, &["the server says: It is so. (ask again in 10 min)", cure]);

@@ -114,7 +114,7 @@ fn a_server_with_a_problem_is_tried_again_and_then_named() {
     server.twist(|_, _| Some(keep(503, &[], b"")));
     let home = server.home();
     home.add("buy milk");
-    assert_says(&home.ta(&["sync"]).failed(1), &["status 503", "the server's problem"]);
+    assert_says(&home.ta(&["sync"]).failed(4), &["status 503", "the server's problem"]);
     assert_eq!(server.received().len(), 3);
 
     // A passing one is not even told.
@@ -166,14 +166,15 @@ fn a_web_page_is_never_taken_for_an_answer() {
 
 #[test]
 fn every_other_status_fails_with_a_cure_and_loses_nothing() {
-    for status in [300, 400, 402, 405, 408, 413, 418, 429, 451, 500, 501, 504, 599] {
+    for status in [300, 400, 402, 405, 408, 413, 418, 429, 451, 500, 501, 503, 504, 599] {
         let server = TestServer::new();
         let home = server.home();
         home.add("buy milk");
         server.twist(move |request, _| is_push(request).then(|| keep(status, &[], b"\x1b[31mno")));
         let ran = home.ta(&["sync"]);
         assert!(!ran.err.contains('\x1b'), "{ran:?}");
-        let told = ran.failed(1);
+        // Too busy, or nobody behind the proxy: for now.
+        let told = ran.failed(if matches!(status, 429 | 503 | 504) { 4 } else { 1 });
         assert_says(&told, &["4 changes wait safely here", &format!("{status}")]);
         server.untwist();
         assert_says(&home.ta(&["sync"]).done(), &["up 4 changes"]);

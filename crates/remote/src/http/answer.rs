@@ -180,9 +180,13 @@ impl Answer {
                 bytes_max: limits::SEALED_BYTES_MAX as u64,
             },
             status @ 500..=599 => Failure::ServerError { status },
-            429 => strange(
-                "status 429: the server, or a proxy before it, wants fewer requests".to_owned(),
-            ),
+            // As the standard words it, for a server or a proxy that gives no words of its own.
+            status @ 429 => Failure::Told {
+                status,
+                code: "busy".to_owned(),
+                message: "too many requests (status 429)".to_owned(),
+                retry_seconds: self.retry_seconds(),
+            },
             status if self.is_page() => strange(format!("status {status} with a web page")),
             status => {
                 let text = readable(&self.body);
@@ -206,8 +210,12 @@ impl Answer {
             status: self.status,
             code: text("code")?,
             message: text("message")?,
-            retry_seconds: self.retry_after.as_deref().and_then(|it| it.trim().parse().ok()),
+            retry_seconds: self.retry_seconds(),
         })
+    }
+
+    fn retry_seconds(&self) -> Option<u32> {
+        self.retry_after.as_deref()?.trim().parse().ok()
     }
 
     fn check_body(&self, expected: &str) -> Result<(), Failure> {

@@ -133,7 +133,12 @@ fn a_tandem_is_heard_in_its_own_words() {
         let failure = told(503, "5", body).into_child();
         assert_eq!(failure, Err(Failure::ServerError { status: 503 }), "{body}");
     }
-    is_strange(answer(429, "slow down").into_child(), "wants fewer requests");
+    // A proxy's, which has no words of that form.
+    let proxy = Answer { retry_after: Some("30".to_owned()), ..answer(429, "slow down") };
+    let failure = proxy.into_child().unwrap_err();
+    assert!(matches!(&failure, Failure::Told { code, .. } if code == "busy"));
+    let text = "the server says: too many requests (status 429) (ask again in 30 s)";
+    assert_eq!(failure.to_string(), text);
 }
 
 #[test]
