@@ -5,6 +5,7 @@ use tandem_exchange::{ReadError, TaskrcError};
 use tandem_replica::StorageError;
 use tandem_settings::SettingsError;
 use tandem_words::WordsError;
+use tandem_words::text::escape;
 
 /// Exit codes, as the README publishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Wrong settings.
     Settings = 3,
-    /// The server cannot be reached.
+    /// The server cannot be reached, or is too busy for now.
     Unreachable = 4,
     /// Not authorised.
     Forbidden = 5,
@@ -59,6 +60,16 @@ impl Fail {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// A command below another one that is not there. `word` is what stands in its place; a slip away from
+/// one of `known`, that one is named.
+pub(crate) fn misused(command: &str, word: Option<&str>, known: &[&str], usage: &str) -> Fail {
+    let meant = word.and_then(|word| tandem_core::nearest(word, known.iter().copied()));
+    let meant = meant.filter(|meant| Some(*meant) != word);
+    let meant = meant.map(|meant| format!("Did you mean `ta {command} {meant}`? "));
+    Fail::usage(format!("that is not how `{command}` is used"))
+        .hint(format!("{}{usage}", meant.unwrap_or_default()))
 }
 
 /// An error and its causes in one line.
@@ -132,6 +143,10 @@ impl From<ImportError> for Fail {
             ImportError::Storage(error) => error.into(),
             ImportError::NoDescription { .. } => Self::failed(error.to_string()).hint(
                 "Every task needs one: give the record a `description`. Nothing was imported.",
+            ),
+            ImportError::NotStatus { .. } => Self::failed(escape(&error.to_string())).hint(
+                "Write pending, waiting, completed, deleted or recurring, or leave `status` out. \
+                 Nothing was imported.",
             ),
             other => Self::failed(other.to_string()),
         }

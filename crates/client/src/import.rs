@@ -19,25 +19,42 @@ pub struct Imported {
     pub unchanged: u64,
     /// Records older than what is here: left alone.
     pub older: u64,
-    /// Of the new tasks, those whose record had no description.
-    pub undescribed: u64,
 }
 
 /// Why records were not imported. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// A record of a new task that says neither which nor what: somebody forgot its description, or
-    /// slipped while writing the field's name. One with an id may be an exported task that never had
-    /// one, or name only what changes about a task that is here.
-    #[error("record {record} has no description")]
+    /// A record of a new task that does not say what is to be done: somebody forgot its description,
+    /// or slipped while writing the field's name. One that names a task that is here may say only
+    /// what changes about it.
+    #[error("record {record}{} has no description", named(*uuid))]
     NoDescription {
         /// The record, counted from 1.
         record: usize,
+        /// The uuid in it, of a task that is not here.
+        uuid: Option<TaskId>,
+    },
+    /// A record with a status that no program knows: no list would show the task.
+    #[error("record {record}{} has the status `{status}`", named(*uuid))]
+    NotStatus {
+        /// The record, counted from 1.
+        record: usize,
+        /// The uuid in it.
+        uuid: Option<TaskId>,
+        /// What it says, cut at 60 characters.
+        status: String,
     },
     /// The replica's database, or the source of new ids.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// The states of a task that Taskwarrior knows. (It reads `waiting` as pending with a `wait`.)
+const STATUSES: [&str; 5] = ["pending", "waiting", "completed", "deleted", "recurring"];
+
+fn named(uuid: Option<TaskId>) -> String {
+    uuid.map(|uuid| format!(" (task {uuid})")).unwrap_or_default()
 }
 
 /// Merges records into a replica, as one step. Each change is stamped with the record's own
@@ -58,18 +75,18 @@ pub fn import_records(
         for (place, record) in records.into_iter().enumerate() {
             let described =
                 record.task.get("description").is_some_and(|text| !text.trim().is_empty());
-            if record.uuid.is_none() && !described {
-                return Err(ImportError::NoDescription { record: record.number });
-            }
             let id = match record.uuid {
                 Some(id) => id,
                 None => new_id()?,
             };
             let existing = editor.task(id)?;
             let changes = match merge(existing.as_ref(), &record, now.seconds()) {
+                Outcome::New(_) if !described => {
+                    let (record, uuid) = (record.number, record.uuid);
+                    return Err(ImportError::NoDescription { record, uuid });
+                }
                 Outcome::New(changes) => {
                     imported.new += 1;
-                    imported.undescribed += u64::from(!described);
                     editor.create(id)?;
                     changes
                 }
@@ -87,6 +104,12 @@ pub fn import_records(
                 }
             };
             for change in changes {
+                let status = change.value.as_deref().filter(|_| change.property == "status");
+                if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
+                    let status = status.chars().take(60).collect();
+                    let (record, uuid) = (record.number, record.uuid);
+                    return Err(ImportError::NotStatus { record, uuid, status });
+                }
                 let at = Timestamp::from_seconds(change.seconds);
                 editor.set_at(id, &change.property, change.value.as_deref(), at)?;
             }
@@ -151,6 +174,8 @@ pub struct Adopted {
     pub pending: u64,
     /// The base version.
     pub base: VersionId,
+    /// `ta` has used the source before; its settings are kept elsewhere and were not taken over.
+    pub was_ours: bool,
 }
 
 /// Makes the empty replica at `target` a copy of the one at `source`: tasks, base version, pending
@@ -177,7 +202,9 @@ pub fn adopt_replica(source: &Path, target: &Path) -> Result<Adopted, AdoptError
     // What an import that was killed left.
     copy.remove();
     let only_read = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
-    SqliteStorage::open(source, &only_read)?.0.copy_to(&copy.0)?;
+    let (theirs, notes) = SqliteStorage::open(source, &only_read)?;
+    theirs.copy_to(&copy.0)?;
+    drop(theirs);
     // Opening it brings it to our schema.
     drop(SqliteStorage::open(&copy.0, &OpenOptions::default())?);
     if let TakenOver::NotEmpty { tasks } = storage.take_over(&copy.0)? {
@@ -188,6 +215,7 @@ pub fn adopt_replica(source: &Path, target: &Path) -> Result<Adopted, AdoptError
         tasks: ours.read(|txn| txn.task_count())?,
         pending: ours.pending_changes()?,
         base: ours.base_version()?,
+        was_ours: notes.had_our_tables,
     })
 }
 

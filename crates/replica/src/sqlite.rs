@@ -62,6 +62,8 @@ pub struct OpenNotes {
     pub upgraded_from: Option<String>,
     /// Where it was copied to before it was upgraded.
     pub upgraded_copy: Option<PathBuf>,
+    /// Our own tables were in it already: `ta` has used it before.
+    pub had_our_tables: bool,
     /// Somebody had left it without closing it (killed, or the power went); it was checked and is
     /// sound.
     pub checked: bool,

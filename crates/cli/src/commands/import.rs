@@ -15,7 +15,6 @@ use tandem_words::text::escape;
 use crate::app::App;
 use crate::commands::import_folder;
 use crate::fail::{Exit, Fail, chain};
-use crate::told::count;
 
 /// Warnings shown one by one.
 const WARNINGS_MAX: usize = 10;
@@ -63,12 +62,6 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let imported = import_records(&mut replica, import.records, app.now).map_err(Fail::from)?;
     if !waiting.is_empty() {
         warnings.extend(circles(&mut replica, &waiting)?);
-    }
-    if imported.undescribed > 0 {
-        warnings.push(format!(
-            "{} came without a description. `ta list` shows them; give each one: ta ID modify TEXT",
-            count(imported.undescribed, "new task")
-        ));
     }
     tell(app, &imported, &warnings);
     Ok(Exit::Done)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tandem_client::{AdoptError, adopt_replica};
 use tandem_exchange::Taskrc;
-use tandem_settings::{ConfigFile, Key, set};
+use tandem_settings::{ConfigFile, Key, Origin, set};
 
 use crate::app::{App, REPLICA_FILE};
 use crate::fail::{Exit, Fail, chain};
@@ -48,6 +48,7 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
             "waiting": adopted.pending,
             "base_version": adopted.base.to_string(),
             "settings": taken,
+            "was_ours": adopted.was_ours,
         }));
         return Ok(Exit::Done);
     }
@@ -58,6 +59,12 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
     ));
     if !taken.is_empty() {
         app.output.line(format!("Took over the settings {}.", taken.join(", ")));
+    }
+    if adopted.was_ours {
+        app.output.line(
+            "The settings that `ta` had for it (config.toml) are not in the folder and were not taken \
+             over: `ta config list` shows what holds here.",
+        );
     }
     app.output.line("From now on use one of the two, or let both sync: `ta sync`.");
     Ok(Exit::Done)
@@ -81,12 +88,10 @@ fn take_settings(app: &mut App<'_>, taskrc: &Taskrc) -> Result<Vec<&'static str>
         (Key::EncryptionSecret, sync.encryption_secret),
     ] {
         let Some(value) = value else { continue };
-        let is_free = app
-            .settings
-            .get(key)
-            .is_none_or(|setting| setting.origin == tandem_settings::Origin::Default);
+        let is_free = app.settings.get(key).is_none_or(|setting| setting.origin == Origin::Default);
         if is_free {
-            for notice in set(&file.path, key, &value, &app.environment)?.notices {
+            let from = Origin::OtherFile { path: Path::new(".taskrc").into() };
+            for notice in set(&file.path, key, &value, from, &app.environment)?.notices {
                 app.output.notice(notice.to_string());
             }
             taken.push(key.name());

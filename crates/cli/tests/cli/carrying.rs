@@ -100,6 +100,7 @@ fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
     std::fs::write(target.path(".taskrc"), taskrc).unwrap();
     let told = target.ta(&["import", &folder.display().to_string()]).done();
     assert_says(&told, &["Took over 3 tasks and 4 changes", "untouched", "server_dir"]);
+    assert_says(&told, &["(config.toml) are not in the folder and were not taken over"]);
     assert_eq!(target.state(), source.state());
     assert_eq!(crate::home::look(&folder)[&source.replica_file()], before[&source.replica_file()]);
     assert_says(&target.ta(&["sync"]).done(), &["up 4 changes · down 0 changes"]);
@@ -120,14 +121,35 @@ fn a_record_without_a_description_is_refused_unless_it_says_which_task() {
         &["record 2 has no description", "Nothing was imported."],
     );
     assert_eq!(home.state(), before);
-    // Part of a task that is here, and a task of another program that never had one.
+    // Part of a task that is here; and of one that is not.
     let uuid = home.uuid("buy milk");
     let part = format!(r#"{{"uuid":"{uuid}","project":"home"}}"#);
     assert_eq!(home.ta_with_input(&["import"], part.as_bytes()).done(), "Imported: 1 updated.\n");
     let unnamed = br#"{"uuid":"56e0be07-c61f-494c-a54c-bdcfdd52d2a7","project":"home"}"#;
-    let (said, noticed) = home.ta_with_input(&["import"], unnamed).done_with_notices();
-    assert_eq!(said, "Imported: 1 new.\n");
-    assert_says(&noticed, &["warning: 1 new task came without a description."]);
+    let before = home.state();
+    assert_says(
+        &home.ta_with_input(&["import"], unnamed).failed(1),
+        &["record 1 (task <uuid>) has no description"],
+    );
+    assert_eq!(home.state(), before);
+}
+
+#[test]
+fn a_record_with_a_status_that_no_program_knows_is_refused_with_all_others() {
+    let home = home_with(&[&["buy milk"]]);
+    let (before, uuid) = (home.state(), home.uuid("buy milk"));
+    let weird = format!(
+        r#"[{{"description":"fine"}},{{"uuid":"{uuid}","description":"buy milk","status":"weird"}}]"#
+    );
+    assert_says(
+        &home.ta_with_input(&["import"], weird.as_bytes()).failed(1),
+        &["record 2 (task <uuid>) has the status `weird`", "recurring", "Nothing was imported."],
+    );
+    assert_eq!(home.state(), before);
+    let known = ["pending", "waiting", "completed", "deleted", "recurring"]
+        .map(|status| format!(r#"{{"description":"{status}","status":"{status}"}}"#));
+    let told = home.ta_with_input(&["import"], known.join("\n").as_bytes()).done();
+    assert_eq!(told, "Imported: 5 new.\n");
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn open_to_write(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
         // Before the first table, or not at all: with it, space can be given back in small steps.
         set(&connection, place, "PRAGMA auto_vacuum = INCREMENTAL")?;
     }
+    notes.had_our_tables = standing.has_our_tables();
     use_log(&connection, place)?;
     if standing != Standing::Ready {
         settle(&connection, place, notes)?;
@@ -198,7 +199,7 @@ fn copy_before_upgrade(place: &Place, from: &str) -> Result<PathBuf> {
 /// Opens a database that cannot, or shall not, be written.
 fn open_to_read(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
     notes.read_only = true;
-    let attempt = |connection: Result<Connection>| -> Result<Connection> {
+    let mut attempt = |connection: Result<Connection>| -> Result<Connection> {
         let connection = connection?;
         let standing = match schema::look(&connection, place)? {
             Some(standing) => standing,
@@ -207,6 +208,7 @@ fn open_to_read(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
         if standing == Standing::Empty {
             return Err(StorageError::NotAReplica { file: place.file() });
         }
+        notes.had_our_tables = standing.has_our_tables();
         if standing != Standing::Ready {
             schema::stand_in(&connection, place, &standing)?;
         }

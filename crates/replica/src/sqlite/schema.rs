@@ -33,6 +33,13 @@ pub(super) enum Standing {
     Older(String),
 }
 
+impl Standing {
+    /// True if `ta` has used the file before.
+    pub(super) fn has_our_tables(&self) -> bool {
+        matches!(self, Self::Ready | Self::Behind)
+    }
+}
+
 /// Looks at the two schema numbers only: what opening costs on the usual path.
 ///
 /// Answers none when more must be looked at.
