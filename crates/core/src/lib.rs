@@ -10,5 +10,5 @@ mod timestamp;
 
 pub use id::{ClientId, ParseIdError, TaskId, VersionId};
 pub use retry::Backoff;
-pub use spelling::edit_distance;
+pub use spelling::{edit_distance, nearest};
 pub use timestamp::{ParseTimestampError, Timestamp};

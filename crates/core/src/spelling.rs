@@ -22,9 +22,33 @@ pub fn edit_distance(from: &str, to: &str) -> usize {
     previous[to.len()]
 }
 
+/// The one of some known words that a mistyped one was probably meant to be: a slip away, in long
+/// words one slip for three letters. A guess from further away would only mislead.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known.into_iter().map(|known| (edit_distance(word, known), known));
+    let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (known.len() / 3).max(1)).then_some(known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_near_is_guessed() {
+        let known = ["log", "list", "force", "snapshot_days"];
+        for (word, meant) in [
+            ("forse", Some("force")),
+            ("lst", Some("list")),
+            ("snap_days", None),
+            ("snapshots_day", Some("snapshot_days")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
+        }
+        assert_eq!(nearest("x", []), None);
+    }
 
     #[test]
     fn distance_counts_a_swap_as_one() {

@@ -52,7 +52,7 @@ pub fn ready(config: &Config) -> io::Result<Readiness> {
     stream.set_read_timeout(Some(STEP_TIME_MAX))?;
     stream.set_write_timeout(Some(STEP_TIME_MAX))?;
     let answer = match &config.tls {
-        None => ask(stream, address),
+        None => in_clear(ask(stream, address)),
         Some(files) => {
             let name = ServerName::IpAddress(address.ip().into());
             let connection = ClientConnection::new(Arc::new(client(files)?), name);
@@ -62,7 +62,7 @@ pub fn ready(config: &Config) -> io::Result<Readiness> {
     let (head, words) = answer.split_once("\r\n\r\n").unwrap_or((answer.as_str(), ""));
     let is_http = head.starts_with("HTTP/1.");
     if !is_http {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"));
+        return Err(not_so("the answer is not HTTP"));
     }
     let is_ready = head.split(' ').nth(1) == Some("200");
     Ok(Readiness { address, is_ready, words: words.to_owned() })
@@ -78,6 +78,24 @@ fn ask(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String>
         other => drop(other?),
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The answer to plain words. A TLS server has none for them, and may end the connection first.
+fn in_clear(answer: io::Result<String>) -> io::Result<String> {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    let is_silent = match &answer {
+        Ok(text) => text.is_empty() || text.starts_with("\u{15}\u{3}"),
+        Err(error) => matches!(error.kind(), BrokenPipe | ConnectionReset),
+    };
+    if is_silent {
+        return Err(not_so("it takes no plain HTTP; perhaps it speaks TLS"));
+    }
+    answer
+}
+
+/// Somebody answers, and in another way than the settings say.
+fn not_so(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 fn client(files: &TlsFiles) -> io::Result<ClientConfig> {

@@ -94,7 +94,7 @@ Flags:
       --versions-kept N        always keep the newest N versions (5)
       --disk-room-mb-min N     turn writes away with less room on the disk (200)
       --drain-seconds N        take requests so long after being told to end (0)
-      --body-mib-max N         the largest body that is taken, in MiB (100)
+      --body-mib-max N         the largest body that is taken, in MiB (1 to 100; 100)
       --requests-max N, --connections-max N
                                what is worked on (256) and open (900) at once
       --log FILTER             what is logged (warn); info writes a line for each request
@@ -129,7 +129,7 @@ server verify                     check every chain, snapshot, reference and sum
 server gc [--force]               let go now what may go, and give space back; --force says that
                                   the date is right
 server health                     ask the running server whether it is ready
-server check-config               check the settings of `ta serve`
+server check-config               check the settings of `ta serve`, and nothing else
 server backup FOLDER [--keep N]   a checked copy with the moment in its name, while the
                                   server runs; only the newest N stay (for PostgreSQL it
                                   names the command that does it)
@@ -187,8 +187,8 @@ it runs, but for `restore`, which refuses.
         }
         Command::Import => {
             "From a file or standard input (-): all of it or, if a record cannot be read, nothing.\n\
-             An older record never beats a newer edit. A record needs a description or the uuid of a\n\
-             task. Circles of dependencies come in as they are, and are named.\n\n\
+             An older record never beats a newer edit. A record needs a description, or the uuid of a\n\
+             task that is here. Circles of dependencies come in as they are, and are named.\n\n\
              From the folder of a TaskChampion 3 replica into an empty one: with unsynced changes\n\
              and numbers, and the sync settings of its .taskrc (or of --taskrc FILE).\n"
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use tandem_settings::{ConfigFile, Edited, Environment, Key, Settings, read_value, set, unset};
 
-use crate::fail::{Exit, Fail};
+use crate::fail::{Exit, Fail, misused};
 use crate::output::Output;
 
 const USAGE: &str = "ta config set KEY VALUE | get KEY | unset KEY | list | path";
@@ -67,9 +67,9 @@ pub(crate) fn run(
             }
         }
         _ => {
-            return Err(
-                Fail::usage("that is not how `config` is used").hint(format!("Use {USAGE}."))
-            );
+            let known = ["set", "get", "unset", "list", "path"];
+            let usage = format!("Use {USAGE}.");
+            return Err(misused("config", words.first().copied(), &known, &usage));
         }
     }
     Ok(Exit::Done)

@@ -6,7 +6,7 @@ use tandem_replica::ConflictRow;
 use tandem_words::dates::date_time;
 
 use crate::app::App;
-use crate::fail::{Exit, Fail};
+use crate::fail::{Exit, Fail, misused};
 use crate::told::{conflict_json, conflict_line, property_words, value_text};
 
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
@@ -17,8 +17,12 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         ["show", id] => show(app, number(id)?),
         ["restore", id] => restore(app, number(id)?),
         ["dismiss", id] => dismiss(app, number(id)?),
-        _ => Err(Fail::usage("that is not how `conflicts` is used")
-            .hint("Use `ta conflicts list [--all]`, `show ID`, `restore ID` or `dismiss ID`.")),
+        _ => Err(misused(
+            "conflicts",
+            words.first().copied(),
+            &["list", "show", "restore", "dismiss"],
+            "Use `ta conflicts list [--all]`, `show ID`, `restore ID` or `dismiss ID`.",
+        )),
     }
 }
 

@@ -100,11 +100,11 @@ pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
         StartError::BadAddress { .. } => Fail::usage(text).hint("Write ADDRESS:PORT, or NAME:PORT."),
         StartError::Listen { .. } => Fail::failed(text)
             .hint("Perhaps another server listens there. Name another address with --listen."),
-        StartError::Storage(StorageError::Unusable { .. } | StorageError::NotOurs { .. }) => {
-            Fail::failed(text).hint(
-                "Check the folder's owner. If the database is damaged, keep a copy of the folder; \
-                 `ta server restore FILE --force` brings a backup back.",
-            )
+        StartError::Storage(StorageError::Damaged { .. }) => {
+            Fail::failed(text).hint(super::server::DAMAGED)
+        }
+        StartError::Storage(StorageError::NotOurs { .. }) => {
+            Fail::failed(text).hint(super::server::NOT_OURS)
         }
         StartError::Storage(_) => Fail::failed(text)
             .hint("Check the folder's owner and room, or name another with --data-dir."),

@@ -31,7 +31,7 @@ fn the_lines_that_are_printed_bring_two_replicas_in_step() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_says(
         &ran.out,
-        &["task config sync.server.client_id", "task config sync.encryption_secret"],
+        &["  sync.server.client_id=", "  sync.encryption_secret=", "openssl rand -hex 35"],
     );
     let client = ran.out.lines().find_map(|line| line.strip_prefix("  client id    ")).unwrap();
     let replica = || {
@@ -196,7 +196,7 @@ fn a_new_client_id_takes_the_place_of_one_and_replicas_bring_the_list_along() {
     );
     let new = told.lines().find_map(|line| line.trim().parse::<tandem_core::ClientId>().ok());
     let new = new.expect("it is shown").to_string();
-    assert_says(told, &[&format!("task config sync.server.client_id {new}")]);
+    assert_says(told, &[&format!("  sync.server.client_id={new}\n")]);
     assert_ne!(list()[0]["clients"][0], old, "the account has the new one");
     let again = home.ta(&[&rotate[..], &["--yes"]].concat()).failed(1);
     assert_says(&again, &["shut out and belongs to nobody", "client enable"]);

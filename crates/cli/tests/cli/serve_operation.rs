@@ -44,6 +44,8 @@ fn tls_is_spoken_and_a_new_certificate_is_shown_without_a_restart() {
     assert_says(&clear.ta(&["sync"]).failed(1), &["speaks TLS", "begins with https://"]);
     let health = [&["server", "health", "-l", &serving.address][..], &TLS].concat();
     home.ta(&health).done();
+    let told = home.ta(&["server", "health", "-l", &serving.address]).failed(4);
+    assert_says(&told, &["perhaps it speaks TLS", "--tls-cert and --tls-key"]);
     let second = certify(&home);
     let two = replica(&port, &second);
     assert!((0..200).any(|_| two.ta(&["sync"]).code == Some(0)), "the new one is shown");

@@ -150,3 +150,31 @@ fn why_a_database_cannot_be_used_is_told_with_its_cure_and_a_shown_password_once
     assert_eq!(ran.err.matches("on the command line").count(), 1, "{ran:?}");
     assert!(!ran.err.contains("hunter2"), "{ran:?}");
 }
+
+#[test]
+fn a_mistyped_command_or_flag_of_the_server_is_answered_with_the_near_one() {
+    let home = TestHome::new();
+    for (words, meant) in [
+        (&["server", "usr"][..], "`ta server user`"),
+        (&["server", "vrify"], "`ta server verify`"),
+        (&["server", "client", "lst"], "`ta server client list`"),
+        (&["server", "client", "snapshot", "dro", "x"], "`ta server client snapshot drop`"),
+        (&["server", "user", "ad", "ann"], "`ta server user add`"),
+        (&["server", "gc", "--forse"], "`--force`"),
+        (&["server", "restore", "file", "--forse"], "`--force`"),
+        (&["server", "stats", "--data-dri", "x"], "`--data-dir`"),
+        (&["serve", "--liste", "x"], "`--listen`"),
+        (&["config", "st", "a", "b"], "`ta config set`"),
+        (&["conflicts", "lst"], "`ta conflicts list`"),
+    ] {
+        assert_says(&home.ta(words).failed(2), &[&format!("Did you mean {meant}?")]);
+    }
+    for words in [&["serve", "--forse"][..], &["server", "colour"], &["server"]] {
+        let told = home.ta(words).failed(2);
+        assert!(!told.contains("Did you mean"), "{told}");
+    }
+    let told = home.ta(&["serve", "--body-mib-max", "101"]).failed(2);
+    assert_says(&told, &["--body-mib-max takes a whole number from 1 to 100"]);
+    let told = home.ta(&["serve", "--snapshot-days", "-1"]).failed(2);
+    assert_says(&told, &["--snapshot-days takes a whole number from 0 to"]);
+}

@@ -253,7 +253,13 @@ fn damage_is_told_line_by_line_and_by_the_running_server() {
     let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.seek(SeekFrom::Start(at)).unwrap();
     file.write_all(&[0xaa; 64]).unwrap();
+    // A copy would be as damaged: what is wrong is told of the database, not of the folder.
+    let told = home.ta(&["server", "backup", "backups"]).failed(1);
+    let damaged = "tandem-server/tandem-server.sqlite3 is damaged: ";
+    assert_says(&told, &[damaged, "ta server restore FILE --force"]);
+    assert_eq!(std::fs::read_dir(home.path("backups")).unwrap().count(), 0);
     let told = home.ta(&["server", "verify"]).failed(1);
+    assert_says(&told, &["ta server restore"]);
     assert!(!told.contains("\\n") && !told.contains("***"), "{told}");
     let health = ["server", "health", "-l", &serving.address];
     home.ta(&health).done();

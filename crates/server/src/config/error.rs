@@ -40,6 +40,16 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
+    /// A section in the file, which has none.
+    #[error("{}:{line}: `[{name}]` is a section, and this file has none", path.display())]
+    Section {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The section's name.
+        name: String,
+    },
     /// The file is not TOML. What it says there is not repeated: it may be a client id.
     #[error("{}:{line} is not valid TOML: {message}", path.display())]
     Syntax {
@@ -75,14 +85,21 @@ impl ConfigError {
     pub fn hint(&self) -> String {
         match self {
             Self::UnknownWord { word } if word.starts_with("--") => {
-                let nearest = Key::nearest(word.trim_start_matches('-'));
-                format!("Did you mean `{}`? `ta help serve` lists the flags.", nearest.flag())
+                let meant = Key::near(word.trim_start_matches('-'));
+                let meant = meant.map(|key| format!("Did you mean `{}`? ", key.flag()));
+                format!("{}`ta help serve` lists the flags.", meant.unwrap_or_default())
             }
             Self::UnknownKey { name, .. } => {
-                format!(
-                    "Did you mean `{}`? `ta serve --print-config` lists all.",
-                    Key::nearest(name)
-                )
+                let meant = Key::near(name).map(|key| format!("Did you mean `{key}`? "));
+                format!("{}`ta serve --print-config` lists all.", meant.unwrap_or_default())
+            }
+            Self::Section { .. } => {
+                "Leave the line with the section's name out: settings stand without one, as in listen \
+                 = \"127.0.0.1:8080\""
+                    .to_owned()
+            }
+            Self::BadValue { key: Key::AllowClientId, .. } => {
+                "An empty list would serve nobody. To serve everybody, leave the setting out.".to_owned()
             }
             Self::Syntax { .. } => {
                 "Write one setting a line: listen = \"127.0.0.1:8080\"".to_owned()

@@ -39,10 +39,16 @@ impl Layers {
                 let value = match (key.kind(), attached) {
                     (Kind::Bool, None) => Some(Value::Bool(true)),
                     (kind, attached) => {
-                        // What follows may be the next flag: then this one has no value.
-                        let text = attached.or_else(|| {
-                            words.next().map(String::as_str).filter(|word| !word.starts_with('-'))
-                        });
+                        // What follows may be the next flag: then this one has no value. But no flag
+                        // begins with a digit: `-1` is a value, and not one that is taken.
+                        let is_value = |word: &&str| {
+                            let after = word.strip_prefix('-');
+                            after.is_none_or(|after| {
+                                is_number(kind) && after.starts_with(|c: char| c.is_ascii_digit())
+                            })
+                        };
+                        let text =
+                            attached.or_else(|| words.next().map(String::as_str).filter(is_value));
                         let no_value = || ConfigError::NoValue { flag: flag.to_owned() };
                         Value::of_text(kind, text.filter(|it| !it.is_empty()).ok_or_else(no_value)?)
                     }
@@ -56,6 +62,10 @@ impl Layers {
         }
         Ok(rest)
     }
+}
+
+fn is_number(kind: Kind) -> bool {
+    matches!(kind, Kind::Number { .. })
 }
 
 /// A flag and what is attached to it.

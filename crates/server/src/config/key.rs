@@ -130,6 +130,19 @@ impl Key {
         Self::ALL.iter().min_by_key(distance).copied().unwrap_or(Self::Listen)
     }
 
+    /// The setting that a mistyped name was probably meant to be, if there is one.
+    pub fn near(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        let names = Self::ALL.iter().map(|key| key.name());
+        tandem_core::nearest(&name, names.clone())
+            .or_else(|| {
+                // A part of it: `client_id`, `cert`.
+                let mut whole = names.filter(|known| name.len() >= 4 && known.contains(&name));
+                whole.next().filter(|_| whole.next().is_none())
+            })
+            .and_then(Self::find)
+    }
+
     /// Our variable: `TA_SERVE_DATA_DIR`.
     pub fn variable(self) -> String {
         format!("TA_SERVE_{}", self.name().to_ascii_uppercase())
@@ -153,7 +166,7 @@ impl Key {
     /// What its values are, for a person.
     pub fn wanted(self) -> String {
         match (self, self.kind()) {
-            (Self::AllowClientId, _) => "client ids (UUIDs)".to_owned(),
+            (Self::AllowClientId, _) => "client ids (UUIDs), at least one".to_owned(),
             (Self::TrustedProxy, _) => {
                 "addresses without ports, or networks such as 10.0.0.0/8".to_owned()
             }
@@ -164,8 +177,7 @@ impl Key {
             (Self::PublicUrl, _) => "an address that begins with http:// or https://".to_owned(),
             (_, Kind::Text | Kind::Texts) => "a text".to_owned(),
             (_, Kind::Bool) => "true or false".to_owned(),
-            (_, Kind::Number { min: 0, .. }) => "a whole number".to_owned(),
-            (_, Kind::Number { min, .. }) => format!("a whole number, at least {min}"),
+            (_, Kind::Number { min, max }) => format!("a whole number from {min} to {max}"),
         }
     }
 }

@@ -185,6 +185,9 @@ impl Layers {
             let line = line(name.span().start);
             let Some(key) = Key::find(name.get_ref()) else {
                 let name = repeatable(name.get_ref());
+                if let DeValue::Table(_) = value.get_ref() {
+                    return Err(ConfigError::Section { path: path.to_owned(), line, name });
+                }
                 return Err(ConfigError::UnknownKey { path: path.to_owned(), line, name });
             };
             let mut value = Value::of_toml(key.kind(), value.get_ref());

@@ -158,6 +158,19 @@ fn paths_in_the_file_begin_at_its_folder() {
 fn an_error_in_the_file_names_file_line_and_the_nearest_setting() {
     for (text, told, hint) in [
         ("\nlisen = \"x\"\n", "serve.toml:2: `lisen` is no setting", "Did you mean `listen`?"),
+        ("client_id = 1", "serve.toml:1: `client_id` is no setting", "mean `allow_client_id`?"),
+        (
+            "[serve]\nlisten = \"x\"\n",
+            "serve.toml:1: `[serve]` is a section, and this file has none",
+            "Leave the line with the section's name out",
+        ),
+        (
+            "allow_client_id = []",
+            "serve.toml:1: `allow_client_id` takes client ids (UUIDs), at least one",
+            "To serve everybody, leave the setting out.",
+        ),
+        ("snapshot_days = -1", "serve.toml:1: `snapshot_days` takes a whole number from 0 to", ""),
+        ("body_mib_max = 101", "`body_mib_max` takes a whole number from 1 to 100", ""),
         ("# x\n\ngrace_days = \"soon\"", "serve.toml:3: `grace_days` takes a whole number", ""),
         ("listen = ", "serve.toml:1 is not valid TOML", "Write one setting a line"),
         ("grace_days = 0x10", "serve.toml:1: `grace_days` takes a whole number", ""),
@@ -179,6 +192,23 @@ fn an_error_in_the_file_names_file_line_and_the_nearest_setting() {
     let secret = read_file(&format!("{ONE} = true")).unwrap_err();
     assert!(!secret.to_string().contains("1111"), "{secret}");
     assert!(read("--lisen x", &[]).unwrap_err().is_usage());
+    assert!(!read_file("colour = 1").unwrap_err().hint().contains("mean"), "far from all");
+}
+
+#[test]
+fn a_flag_that_is_near_no_other_is_not_guessed_and_a_number_below_zero_is_a_value() {
+    for (line, told, hint) in [
+        ("--liste x", "`--liste` means nothing", "Did you mean `--listen`?"),
+        ("--forse", "`--forse` means nothing", "`ta help serve` lists"),
+        ("--snapshot-days -1", "--snapshot-days takes a whole number from 0 to 4294967295", ""),
+        ("--snapshot-days=-1", "--snapshot-days takes a whole number from 0 to", ""),
+        ("--snapshot-days --log x", "`--snapshot-days` needs a value", ""),
+        ("--drain-seconds 9999", "--drain-seconds takes a whole number from 0 to 3600", ""),
+    ] {
+        let error = read(line, &[]).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.hint().starts_with(hint), "{}", error.hint());
+    }
 }
 
 #[test]

@@ -211,13 +211,13 @@ pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
 
 impl From<BackupError> for Fail {
     fn from(error: BackupError) -> Self {
+        let error = match error {
+            BackupError::Source(error) => return error.into(),
+            error => error,
+        };
         let hint = match &error {
             BackupError::Open(OpenError::TooNew { .. }) => "Use the version of `ta` that made it.",
-            BackupError::Open(OpenError::NotOurs { .. } | OpenError::Unusable { .. }) => {
-                "Give a whole file that `ta server backup` made; `restore --force` puts a damaged \
-                 database aside."
-            }
-            BackupError::Open(_) => "Name the server's folder with --data-dir.",
+            BackupError::Open(_) => "Give a whole file that `ta server backup` made.",
             BackupError::NotThere { .. } | BackupError::NoFile { .. } => {
                 "Name one of the files that `ta server backup` has made. Nothing was changed."
             }

@@ -13,7 +13,14 @@ use tandem_words::Table;
 use tandem_words::table::{Align, Fit};
 
 use super::{Desk, Own, bytes, counted, tag, user};
-use crate::fail::{Exit, Fail};
+use crate::fail::{Exit, Fail, misused};
+
+const USAGE: &str = "Use ta server client list | show|disable|enable|take|rotate|delete|reset CLIENT | \
+    give CLIENT NAME | snapshot drop CLIENT.";
+
+/// The commands, for one that is mistyped.
+const COMMANDS: [&str; 10] =
+    ["list", "show", "disable", "enable", "give", "take", "rotate", "delete", "reset", "snapshot"];
 
 /// Clients that are read at once.
 const PAGE: u32 = 1000;
@@ -42,10 +49,10 @@ pub(super) fn run(desk: &mut Desk<'_>, words: &[&str], own: &mut Own) -> Result<
         ["delete", name] => remove(desk, name, Extent::Client),
         ["reset", name] => remove(desk, name, Extent::History),
         ["snapshot", "drop", name] => drop_snapshot(desk, name),
-        _ => Err(Fail::usage("that is not how `server client` is used").hint(
-            "Use ta server client list | show|disable|enable|take|rotate|delete|reset CLIENT | give \
-             CLIENT NAME | snapshot drop CLIENT.",
-        )),
+        ["snapshot", word, ..] => {
+            Err(misused("server client snapshot", Some(word), &["drop"], USAGE))
+        }
+        _ => Err(misused("server client", words.first().copied(), &COMMANDS, USAGE)),
     }
 }
 

@@ -8,8 +8,14 @@ use crate::fail::{Exit, Fail};
 
 pub(super) fn run(desk: &mut Desk<'_>) -> Result<Exit, Fail> {
     let ready = probe::ready(&desk.config).map_err(|error| {
-        Fail::new(Exit::Unreachable, format!("the server does not answer: {error}"))
-            .hint("Is it running? It is looked for where --listen, its variable or the file say.")
+        let fail = Fail::new(Exit::Unreachable, format!("the server does not answer: {error}"));
+        fail.hint(match error.kind() {
+            std::io::ErrorKind::InvalidData => {
+                "Another server may listen there, or this one with other settings: give those that it \
+                 has, with --tls-cert and --tls-key if it speaks TLS, or its file with --config."
+            }
+            _ => "Is it running? It is looked for where --listen, its variable or the file say.",
+        })
     })?;
     let document: Option<serde_json::Value> = serde_json::from_str(&ready.words).ok();
     let why = |part: &str| {

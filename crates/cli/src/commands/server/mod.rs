@@ -10,19 +10,48 @@ mod user;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_core::Timestamp;
+use tandem_core::{Timestamp, nearest};
 use tandem_server::access::ClientTag;
+use tandem_server::config::Key;
 use tandem_server::program::{self, Tables, Waiting};
 use tandem_server::store::sqlite::OpenError;
 use tandem_server::store::{Admin, StoreError};
 use tandem_server::{Config, Database, SqliteStore, Store};
 use tandem_settings::Environment;
+use tandem_words::text::escape;
 
-use crate::fail::{Exit, Fail, chain};
+use crate::fail::{Exit, Fail, chain, misused};
 use crate::output::Output;
 use crate::told::{bytes, count as counted};
 
 const USAGE: &str = "`ta help server` lists them.";
+
+/// What to do about a database that is damaged.
+pub(super) const DAMAGED: &str = "Keep a copy of it. `ta server restore FILE --force` brings a backup \
+    back and puts what is there aside (for PostgreSQL it says how); what came since, replicas send \
+    again.";
+
+/// What to do about a file that is none of ours.
+pub(super) const NOT_OURS: &str = "Another file stands in its place, or its beginning is damaged. Keep \
+    a copy of it; `ta server restore FILE --force` brings a backup back and puts what is there aside.";
+
+/// The commands, for one that is mistyped.
+const COMMANDS: [&str; 10] = [
+    "client",
+    "user",
+    "stats",
+    "verify",
+    "gc",
+    "check-config",
+    "health",
+    "backup",
+    "restore",
+    "import",
+];
+
+/// Flags of these commands that are no settings, and of the program, for one that is mistyped.
+const FLAGS: [&str; 8] =
+    ["--force", "--reveal", "--keep", "--yes", "--json", "--quiet", "--config", "--help"];
 
 /// What each of these commands works with.
 struct Desk<'a> {
@@ -47,6 +76,16 @@ pub(crate) fn run(
         return super::about::help(&["server".to_owned()], output);
     }
     let mut own = Own::take(rest)?;
+    // A slip in a flag that is no setting: the settings know nothing of it.
+    let is_flag = |word: &&String| word.starts_with("--") && !FLAGS.contains(&word.as_str());
+    let slip = own.others.iter().filter(is_flag).find_map(|word| {
+        let is_setting = Key::near(word.trim_start_matches('-')).is_some();
+        Some((word, nearest(word, FLAGS).filter(|_| !is_setting)?))
+    });
+    if let Some((word, flag)) = slip {
+        let message = format!("`{}` means nothing here", escape(word));
+        return Err(Fail::usage(message).hint(format!("Did you mean `{flag}`? {USAGE}")));
+    }
     let (config, words) = settings::read_some(&own.others, environment, config_file, output)?;
     let data_dir = settings::data_dir(&config, environment)?;
     let now = tandem_server::server::system_now();
@@ -67,7 +106,7 @@ pub(crate) fn run(
         ["backup" | "restore" | "import", ..] => {
             return Err(Fail::usage("one file or folder is needed").hint(USAGE));
         }
-        _ => return Err(Fail::usage("that is not how `server` is used").hint(USAGE)),
+        _ => return Err(misused("server", words.first().copied(), &COMMANDS, USAGE)),
     };
     own.refuse_rest()?;
     Ok(exit)
@@ -201,10 +240,9 @@ impl From<OpenError> for Fail {
             OpenError::UsedByOlder { .. } => {
                 "Start the server anew, with this version: that brings the database up to date."
             }
-            OpenError::Unusable { .. } | OpenError::NotOurs { .. } => {
-                "Check the folder's owner. If the database is damaged, keep a copy of the folder; `ta \
-                 server restore FILE --force` brings a backup back."
-            }
+            OpenError::Damaged { .. } => DAMAGED,
+            OpenError::NotOurs { .. } => NOT_OURS,
+            OpenError::Unusable { .. } => "Check the folder's owner. Nothing was changed.",
             OpenError::NoRoom { .. } => "Make room on the disk. Nothing was changed.",
             OpenError::NoLog { .. } => "Use a folder on a disk of this machine.",
             _ => "Check the folder's owner and room. Nothing was changed.",
@@ -219,6 +257,7 @@ impl From<StoreError> for Fail {
             StoreError::Unknown { .. } => {
                 "Perhaps it was done. Look at the disk or the database; `ta server verify` tells more."
             }
+            StoreError::Damaged { .. } => DAMAGED,
             _ => "Nothing was changed. Try again, and look at the disk or the database.",
         };
         Self::failed(chain(&error)).hint(hint)

@@ -13,7 +13,7 @@ use tandem_words::Table;
 use tandem_words::table::{Align, Fit};
 
 use super::{Desk, tag};
-use crate::fail::{Exit, Fail};
+use crate::fail::{Exit, Fail, misused};
 
 pub(super) fn run(desk: &mut Desk<'_>, words: &[&str]) -> Result<Exit, Fail> {
     match words {
@@ -23,8 +23,12 @@ pub(super) fn run(desk: &mut Desk<'_>, words: &[&str]) -> Result<Exit, Fail> {
         ["passwd", name] => set_password(desk, name),
         ["disable", name] => set_state(desk, name, State::Disabled),
         ["enable", name] => set_state(desk, name, State::Enabled),
-        _ => Err(Fail::usage("that is not how `server user` is used")
-            .hint("Use ta server user list | add|client|passwd|disable|enable NAME.")),
+        _ => Err(misused(
+            "server user",
+            words.first().copied(),
+            &["list", "add", "client", "passwd", "disable", "enable"],
+            "Use ta server user list | add|client|passwd|disable|enable NAME.",
+        )),
     }
 }
 
@@ -119,17 +123,23 @@ pub(super) fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientI
     };
     desk.output.line("");
     desk.output.line(
-        "For `ta` (one by one: the second asks for the client id, the third for the encryption secret):",
+        "For `ta` (one by one: the second asks for the client id, the third for the encryption secret, \
+         which no server sees):",
     );
     desk.output.line(format!("  ta config set server_origin {url}"));
     desk.output.line("  ta config set server_client_key -");
     desk.output.line("  ta config set encryption_secret -");
+    desk.output.line(
+        "If this list has no secret yet, make one for all machines (keep a copy: without it the list \
+         cannot be read):",
+    );
+    desk.output.line("  openssl rand -hex 35");
     desk.output.line("");
-    desk.output
-        .line("For Taskwarrior 3 (SECRET is the same on all machines, and known to them alone):");
-    desk.output.line(format!("  task config sync.server.url {url}"));
-    desk.output.line(format!("  task config sync.server.client_id {client}"));
-    desk.output.line("  task config sync.encryption_secret SECRET");
+    // In a file, where no list of processes and no shell's history shows them.
+    desk.output.line("For Taskwarrior 3, these lines in ~/.taskrc (chmod go= ~/.taskrc):");
+    desk.output.line(format!("  sync.server.url={url}"));
+    desk.output.line(format!("  sync.server.client_id={client}"));
+    desk.output.line("  sync.encryption_secret=SECRET");
 }
 
 /// Where clients reach the server, as far as the settings tell. One that listens on all addresses has

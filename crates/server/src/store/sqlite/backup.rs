@@ -54,7 +54,10 @@ pub enum BackupError {
         /// The first finding.
         finding: String,
     },
-    /// There is no database to copy, or the file is none of this server.
+    /// There is no database to copy, or it is damaged.
+    #[error(transparent)]
+    Source(OpenError),
+    /// The file that is to be brought back is none of this server.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The copy that is to be brought back is not there.
@@ -131,7 +134,7 @@ pub fn backup(
     keep: Option<usize>,
     moment: &str,
 ) -> Result<Copied, BackupError> {
-    let source = open::existing(&data_dir.join(DATABASE_FILE))?;
+    let source = open::existing(&data_dir.join(DATABASE_FILE)).map_err(BackupError::Source)?;
     if folder.exists() && !folder.is_dir() {
         return Err(BackupError::NoFolder { path: folder.to_owned() });
     }
@@ -179,7 +182,7 @@ pub(super) fn copy(
     let quiet = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
     let quiet = quiet.map_err(|source| file(folder, source))?;
     remove_partial(folder)?;
-    check_room(folder, source_bytes(source, folder)?)?;
+    check_room(folder, source_bytes(source)?)?;
     let partial = folder.join(format!("{PREFIX}{moment}.{}{PARTIAL}", std::process::id()));
     let handle = files::create(&partial, owner).map_err(|source| file(&partial, source))?;
     // Says that somebody is at it.
@@ -196,7 +199,14 @@ pub(super) fn copy(
         let _ = fs::remove_file(beside(&partial, "-journal"));
         let _ = fs::remove_file(&partial);
     }
-    let (path, (clients, versions)) = made?;
+    let (path, (clients, versions)) = made.map_err(|error| match error {
+        // A copy is what its source is.
+        BackupError::Unsound { finding, .. } => {
+            let path = source_path(source);
+            BackupError::Source(OpenError::Damaged { path, what: finding })
+        }
+        error => error,
+    })?;
     let bytes = fs::metadata(&path).map_err(|source| file(&path, source))?.len();
     Ok(Copied { path, bytes, clients, versions, others: Vec::new() })
 }
@@ -222,16 +232,26 @@ fn remove_partial(folder: &Path) -> Result<(), BackupError> {
 }
 
 /// About how large a copy will be.
-fn source_bytes(source: &Connection, folder: &Path) -> Result<u64, BackupError> {
+fn source_bytes(source: &Connection) -> Result<u64, BackupError> {
     let pragma = |name: &str| source.pragma_query_value(None, name, |row| rows::number(row, 0));
     let bytes = || {
         let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
         Ok(pages.saturating_mul(pragma("page_size")?))
     };
-    bytes().map_err(|error: rusqlite::Error| BackupError::Database {
-        path: folder.to_owned(),
-        what: error.to_string(),
-    })
+    bytes().map_err(|error: rusqlite::Error| not_copied(source, &error))
+}
+
+fn source_path(source: &Connection) -> PathBuf {
+    source.path().map(PathBuf::from).unwrap_or_default()
+}
+
+/// What an error means that SQLite met while it read the source.
+fn not_copied(source: &Connection, error: &rusqlite::Error) -> BackupError {
+    let (path, what) = (source_path(source), error.to_string());
+    match rows::is_damage(error) {
+        true => BackupError::Source(OpenError::Damaged { path, what }),
+        false => BackupError::Database { path, what },
+    }
 }
 
 /// Refuses what would fill the disk.
@@ -256,13 +276,9 @@ fn free_name(folder: &Path, moment: &str) -> Result<PathBuf, BackupError> {
 
 /// Writes the copy, checks it and brings it to the disk; how many clients and versions it has.
 fn fill(source: &Connection, partial: &Path) -> Result<(u64, u64), BackupError> {
-    let failed = |error: rusqlite::Error| BackupError::Database {
-        path: partial.to_owned(),
-        what: error.to_string(),
-    };
     // The name as its bytes, whatever they are; the empty file is taken as it is, with its mode.
     let target = ToSqlOutput::Borrowed(ValueRef::Text(partial.as_os_str().as_encoded_bytes()));
-    source.execute("VACUUM INTO ?1", [target]).map_err(failed)?;
+    source.execute("VACUUM INTO ?1", [target]).map_err(|error| not_copied(source, &error))?;
     File::open(partial).and_then(|file| file.sync_all()).map_err(|source| file(partial, source))?;
     check_file(partial)
 }

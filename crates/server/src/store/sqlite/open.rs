@@ -50,6 +50,14 @@ pub enum OpenError {
         /// The newest that we know.
         known: usize,
     },
+    /// What SQLite reads of it is not what SQLite wrote.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite, or our own check, says.
+        what: String,
+    },
     /// The database cannot be opened, read or brought up to date.
     #[error("{} cannot be used: {what}", path.display())]
     Unusable {
@@ -124,7 +132,11 @@ impl OpenError {
         if rows::is_full(error) || rows::has_no_shared_memory(error) {
             return Self::NoRoom { path };
         }
-        Self::Unusable { path, what: error.to_string() }
+        let what = error.to_string();
+        if rows::is_damage(error) {
+            return Self::Damaged { path, what };
+        }
+        Self::Unusable { path, what }
     }
 }
 
