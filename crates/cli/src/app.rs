@@ -26,6 +26,8 @@ pub(crate) struct App<'a> {
     pub(crate) says_yes: bool,
     /// The command may well be the first in a new folder: no word about an empty list.
     pub(crate) may_begin: bool,
+    /// The replica was made by this command.
+    pub(crate) is_new: bool,
     pub(crate) settings: Settings,
     pub(crate) output: &'a mut Output,
     pub(crate) now: Timestamp,
@@ -79,6 +81,7 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
             line.command,
             Command::Add | Command::Log | Command::Import | Command::Sync
         ),
+        is_new: false,
         settings,
         output,
         now: system_now(),
@@ -210,32 +213,49 @@ impl App<'_> {
         if notes.created && is_chosen && !is_quiet && !self.may_begin {
             self.output.notice(format!("Began a new, empty replica in {}", folder.display()));
         }
-        if notes.created {
-            self.tell_of_taskwarrior(&folder);
+        self.is_new |= notes.created;
+        if notes.created
+            && let Some(words) = self.taskwarrior_words(&folder)
+        {
+            self.output.notice(words);
         }
         Ok(storage)
     }
 
-    /// A Taskwarrior 3 replica that could be used in place is told of, once.
-    fn tell_of_taskwarrior(&mut self, ours: &Path) {
+    /// The words about a Taskwarrior 3 replica that could be used in place, if there is one.
+    fn taskwarrior_words(&self, ours: &Path) -> Option<String> {
         let is_default = self
             .settings
             .get(Key::DataDir)
             .is_some_and(|setting| setting.origin == Origin::Default);
         let home = self.environment.home();
-        let Some(home) = home.filter(|_| is_default) else { return };
+        let home = home.filter(|_| is_default)?;
         let data_home = self.environment.data_home().unwrap_or_else(|| home.join(".local/share"));
         let places = [home.join(".task"), data_home.join("task")];
         let found = places
             .iter()
-            .find(|place| place.as_path() != ours && place.join(REPLICA_FILE).is_file());
-        if let Some(found) = found {
-            self.output.notice(format!(
-                "There is a Taskwarrior list in {}. To use it in place: ta config set data_dir {}",
-                found.display(),
-                found.display()
-            ));
+            .find(|place| place.as_path() != ours && place.join(REPLICA_FILE).is_file())?;
+        Some(format!(
+            "There is a Taskwarrior list in {}. To use it in place: ta config set data_dir {}",
+            found.display(),
+            found.display()
+        ))
+    }
+
+    /// What to do first, where there is no task at all.
+    pub(crate) fn first_steps(&self) -> Result<Vec<String>, Fail> {
+        let mut lines = vec!["No tasks yet. To add one: ta add Buy milk due:friday".to_owned()];
+        match self.taskwarrior_words(&self.data_dir()?) {
+            // The notice of a new replica has said it.
+            Some(_) if self.is_new => {}
+            Some(words) => lines.push(words),
+            None => lines.push(
+                "A list from elsewhere: `ta sync` fetches it (`ta help config` has the settings), `ta \
+                 import FOLDER` takes one over."
+                    .to_owned(),
+            ),
         }
+        Ok(lines)
     }
 
     /// Flags of a command: refuses those that it does not know.

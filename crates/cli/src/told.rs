@@ -161,10 +161,12 @@ pub(crate) fn words(synced: &Synced) -> Words {
         ));
         lines.push("If it is a new list, add tasks and run: ta sync".into());
     } else if report.end == End::InStep && (synced.is_idle() || has_nothing_new(report)) {
-        lines.push(match synced.waiting {
-            0 => "in step".into(),
-            _ => format!("in step · {waiting}"),
-        });
+        match synced.waiting {
+            // What is told of that below is more than this.
+            0 if report.client_was_forgotten => {}
+            0 => lines.push("in step".into()),
+            _ => lines.push(format!("in step · {waiting}")),
+        }
     } else if !synced.is_idle() && !asks && !has_nothing_new(report) {
         lines.push(format!(
             "up {} · down {} in {} · {waiting}",

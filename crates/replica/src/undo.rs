@@ -29,6 +29,8 @@ pub enum Undone {
         command: Option<String>,
         /// The tasks that it was about.
         tasks: Vec<TaskId>,
+        /// Those of them that it had made, which are gone now, with their descriptions.
+        unmade: Vec<(TaskId, String)>,
     },
     /// The command had been synced, or what upkeep did stands behind it: the opposite was done, as a
     /// new change.
@@ -68,10 +70,17 @@ impl Replica {
             _ => None,
         };
         if is_removable(txn.as_mut(), &step, &rows)? {
+            let mut unmade = made(txn.as_mut(), &rows)?;
             remove(txn.as_mut(), &step, &tasks)?;
+            let mut is_gone = Vec::new();
+            for (id, _) in &unmade {
+                is_gone.push(txn.task(*id)?.is_none());
+            }
+            let mut is_gone = is_gone.into_iter();
+            unmade.retain(|_| is_gone.next().unwrap_or(false));
             Seen::remember(txn.as_mut())?;
             txn.commit()?;
-            return Ok(Undone::Removed { command, tasks: tasks.into_iter().collect() });
+            return Ok(Undone::Removed { command, tasks: tasks.into_iter().collect(), unmade });
         }
         drop(txn);
         self.compensate(step, &rows, tasks, command, now)
@@ -118,6 +127,19 @@ impl Replica {
             Err(EditError::TooLarge { .. }) => Ok(Undone::Nothing),
         }
     }
+}
+
+/// The tasks that a step has made, with their descriptions.
+fn made(txn: &mut dyn Txn, rows: &[LoggedOperation]) -> Result<Vec<(TaskId, String)>> {
+    let mut made = Vec::new();
+    for row in rows {
+        if let LocalOperation::Create { uuid } = row.operation
+            && let Some(task) = txn.task(uuid)?
+        {
+            made.push((uuid, task.get("description").unwrap_or_default().to_owned()));
+        }
+    }
+    Ok(made)
 }
 
 /// The newest command that has not been taken back; an undo itself is not one, nor is upkeep.

@@ -295,6 +295,7 @@ mod tests {
             ("jira.id:7", "jira.id", Kind::Text, "", "7"),
             ("review.after:eow", "review", Kind::Date, "after", "eow"),
             ("est:3", "estimate", Kind::Number, "", "3"),
+            ("estimat:3", "estimate", Kind::Number, "", "3"),
             ("projecti:x", "projection", Kind::Text, "", "x"),
         ] {
             let named = Named { name: name.into(), kind, modifier, value, values: &[] };
@@ -336,6 +337,10 @@ mod tests {
         for (word, attribute) in [
             ("projct:home", "project"),
             ("projetc:home", "project"),
+            ("priorty:H", "priority"),
+            ("priorty.is:H", "priority"),
+            ("esimate:3", "estimate"),
+            ("estimates:3", "estimate"),
             ("tagz:home", "tags"),
             ("deu:friday", "due"),
             ("duedate.before:x", ""),

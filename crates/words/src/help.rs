@@ -155,7 +155,8 @@ it runs, but for `restore`, which refuses.
             "Tags and attributes among the words change the task as with `modify`.\n"
         }
         Command::Denotate => {
-            "Removes the note that is TEXT; if none is, the oldest one that contains it.\n"
+            "Removes the note that is TEXT; if none is, the oldest one that contains it. If no task\n\
+             has such a note, that is an error.\n"
         }
         Command::Count | Command::Uuids => {
             "Of all tasks that the filter means: `status:pending` leaves the ended ones out.\n"
@@ -180,7 +181,10 @@ it runs, but for `restore`, which refuses.
              with a cure where it is not well. Changes nothing. The exit code is that of the first\n\
              thing that must be mended; 0 with warnings only.\n"
         }
-        Command::Verify => "Flags:\n  --repair   take the server's state where ours differs\n",
+        Command::Verify => {
+            "Ends with 7 where the list was not joined with the one at the server or folder.\n\n\
+             Flags:\n  --repair   take the server's state where ours differs\n"
+        }
         Command::Export => {
             "Dates and numbers of user-defined attributes are written as such if a .taskrc\n\
              declares them.\n"

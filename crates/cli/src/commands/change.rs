@@ -121,6 +121,9 @@ pub(crate) fn change(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
             let description = tandem_words::text::escape(description.unwrap_or(""));
             changed.tasks.push((task.id, task.number, description.into_owned()));
         }
+        if line.command == Command::Denotate && changed.tasks.is_empty() {
+            return Err(no_note(line));
+        }
         Ok::<_, Fail>(changed)
     })?;
     tell(app, line.command, &edited.result);
@@ -214,6 +217,14 @@ fn refuse_circle(txn: &mut dyn Txn, task: &Found, changes: &[PropertyChange]) ->
         }
     }
     Ok(())
+}
+
+/// A note that is not there was called by another name.
+fn no_note(line: &Line) -> Fail {
+    let text: Vec<&str> = line.rest.iter().map(String::as_str).filter(|w| *w != "--").collect();
+    let text = tandem_words::text::escape(&text.join(" ")).into_owned();
+    Fail::failed(format!("no note is or contains \"{text}\""))
+        .hint("`ta ID info` shows the notes of a task. Nothing was changed.")
 }
 
 fn nothing_hint(line: &Line) -> String {

@@ -26,6 +26,7 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         _ => {}
     }
     let mut found = Lookup::new(txn.as_mut()).select(&filter, &context, &vocabulary, true)?;
+    let is_first_look = filter.is_empty() && found.is_empty() && txn.task_count()? == 0;
     drop(txn);
     if let Some(limit) = Filter::limit(&filter) {
         let by_urgency = line.command == Command::Next;
@@ -45,7 +46,11 @@ pub(crate) fn table(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         Command::List | Command::Completed | Command::Waiting => report::list(candidates, &context),
         _ => report::next(candidates, &context),
     };
-    if found.is_empty() {
+    if is_first_look {
+        for step in app.first_steps()? {
+            app.output.line(step);
+        }
+    } else if found.is_empty() {
         if let Some(hint) = no_command(line) {
             app.output.notice(hint);
         }

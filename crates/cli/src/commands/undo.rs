@@ -3,6 +3,7 @@
 use serde_json::json;
 use tandem_core::TaskId;
 use tandem_replica::Undone;
+use tandem_words::text::escape;
 
 use crate::app::App;
 use crate::fail::{Exit, Fail};
@@ -19,12 +20,21 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         app.output.json(&as_json(&undone));
         return Ok(Exit::Done);
     }
-    let mut shown = |tasks: &[TaskId]| -> Result<String, Fail> {
+    let mut shown = |tasks: &[TaskId], unmade: &[(TaskId, String)]| -> Result<String, Fail> {
         let mut names = Vec::new();
         for id in tasks.iter().take(10) {
             let number = replica.read(|txn| txn.number_of(*id))?;
-            names.push(name(*id, number));
+            let task = replica.read(|txn| txn.task(*id))?;
+            let gone = unmade.iter().find(|(unmade, _)| unmade == id);
+            let description = match &task {
+                Some(task) => task.get("description").unwrap_or_default(),
+                None => gone.map_or("", |(_, description)| description),
+            };
+            let text = format!("{} \"{}\"", name(*id, number), escape(description));
+            names.push((number.unwrap_or(u32::MAX), text));
         }
+        names.sort();
+        let names: Vec<String> = names.into_iter().map(|(_, text)| text).collect();
         let more = if tasks.len() > names.len() { " …" } else { "" };
         Ok(format!("{} ({}{more})", count(tasks.len()), names.join(", ")))
     };
@@ -39,13 +49,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     );
     match undone {
         Undone::Nothing => app.output.line("Nothing to undo."),
-        Undone::Removed { command, tasks } => {
-            let text =
-                format!("Undid {} on {}. It had not been synced.", what(&command), shown(&tasks)?);
+        Undone::Removed { command, tasks, unmade } => {
+            let tasks = shown(&tasks, &unmade)?;
+            let text = format!("Undid {} on {tasks}. It had not been synced.", what(&command));
             app.output.line(text);
         }
         Undone::Compensated { command, tasks, left_alone, was_synced } => {
-            let tasks = shown(&tasks)?;
+            let tasks = shown(&tasks, &[])?;
             let why = match was_synced {
                 true => "it had been synced already",
                 false => "other changes stand behind it",
@@ -77,7 +87,7 @@ fn as_json(undone: &Undone) -> serde_json::Value {
     let ids = |tasks: &[TaskId]| tasks.iter().map(TaskId::to_string).collect::<Vec<_>>();
     match undone {
         Undone::Nothing => json!({ "outcome": "nothing" }),
-        Undone::Removed { command, tasks } => {
+        Undone::Removed { command, tasks, .. } => {
             json!({ "outcome": "removed", "command": command, "tasks": ids(tasks) })
         }
         Undone::Compensated { command, tasks, left_alone, was_synced } => json!({

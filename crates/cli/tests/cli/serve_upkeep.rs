@@ -361,7 +361,9 @@ fn after_a_reset_the_first_replica_gives_the_list_again() {
     two.ta(&["sync"]).done();
     let tag = json(&home, &["client", "list"])[0]["client"].as_str().unwrap().to_owned();
     home.ta(&["server", "client", "reset", &tag, "--yes"]).done();
-    assert_says(&one.ta(&["sync"]).done(), &["no longer knew this list", "whole list again"]);
+    let told = one.ta(&["sync"]).done();
+    assert_says(&told, &["no longer knew this list", "whole list again"]);
+    assert!(!told.contains("in step"), "{told}");
     assert_eq!(two.ta(&["sync"]).done(), "in step\n");
     let fresh = replica();
     fresh.ta(&["sync"]).done();

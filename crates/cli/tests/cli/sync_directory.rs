@@ -531,14 +531,14 @@ fn undo_after_a_sync_is_a_new_change_that_reaches_the_others() {
     laptop.ta(&["1", "modify", "project:garden"]).done();
     assert_eq!(
         laptop.ta(&["undo"]).done(),
-        "Undid `modify` on 1 task (1). It had not been synced.\n"
+        "Undid `modify` on 1 task (1 \"buy milk\"). It had not been synced.\n"
     );
     laptop.ta(&["1", "modify", "project:garden"]).done();
     laptop.ta(&["sync"]).done();
     desktop.ta(&["sync"]).done();
     assert_eq!(
         laptop.ta(&["undo"]).done(),
-        "Undid `modify` on 1 task (1) by a new change, since it had been synced already.\n"
+        "Undid `modify` on 1 task (1 \"buy milk\") by a new change, since it had been synced already.\n"
     );
     laptop.ta(&["sync"]).done();
     desktop.ta(&["sync"]).done();
@@ -582,4 +582,35 @@ fn a_new_replica_numbers_tasks_by_their_age() {
         let told = second.ta(&[&number.to_string(), "export"]).done();
         assert_says(&told, &[text]);
     }
+}
+
+#[test]
+fn verify_before_two_lists_are_joined_is_no_success() {
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let laptop = TestHome::at_directory(one.path());
+    assert_says(&laptop.ta(&["verify"]).done(), &["Never synced"]);
+    assert_eq!(std::fs::read_dir(one.path()).unwrap().count(), 0, "asking makes nothing");
+    laptop.add("buy milk");
+    laptop.ta(&["sync"]).done();
+    // One that was never synced, beside a list that is there.
+    let desktop = TestHome::at_directory(one.path());
+    desktop.add("bread");
+    let ran = desktop.ta(&["verify"]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert_says(&ran.out, &["Not compared:", "was not joined", "ta sync --join"]);
+    let document = desktop.ta(&["verify", "--json"]);
+    assert_eq!(document.code, Some(7));
+    let document = document.json();
+    assert_eq!(document["not_compared"], "not_joined");
+    assert_eq!(document["compared_with_server"], false);
+    desktop.ta(&["sync"]).done();
+    assert_eq!(desktop.ta(&["verify", "--json"]).json()["not_compared"], serde_json::Value::Null);
+    // One that stands on another history.
+    let elsewhere = TestHome::at_directory(other.path());
+    elsewhere.add("another list");
+    elsewhere.ta(&["sync"]).done();
+    let moved = elsewhere.with("TA_SERVER_DIR", one.path());
+    let ran = moved.ta(&["verify"]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert_says(&ran.out, &["Not compared:", "was not joined"]);
 }

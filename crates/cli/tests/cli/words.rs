@@ -95,10 +95,8 @@ fn what_people_know_from_taskwarrior_is_there() {
     let info = home.ta(&["1", "info"]).done();
     assert_says(&info, &["the red one"]);
     assert!(!info.contains("blue"));
-    assert_eq!(
-        home.ta(&["1", "denotate", "green"]).done(),
-        "Nothing to change: it is so already.\n"
-    );
+    let told = home.ta(&["1,2", "denotate", "green"]).failed(1);
+    assert_says(&told, &["no note is or contains \"green\"", "ta ID info"]);
 
     assert_eq!(home.ta(&["count"]).done(), "4\n");
     assert_eq!(home.ta(&["status:pending", "count"]).done(), "3\n");
@@ -121,14 +119,18 @@ fn one_command_is_one_step_and_undo_takes_them_back_in_turn() {
     let home = home_with(&[&["one"], &["two"], &["three"]]);
     home.ta(&["1,2", "modify", "project:home", "+tag"]).done();
     home.ta(&["1", "done"]).done();
-    assert_eq!(home.ta(&["undo"]).done(), "Undid `done` on 1 task (1). It had not been synced.\n");
     assert_eq!(
-        home.ta(&["undo"]).done().replace("2, 1", "1, 2"),
-        "Undid `modify` on 2 tasks (1, 2). It had not been synced.\n"
+        home.ta(&["undo"]).done(),
+        "Undid `done` on 1 task (1 \"one\"). It had not been synced.\n"
+    );
+    assert_eq!(
+        home.ta(&["undo"]).done(),
+        "Undid `modify` on 2 tasks (1 \"one\", 2 \"two\"). It had not been synced.\n"
     );
     assert!(home.state().values().all(|task| !task.contains_key("project")));
-    for _ in 0..3 {
-        assert_says(&home.ta(&["undo"]).done(), &["Undid `add` on 1 task"]);
+    for description in ["three", "two", "one"] {
+        let told = home.ta(&["undo"]).done();
+        assert_says(&told, &["Undid `add` on 1 task (", &format!(" \"{description}\")")]);
     }
     assert!(home.state().is_empty());
     assert_eq!(home.ta(&["undo"]).done(), "Nothing to undo.\n");
@@ -480,7 +482,7 @@ fn undo_passes_over_upkeep() {
     assert_says(&home.ta(&["gc"]).done(), &["1 expired task purged"]);
     assert_eq!(
         home.ta(&["undo"]).done(),
-        "Undid `modify` on 1 task (1) by a new change, since other changes stand behind it.\n"
+        "Undid `modify` on 1 task (1 \"buy milk\") by a new change, since other changes stand behind it.\n"
     );
     assert!(!task(&home).contains_key("project"));
     // What has expired stays away, and each undo goes one command further back.
@@ -577,4 +579,30 @@ fn a_taskwarrior_list_in_its_usual_place_is_told_of_once() {
     home.ta(&["config", "set", "data_dir", "~/.task"]).done();
     let (out, _) = home.ta(&["list"]).done_with_notices();
     assert_says(&out, &["from taskwarrior"]);
+}
+
+#[test]
+fn the_first_look_at_an_empty_list_says_what_to_do() {
+    let home = TestHome::new();
+    for words in [&[][..], &["list"], &["next"]] {
+        let told = home.ta(words).done();
+        assert_says(&told, &["No tasks yet.", "ta add Buy milk", "ta sync", "ta import FOLDER"]);
+    }
+    assert_eq!(home.ta(&["--json"]).json(), json!([]));
+    assert_eq!(home.ta(&["+x", "list"]).done(), "No matching tasks.\n");
+    // Where Taskwarrior's list is, that is named, and once in a run.
+    let source = TestHome::new();
+    source.add("buy milk");
+    let home = TestHome::new();
+    std::fs::create_dir(home.path(".task")).unwrap();
+    std::fs::copy(source.replica_file(), home.path(".task/taskchampion.sqlite3")).unwrap();
+    for _ in 0..2 {
+        let ran = home.ta(&[]);
+        let told = ran.out + &ran.err;
+        assert_says(&told, &["No tasks yet.", "ta config set data_dir"]);
+        assert_eq!(told.matches("There is a Taskwarrior list").count(), 1, "{told}");
+    }
+    home.add("one");
+    home.ta(&["1", "done"]).done();
+    assert_eq!(home.ta(&[]).done(), "No matching tasks.\n");
 }

@@ -202,6 +202,7 @@ impl Term {
             | Kind::Priority
             | Kind::Description
             | Kind::Machinery => {
+                check_priority(named, value, word)?;
                 let (test, wanted) =
                     text_test(named, value).ok_or_else(|| unknown_modifier(TEXT_MODIFIERS))?;
                 terms.push(Self::Text { property: named.name.clone(), test, wanted });
@@ -337,6 +338,21 @@ fn status(value: &str, wanted: bool, word: &str) -> Result<Term, WordsError> {
         }),
         status => Ok(Term::Status { status, wanted }),
     }
+}
+
+/// Refuses `priority:Q`, which no task has.
+fn check_priority(named: &Named<'_>, value: &str, word: &str) -> Result<(), WordsError> {
+    let is_whole = matches!(named.modifier, "" | "is" | "not" | "isnt");
+    if named.kind != Kind::Priority || !is_whole || value.is_empty() {
+        return Ok(());
+    }
+    let expected = match named.values {
+        [] if matches!(value, "H" | "M" | "L" | "h" | "m" | "l") => return Ok(()),
+        [] => "H, M, L or nothing".into(),
+        values if values.iter().any(|known| known == value) => return Ok(()),
+        values => format!("{} or nothing", values.join(", ")).into(),
+    };
+    Err(WordsError::Value { word: shown(word), attribute: shown(&named.name), expected })
 }
 
 fn text_test(named: &Named<'_>, value: &str) -> Option<(TextTest, bool)> {

@@ -179,6 +179,8 @@ fn refusals_name_the_word() {
         ("project.x:y", "`project.x:y` has a modifier that `project` does not know"),
         ("status:foo", "`status:foo` is not a value that `status` can have"),
         ("status:", "`status:` is not a value that `status` can have"),
+        ("priority:Q", "`priority:Q` is not a value that `priority` can have"),
+        ("pri.not:HM", "`pri.not:HM` is not a value that `priority` can have"),
         ("urgency:5", "`urgency:5` asks for `urgency`, which filters cannot look at"),
         ("depends:99", "there is no task `99`"),
         (
@@ -205,6 +207,24 @@ fn refusals_name_the_word() {
     ] {
         assert_eq!(filter(line).unwrap_err().to_string(), error, "{line}");
     }
+}
+
+#[test]
+fn a_priority_is_one_of_those_that_tasks_can_have() {
+    let declared =
+        Uda { values: vec!["now".into(), "H".into()], ..Uda::new("priority", UdaKind::Text) };
+    let declared = Vocabulary::new(vec![declared]);
+    let read = |line: &str, vocabulary: &Vocabulary| {
+        Filter::parse(&words(line), &context(), vocabulary, &resolve)
+    };
+    for line in ["priority:H", "pri:l", "priority:", "priority.any:", "priority.has:Q"] {
+        assert!(read(line, &Vocabulary::default()).is_ok(), "{line}");
+    }
+    assert!(read("priority:now", &declared).is_ok());
+    let refused = read("priority:M", &declared).unwrap_err();
+    assert!(refused.hint().starts_with("Use now, H or nothing."), "{}", refused.hint());
+    let refused = read("priority:Q", &Vocabulary::default()).unwrap_err();
+    assert!(refused.hint().starts_with("Use H, M, L or nothing."), "{}", refused.hint());
 }
 
 #[test]
