@@ -32,8 +32,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     // Why nothing is compared, if nothing is.
     let mut why_not = WhyNot::NeverSynced;
     if base.is_nil() {
+        // What is there may be ours: the reply was lost, or the program was killed.
+        let is_cut_off = replica.read(|txn| txn.in_flight())?.is_some();
         if has_child(remote.as_mut(), base)? {
-            why_not = WhyNot::NotJoined;
+            why_not = if is_cut_off { WhyNot::CutOff } else { WhyNot::NotJoined };
         }
     } else {
         let rebuilt = rebuild(remote.as_mut(), Some(base), &system_now).map_err(rebuild_fail)?;
@@ -125,6 +127,8 @@ enum WhyNot {
     NeverSynced,
     /// The remote holds a list, and this replica stands on no version of it.
     NotJoined,
+    /// The first sync did not come to its end.
+    CutOff,
     /// The remote's snapshot shows a later version than the one here.
     Behind,
 }
@@ -135,6 +139,7 @@ impl WhyNot {
         match self {
             Self::NeverSynced => "never_synced",
             Self::NotJoined => "not_joined",
+            Self::CutOff => "cut_off",
             Self::Behind => "behind",
         }
     }
@@ -146,6 +151,9 @@ impl WhyNot {
                 "Not compared: {label} holds a list of its own, with which this one was not joined. \
                  `ta sync` says more, and `ta sync --join` joins the two."
             ),
+            Self::CutOff => {
+                "Not compared: the last sync was cut off. Run `ta sync`, then verify again.".into()
+            }
             Self::Behind => {
                 "The server's snapshot is newer than this replica: run `ta sync`, then \
                  verify again."

@@ -238,6 +238,43 @@ fn a_file_in_the_place_of_a_folder_is_refused_and_a_missing_one_before_anything_
 }
 
 #[test]
+fn a_backup_of_a_damaged_database_names_the_database_and_the_way_back() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    row(&serving.address, NIL.to_owned(), 3);
+    drop(serving);
+    let path = home.path(&format!("{DATA}/tandem-server.sqlite3"));
+    let database = Connection::open(&path).unwrap();
+    let number = |sql: &str| {
+        let number = database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+        usize::try_from(number).unwrap()
+    };
+    assert_eq!(number("PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    let table = number("SELECT rootpage FROM sqlite_schema WHERE name = 'versions'");
+    let size = number("PRAGMA page_size");
+    drop(database);
+    let whole = std::fs::read(&path).unwrap();
+    let is_damaged = |from: usize, bytes: usize, told: &str| {
+        let mut damaged = whole.clone();
+        damaged[from..from + bytes].fill(0xaa);
+        std::fs::write(&path, damaged).unwrap();
+        for words in [&["server", "backup", "backups"][..], &["server", "verify"]] {
+            let said = home.ta(words).failed(1);
+            assert_says(&said, &["ta server restore"]);
+            if words[1] == "backup" {
+                assert_says(&said, &[&format!("tandem-server/tandem-server.sqlite3 {told}")]);
+                assert!(!said.contains("server backup"), "{said}");
+            }
+        }
+        let left = std::fs::read_dir(home.path("backups")).map_or(0, Iterator::count);
+        assert_eq!(left, 0);
+    };
+    is_damaged((table - 1) * size, 64, "is damaged: ");
+    is_damaged(size - 64, 64, "is damaged: ");
+    is_damaged(0, 64, "is not a database of this server");
+}
+
+#[test]
 fn damage_is_told_line_by_line_and_by_the_running_server() {
     use std::io::{Seek as _, SeekFrom, Write as _};
     let home = TestHome::new();
@@ -253,11 +290,6 @@ fn damage_is_told_line_by_line_and_by_the_running_server() {
     let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.seek(SeekFrom::Start(at)).unwrap();
     file.write_all(&[0xaa; 64]).unwrap();
-    // A copy would be as damaged: what is wrong is told of the database, not of the folder.
-    let told = home.ta(&["server", "backup", "backups"]).failed(1);
-    let damaged = "tandem-server/tandem-server.sqlite3 is damaged: ";
-    assert_says(&told, &[damaged, "ta server restore FILE --force"]);
-    assert_eq!(std::fs::read_dir(home.path("backups")).unwrap().count(), 0);
     let told = home.ta(&["server", "verify"]).failed(1);
     assert_says(&told, &["ta server restore"]);
     assert!(!told.contains("\\n") && !told.contains("***"), "{told}");

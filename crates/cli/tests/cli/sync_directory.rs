@@ -589,7 +589,7 @@ fn verify_before_two_lists_are_joined_is_no_success() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let laptop = TestHome::at_directory(one.path());
     assert_says(&laptop.ta(&["verify"]).done(), &["Never synced"]);
-    assert_eq!(std::fs::read_dir(one.path()).unwrap().count(), 0, "asking makes nothing");
+    assert_eq!(fs::read_dir(one.path()).unwrap().count(), 0, "asking makes nothing");
     laptop.add("buy milk");
     laptop.ta(&["sync"]).done();
     // One that was never synced, beside a list that is there.
@@ -604,7 +604,7 @@ fn verify_before_two_lists_are_joined_is_no_success() {
     assert_eq!(document["not_compared"], "not_joined");
     assert_eq!(document["compared_with_server"], false);
     desktop.ta(&["sync"]).done();
-    assert_eq!(desktop.ta(&["verify", "--json"]).json()["not_compared"], serde_json::Value::Null);
+    assert_eq!(desktop.ta(&["verify", "--json"]).json()["not_compared"], Value::Null);
     // One that stands on another history.
     let elsewhere = TestHome::at_directory(other.path());
     elsewhere.add("another list");
