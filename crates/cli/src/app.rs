@@ -280,7 +280,12 @@ pub(crate) fn known_flags<'w>(
         Some(word) => {
             let hint = match known {
                 [] => format!("`ta {command}` takes `--json` and `--quiet` only."),
-                _ => format!("`ta {command}` knows {}.", known.join(", ")),
+                _ => {
+                    let meant = tandem_core::nearest(word, known.iter().copied());
+                    let meant = meant.map(|flag| format!("Did you mean `{flag}`? "));
+                    let meant = meant.unwrap_or_default();
+                    format!("{meant}`ta {command}` knows {}.", known.join(", "))
+                }
             };
             // What stands behind `=` may be a secret.
             let word = match word.split_once('=') {

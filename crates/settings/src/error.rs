@@ -29,6 +29,14 @@ pub enum SettingsError {
         /// The key whose name is nearest.
         nearest: Key,
     },
+    /// A section in the file, which has none.
+    #[error("`[{name}]` in {place} is a section, and this file has none")]
+    Section {
+        /// Its name, cut at 60 characters.
+        name: String,
+        /// Where.
+        place: Origin,
+    },
     /// A value that its key cannot have.
     #[error("the value of `{key}` ({origin}) cannot be used: {problem}")]
     BadValue {
@@ -146,6 +154,11 @@ impl SettingsError {
                     return format!("The settings are: {}.", listed(Key::ALL.iter().copied()));
                 }
                 format!("Did you mean `{nearest}`?")
+            }
+            Self::Section { .. } => {
+                "Leave the line with its name out: settings stand without one. Those of `ta serve` are \
+                 in a file of their own, tandem/serve.toml."
+                    .to_owned()
             }
             Self::BadValue { problem, .. } => problem.hint(),
             Self::Syntax { .. } => {

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use crate::environment::Environment;
@@ -114,6 +114,11 @@ pub(crate) fn parse(
         let (line, _) = line_and_column(text, name.span().start);
         let origin = Origin::File { path: Arc::clone(&shared), line };
         let key = match name.get_ref().parse::<Key>() {
+            Err(SettingsError::UnknownKey { name, .. })
+                if matches!(value.get_ref(), DeValue::Table(_)) =>
+            {
+                return Err(SettingsError::Section { name, place: origin });
+            }
             Err(SettingsError::UnknownKey { name, nearest, .. }) => {
                 return Err(SettingsError::UnknownKey { name, place: Some(origin), nearest });
             }

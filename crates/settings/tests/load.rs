@@ -149,7 +149,7 @@ fn mistakes_in_the_file_are_told_with_place_and_cure() {
     for (text, message, hint) in [
         ("\n\nserver_orign = \"x\"\n", "`server_orign` in {}:3", "`server_origin`"),
         ("xyzzy = 1\n", "`xyzzy` in {}:1", "The settings are: `data_dir`, "),
-        ("[server]\norigin = 1\n", "`server` in {}:1", ""),
+        ("[server]\norigin = 1\n", "`[server]` in {}:1 is a section", "tandem/serve.toml"),
         (
             "history_days = \"7\"\n",
             "`history_days` ({}:1) cannot be used: expected a whole number, found string",

@@ -15,6 +15,9 @@ use crate::commands::gc::keep;
 use crate::fail::{Exit, Fail, chain};
 use crate::told;
 
+/// The flags, for one that is mistyped.
+const FLAGS: [&str; 4] = ["--join", "--new-history", "--upload-difference", "--wait"];
+
 /// A sync that ends sooner shows no bar.
 const BAR_AFTER: Duration = Duration::from_millis(500);
 
@@ -83,11 +86,13 @@ fn options(app: &App<'_>, rest: &[String]) -> Result<(SyncOptions, Duration), Fa
             other => {
                 // What stands behind `=` may be a secret.
                 let other = other.split_once('=').map_or(other, |(flag, _)| flag);
+                let meant = tandem_core::nearest(other, FLAGS);
+                let meant = meant.map(|flag| format!("Did you mean `{flag}`? "));
                 return Err(Fail::usage(format!(
                     "`{}` means nothing here",
                     tandem_words::text::escape(other)
                 ))
-                .hint("`ta help sync` lists the flags."));
+                .hint(format!("{}`ta help sync` lists the flags.", meant.unwrap_or_default())));
             }
         }
     }

@@ -327,6 +327,7 @@ fn a_wrong_settings_file_names_the_line_and_the_nearest_key() {
         ("server_client_key = \"not a uuid\"\n", &[":1", "server_client_key"]),
         ("server_origin = \"ftp://example.org\"\n", &[":1", "server_origin"]),
         ("data_dir = \"~bob/tasks\"\n", &[":1", "data_dir"]),
+        ("[serve]\nlisten = \"x\"\n", &[":1", "`[serve]`", "section", "serve.toml"]),
     ] {
         fs::write(&file, text).unwrap();
         for words in [&["list"][..], &["sync"], &["config", "list"]] {

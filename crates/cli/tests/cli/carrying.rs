@@ -101,6 +101,17 @@ fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
     let told = target.ta(&["import", &folder.display().to_string()]).done();
     assert_says(&told, &["Took over 3 tasks and 4 changes", "untouched", "server_dir"]);
     assert_says(&told, &["(config.toml) are not in the folder and were not taken over"]);
+    // Of a folder that `ta` has never used there is nothing of that kind to say.
+    let theirs = source.copy();
+    let database = rusqlite::Connection::open(theirs.replica_file()).unwrap();
+    let tables = "SELECT group_concat('DROP TABLE ' || name, ';') FROM sqlite_schema
+                  WHERE type = 'table' AND name GLOB 'tandem_*'";
+    let drops: String = database.query_row(tables, [], |row| row.get(0)).unwrap();
+    database.execute_batch(&drops).unwrap();
+    drop(database);
+    let folder_of_theirs = theirs.data_dir().display().to_string();
+    let told = TestHome::new().ta(&["import", &folder_of_theirs]).done();
+    assert!(told.contains("Took over 3 tasks") && !told.contains("config.toml"), "{told}");
     assert_eq!(target.state(), source.state());
     assert_eq!(crate::home::look(&folder)[&source.replica_file()], before[&source.replica_file()]);
     assert_says(&target.ta(&["sync"]).done(), &["up 4 changes · down 0 changes"]);

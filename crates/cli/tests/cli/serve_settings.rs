@@ -166,10 +166,14 @@ fn a_mistyped_command_or_flag_of_the_server_is_answered_with_the_near_one() {
         (&["serve", "--liste", "x"], "`--listen`"),
         (&["config", "st", "a", "b"], "`ta config set`"),
         (&["conflicts", "lst"], "`ta conflicts list`"),
+        (&["sync", "--new-histroy"], "`--new-history`"),
+        (&["gc", "--rewrit"], "`--rewrite`"),
     ] {
         assert_says(&home.ta(words).failed(2), &[&format!("Did you mean {meant}?")]);
     }
-    for words in [&["serve", "--forse"][..], &["server", "colour"], &["server"]] {
+    for words in
+        [&["serve", "--forse"][..], &["sync", "--forse"], &["server", "colour"], &["server"]]
+    {
         let told = home.ta(words).failed(2);
         assert!(!told.contains("Did you mean"), "{told}");
     }
