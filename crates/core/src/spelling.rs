@@ -40,7 +40,7 @@ mod tests {
         for (word, meant) in [
             ("forse", Some("force")),
             ("lst", Some("list")),
-            ("snap_days", None),
+            ("days", None),
             ("snapshots_day", Some("snapshot_days")),
             ("colour", None),
             ("", None),

@@ -196,6 +196,9 @@ fn every_status_has_one_outcome() {
         let mut remote = http(&server.url());
         match get_child(&mut remote, version(1)) {
             crate::Outcome::Refused(Failure::Forbidden) => assert!([401, 403].contains(&status)),
+            crate::Outcome::Refused(Failure::Told { status: told, .. }) => {
+                assert_eq!((told, status), (429, 429));
+            }
             crate::Outcome::Refused(Failure::NotTheProtocol { .. }) => assert!(status < 500),
             crate::Outcome::Unknown(Failure::ServerError { status: told }) => {
                 assert_eq!((told, status >= 500), (status, true));

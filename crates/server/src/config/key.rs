@@ -166,7 +166,7 @@ impl Key {
     /// What its values are, for a person.
     pub fn wanted(self) -> String {
         match (self, self.kind()) {
-            (Self::AllowClientId, _) => "client ids (UUIDs), at least one".to_owned(),
+            (Self::AllowClientId, _) => "client ids (UUIDs)".to_owned(),
             (Self::TrustedProxy, _) => {
                 "addresses without ports, or networks such as 10.0.0.0/8".to_owned()
             }
