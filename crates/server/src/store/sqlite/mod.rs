@@ -93,9 +93,13 @@ impl SqliteStore {
         let folder = data_dir.to_owned();
         let readers = Arc::new(Readers::new(path.clone()));
         // Whether it can be read is better known now than at the first request.
-        readers
-            .with(|_| Ok(()))
-            .map_err(|error| OpenError::Unusable { path: path.clone(), what: error.to_string() })?;
+        readers.with(|_| Ok(())).map_err(|error| {
+            let path = path.clone();
+            match error {
+                StoreError::Damaged { what } => OpenError::Damaged { path, what },
+                error => OpenError::Unusable { path, what: error.to_string() },
+            }
+        })?;
         let writer = Writer::start(connection).map_err(|source| OpenError::Thread { source })?;
         Ok(Self { path, folder, log_key, writer, readers, _lock: lock })
     }
