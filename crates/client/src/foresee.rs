@@ -21,6 +21,8 @@ pub enum Foreseen {
     Pull,
     /// It would send what is here, and the remote has nothing that is not here.
     Push,
+    /// It would note that what was sent last had arrived, though its answer was not heard.
+    Arrived,
     /// It would offer the whole list to a remote that it does not belong to now.
     Offer {
         /// It once belonged there, and would be joined with what is there by now.
@@ -83,6 +85,7 @@ pub fn foresee(
                 Change::Adopt | Change::Note { .. } => {
                     Event::Committed { first: batch.first, last: batch.last }
                 }
+                Change::Push { accepted: Some(_), .. } => break Foreseen::Arrived,
                 Change::Push { .. } => break Foreseen::Push,
                 Change::Pull { .. } | Change::LoadSnapshot { .. } => break Foreseen::Pull,
                 Change::Restart => break Foreseen::Offer { again: session.report().rejoined },

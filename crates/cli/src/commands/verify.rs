@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use tandem_client::{LOCK_WAIT, RebuildError, SyncLock, connect, rebuild, system_now};
-use tandem_core::{TaskId, VersionId};
-use tandem_remote::{Call, Outcome, Remote};
+use tandem_core::TaskId;
 use tandem_replica::{Finding, Replica};
-use tandem_tasks::session::{Child, Failure, Response};
+use tandem_words::text::escape;
 
+use super::doctor::verdict::{Verdict, verdict};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
 use crate::fail::{Exit, Fail};
@@ -29,15 +29,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let mut differing: Vec<TaskId> = Vec::new();
     let mut compared = None;
     let mut remote = connect(&app.settings).map_err(connect_fail)?;
-    // Why nothing is compared, if nothing is.
-    let mut why_not = WhyNot::NeverSynced;
-    if base.is_nil() {
-        // What is there may be ours: the reply was lost, or the program was killed.
-        let is_cut_off = replica.read(|txn| txn.in_flight())?.is_some();
-        if has_child(remote.as_mut(), base)? {
-            why_not = if is_cut_off { WhyNot::CutOff } else { WhyNot::NotJoined };
-        }
-    } else {
+    if !base.is_nil() {
         let rebuilt = rebuild(remote.as_mut(), Some(base), &system_now).map_err(rebuild_fail)?;
         if rebuilt.version.is_nil() {
             return Err(Fail::new(
@@ -56,12 +48,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             differing.sort_unstable();
             differing.dedup();
             compared = Some(rebuilt.tasks);
-        } else if has_child(remote.as_mut(), base)? {
-            why_not = WhyNot::Behind;
-        } else {
-            why_not = WhyNot::NotJoined;
         }
     }
+    // Why nothing was compared is what a sync would have to say first.
+    let why_not = match compared {
+        Some(_) => None,
+        None => Some(verdict(&mut replica, remote.as_mut())?),
+    };
     let mut repaired = Vec::new();
     if repair && let Some(theirs) = &compared {
         repaired = replica.repair(theirs, base, app.now)?;
@@ -75,7 +68,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             "sound": is_sound,
             "problems": problems,
             "compared_with_server": compared.is_some(),
-            "not_compared": compared.is_none().then_some(why_not.code()),
+            "not_compared": why_not.as_ref().map(|verdict| verdict.state),
             "tasks_differing": differing.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "tasks_repaired": repaired.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }));
@@ -86,8 +79,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         for id in differing.iter().take(NAMED_MAX) {
             app.output.line(format!("Task {id} differs from the server's history."));
         }
-        app.output.line(match &compared {
-            Some(tasks) => format!(
+        if let Some(tasks) = &compared {
+            app.output.line(format!(
                 "Compared {} with the server's history: {}.",
                 count(tasks.len() as u64, "task"),
                 match differing.len() {
@@ -95,16 +88,21 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                     1 => "1 differs".to_owned(),
                     n => format!("{n} differ"),
                 }
-            ),
-            None => why_not.text(&remote.label()),
-        });
+            ));
+        }
+        if let Some(verdict) = &why_not {
+            app.output.line(format!("Not compared: {}.", escape(&verdict.text)));
+            if let Some((_, cure)) = &verdict.cure {
+                app.output.line(escape(cure));
+            }
+        }
         if !repaired.is_empty() {
             app.output.line(format!("Repaired {}.", count(repaired.len() as u64, "task")));
         }
     }
-    if is_sound && compared.is_none() && why_not == WhyNot::NotJoined {
-        // The line above says it; the replica itself is sound.
-        return Ok(Exit::Person);
+    if is_sound && let Some(Verdict { cure: Some((exit, _)), .. }) = why_not {
+        // The lines above say it; the replica itself is sound.
+        return Ok(exit);
     }
     if is_sound || (repair && !repaired.is_empty()) {
         return Ok(Exit::Done);
@@ -118,67 +116,6 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         return Ok(fail.exit);
     }
     Err(fail)
-}
-
-/// Why there is nothing to compare the replica with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WhyNot {
-    /// Neither here nor there is any history.
-    NeverSynced,
-    /// The remote holds a list, and this replica stands on no version of it.
-    NotJoined,
-    /// The first sync did not come to its end.
-    CutOff,
-    /// The remote's snapshot shows a later version than the one here.
-    Behind,
-}
-
-impl WhyNot {
-    /// For programs.
-    fn code(self) -> &'static str {
-        match self {
-            Self::NeverSynced => "never_synced",
-            Self::NotJoined => "not_joined",
-            Self::CutOff => "cut_off",
-            Self::Behind => "behind",
-        }
-    }
-
-    fn text(self, label: &str) -> String {
-        match self {
-            Self::NeverSynced => "Never synced: there is nothing to compare with.".into(),
-            Self::NotJoined => format!(
-                "Not compared: {label} holds a list of its own, with which this one was not joined. \
-                 `ta sync` says more, and `ta sync --join` joins the two."
-            ),
-            Self::CutOff => {
-                "Not compared: the last sync was cut off. Run `ta sync`, then verify again.".into()
-            }
-            Self::Behind => {
-                "The server's snapshot is newer than this replica: run `ta sync`, then \
-                 verify again."
-                    .into()
-            }
-        }
-    }
-}
-
-/// True if the remote has a version after this one on its chain, or had one after no version at all.
-fn has_child(remote: &mut dyn Remote, parent: VersionId) -> Result<bool, Fail> {
-    let failure = match remote.call(Call::GetChildVersion { parent }) {
-        Outcome::Answer(Response::Child(child)) => match child {
-            Child::Version { .. } => return Ok(true),
-            Child::UpToDate | Child::NothingYet | Child::NoSuchClient => return Ok(false),
-            // Trimmed: for a replica that stands on nothing there is a history all the same.
-            Child::Gone | Child::Orphaned(_) => return Ok(parent.is_nil()),
-            Child::StrangeNotFound => {
-                Failure::NotTheProtocol { what: "status 404 in words of another program".into() }
-            }
-        },
-        Outcome::Answer(_) => Failure::NotTheProtocol { what: "it answers something else".into() },
-        Outcome::Unknown(failure) | Outcome::Refused(failure) => failure,
-    };
-    Err(rebuild_fail(failure.into()))
 }
 
 fn finding_text(finding: &Finding) -> String {

@@ -588,20 +588,20 @@ fn a_new_replica_numbers_tasks_by_their_age() {
 fn verify_before_two_lists_are_joined_is_no_success() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let laptop = TestHome::at_directory(one.path());
-    assert_says(&laptop.ta(&["verify"]).done(), &["Never synced"]);
+    assert_says(&laptop.ta(&["verify"]).done(), &["Not compared: no history there yet"]);
     assert_eq!(fs::read_dir(one.path()).unwrap().count(), 0, "asking makes nothing");
     laptop.add("buy milk");
     laptop.ta(&["sync"]).done();
     // One that was never synced, beside a list that is there.
     let desktop = TestHome::at_directory(one.path());
     desktop.add("bread");
-    let ran = desktop.ta(&["verify"]);
-    assert_eq!(ran.code, Some(7), "{ran:?}");
-    assert_says(&ran.out, &["Not compared:", "was not joined", "ta sync --join"]);
-    let document = desktop.ta(&["verify", "--json"]);
-    assert_eq!(document.code, Some(7));
-    let document = document.json();
-    assert_eq!(document["not_compared"], "not_joined");
+    let told = desktop.ta(&["verify"]).done();
+    assert_says(
+        &told,
+        &["Not compared: a history there that this replica has not taken up", "ta sync"],
+    );
+    let document = desktop.ta(&["verify", "--json"]).json();
+    assert_eq!(document["not_compared"], "other_history");
     assert_eq!(document["compared_with_server"], false);
     desktop.ta(&["sync"]).done();
     assert_eq!(desktop.ta(&["verify", "--json"]).json()["not_compared"], Value::Null);
@@ -612,5 +612,5 @@ fn verify_before_two_lists_are_joined_is_no_success() {
     let moved = elsewhere.with("TA_SERVER_DIR", one.path());
     let ran = moved.ta(&["verify"]);
     assert_eq!(ran.code, Some(7), "{ran:?}");
-    assert_says(&ran.out, &["Not compared:", "was not joined"]);
+    assert_says(&ran.out, &["Not compared:", "holds a list of its own", "ta sync --join"]);
 }

@@ -55,6 +55,7 @@ impl World {
             Foreseen::Pull => {
                 has_failed || report.versions_down > 0 || report.snapshot_loaded.is_some()
             }
+            Foreseen::Arrived => report.versions_up > 0,
             Foreseen::Push => {
                 has_failed || report.versions_up > 0 || report.snapshot_made.is_some()
             }

@@ -1,5 +1,5 @@
-//! What the next sync would say, for `ta doctor` and `ta status --server`: found out by the sync's own
-//! session, so that none of the three says anything else than the others.
+//! What the next sync would say, for `ta doctor`, `ta status --server` and `ta verify`: found out by the
+//! sync's own session, so that none of them says anything else than the others.
 
 use tandem_client::{Foreseen, Foresight, SyncOptions, foresee, system_now};
 use tandem_remote::Remote;
@@ -88,6 +88,9 @@ fn of(foresight: &Foresight, place: &Place) -> Result<Verdict, Fail> {
             seen("empty", found, CHECK_CLIENT)
         }
         Foreseen::Push => well("in_step", "nothing there that is not here"),
+        Foreseen::Arrived => {
+            well("in_step", "what was sent last has arrived, and its answer was not heard: ta sync")
+        }
         Foreseen::Offer { again: true } => seen(
             "other_history",
             "this list was in step there before, and elsewhere since",
