@@ -250,7 +250,7 @@ impl App<'_> {
             Some(_) if self.is_new => {}
             Some(words) => lines.push(words),
             None => lines.push(
-                "A list from elsewhere: `ta sync` fetches it (`ta help config` has the settings), `ta \
+                "A list from elsewhere: `ta sync` fetches it (`ta config list` shows its settings), `ta \
                  import FOLDER` takes one over."
                     .to_owned(),
             ),
