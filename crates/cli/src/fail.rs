@@ -40,11 +40,13 @@ pub(crate) struct Fail {
     pub(crate) hint: Option<String>,
     /// The exit code.
     pub(crate) exit: Exit,
+    /// What it is, for programs, where the code does not say all.
+    pub(crate) kind: Option<String>,
 }
 
 impl Fail {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit }
+        Self { message: message.into(), hint: None, exit, kind: None }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tandem_client::Synced;
 use tandem_replica::ConflictRow;
-use tandem_tasks::session::{End, Failure, Question, SyncReport};
+use tandem_tasks::session::{DirectoryTrouble, End, Failure, Question, SyncReport};
 use tandem_words::text::escape;
 
 use crate::fail::{Exit, Fail};
@@ -343,7 +343,8 @@ fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
         }
     };
     let (exit, cure) = exit_and_cure(failure);
-    Fail::new(exit, escape(&failure.to_string()).into_owned()).hint(format!("{waits} {cure}"))
+    let fail = Fail::new(exit, escape(&failure.to_string()).into_owned());
+    Fail { kind: kind(failure), ..fail.hint(format!("{waits} {cure}")) }
 }
 
 /// The exit code of a failure, and what to do about it.
@@ -423,7 +424,48 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             "Mount the disk, or correct server_dir. Nothing was begun anew; if the history is to begin \
              there: ta sync --new-history",
         ),
-        _ => (Exit::Failed, tandem_remote::directory::cure(failure).unwrap_or("Try again later.")),
+        Failure::Directory { trouble, .. } => directory(*trouble),
+        _ => (Exit::Failed, "Try again later."),
+    }
+}
+
+/// The same of a folder in a server's place.
+fn directory(trouble: DirectoryTrouble) -> (Exit, &'static str) {
+    match trouble {
+        DirectoryTrouble::Permission => (
+            Exit::Failed,
+            "Give the folder and the file in it to whoever runs ta (chown, chmod), then sync again.",
+        ),
+        DirectoryTrouble::ReadOnly => (
+            Exit::Failed,
+            "Check the mode of the folder and of the file in it, and whether the disk is mounted for \
+             writing; then sync again.",
+        ),
+        DirectoryTrouble::Full => (Exit::Failed, "Make room, then sync again."),
+        DirectoryTrouble::NotAFolder => (
+            Exit::Settings,
+            "Name a folder, which is made if it is not there: ta config set server_dir FOLDER",
+        ),
+        DirectoryTrouble::NotAHistory => (
+            Exit::Settings,
+            "The file is none of ours and was left as it is. Set another folder: ta config set \
+             server_dir FOLDER",
+        ),
+        DirectoryTrouble::Damaged => (
+            Exit::Failed,
+            "Put a backup of the file back. Without one, set server_dir to a new folder and sync: this \
+             list goes there as a whole.",
+        ),
+        DirectoryTrouble::Held => (Exit::Unreachable, "Wait for it to end, then sync again."),
+        _ => (Exit::Failed, "Try again; if it stays so, look at the folder and its disk."),
+    }
+}
+
+/// The kind of a failure for programs, where it has one.
+fn kind(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Directory { trouble, .. } => Some(format!("directory_{}", trouble.name())),
+        _ => None,
     }
 }
 
@@ -487,6 +529,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "conflicts": synced.conflicts.iter().map(conflict_json).collect::<Vec<_>>(),
         "error": words.fail.as_ref().map(|fail| json!({
             "code": fail.exit as u8,
+            "kind": fail.kind,
             "message": fail.message,
             "hint": fail.hint,
         })),
@@ -502,5 +545,28 @@ mod tests {
         assert_eq!(bytes(999), "999 bytes");
         assert_eq!(bytes(1536), "1.5 kB");
         assert_eq!(bytes(10 << 20), "10.0 MB");
+    }
+
+    #[test]
+    fn each_trouble_with_a_folder_has_a_cure_of_its_own() {
+        use DirectoryTrouble as Trouble;
+        for (trouble, exit, part, name) in [
+            (Trouble::Permission, Exit::Failed, "chown", "directory_permission"),
+            (Trouble::ReadOnly, Exit::Failed, "mounted", "directory_read_only"),
+            (Trouble::Full, Exit::Failed, "Make room", "directory_full"),
+            (Trouble::NotAFolder, Exit::Settings, "Name a folder", "directory_not_a_folder"),
+            (Trouble::NotAHistory, Exit::Settings, "none of ours", "directory_not_a_history"),
+            (Trouble::Damaged, Exit::Failed, "backup", "directory_damaged"),
+            (Trouble::Held, Exit::Unreachable, "Wait", "directory_held"),
+            (Trouble::Other, Exit::Failed, "look at the folder", "directory_other"),
+        ] {
+            // The text has no part in it.
+            let failure = Failure::Directory { trouble, what: "the disk is full".to_owned() };
+            let (code, cure) = exit_and_cure(&failure);
+            assert_eq!(code, exit, "{trouble:?}");
+            assert!(cure.contains(part), "{trouble:?}: {cure}");
+            assert_eq!(kind(&failure).as_deref(), Some(name));
+        }
+        assert_eq!(kind(&Failure::HistoryMissing), None);
     }
 }

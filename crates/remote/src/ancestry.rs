@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tandem_core::VersionId;
 use tandem_tasks::segment::{self, ReadSegmentError};
-use tandem_tasks::session::{Failure, Orphaned};
+use tandem_tasks::session::{DirectoryTrouble, Failure, Orphaned};
 use tandem_tasks::{Operation, TaskSet};
 
 /// Looks a version up: its parent, or none if it is not stored.
@@ -165,6 +165,7 @@ impl Chain {
         while at != branch.fork {
             let Some(child) = self.child_of.get(&at) else {
                 return Err(Failure::Directory {
+                    trouble: DirectoryTrouble::Damaged,
                     what: format!(
                         "the history does not begin at its beginning, so what version {} changed \
                          cannot be taken back",
@@ -209,13 +210,17 @@ impl Chain {
 
 /// Says that a walk came back to where it had been: no program writes that.
 fn circle(version: VersionId) -> Failure {
-    Failure::Directory { what: format!("the versions form a circle at {version}") }
+    let what = format!("the versions form a circle at {version}");
+    Failure::Directory { trouble: DirectoryTrouble::Damaged, what }
 }
 
 fn operations(version: VersionId, plain: &[u8]) -> Result<Vec<Operation>, Failure> {
     segment::read(plain).map_err(|error| match error {
         ReadSegmentError::UnknownKind { kind } => Failure::FutureKind { version, kind },
-        other => Failure::Directory { what: format!("version {version} cannot be read: {other}") },
+        other => Failure::Directory {
+            trouble: DirectoryTrouble::Damaged,
+            what: format!("version {version} cannot be read: {other}"),
+        },
     })
 }
 

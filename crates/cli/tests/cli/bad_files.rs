@@ -68,8 +68,10 @@ fn a_file_in_the_place_of_the_server_folder_leaves_everything_waiting() {
     let home = with_one_task();
     let home = home.with("TA_SERVER_DIR", "file");
     fs::write(home.path("file"), "not a folder").unwrap();
-    let told = home.ta(&["sync"]).failed(1);
+    let told = home.ta(&["sync"]).failed(3);
     assert_says(&told, &["is not a folder", "4 changes wait safely here", "Name a folder"]);
+    let document = home.ta(&["sync", "--json"]);
+    assert_says(&document.out, &["\"kind\":\"directory_not_a_folder\"", "\"code\":3"]);
     assert_says(&home.ta(&["status"]).done(), &["a file stands in its place"]);
     home.ta(&["list"]).done();
 }
@@ -83,7 +85,7 @@ fn a_damaged_directory_leaves_everything_waiting() {
     let good = fs::read(&file).unwrap();
     home.add("second");
     fs::write(&file, "rubbish ".repeat(1_000)).unwrap();
-    let told = home.ta(&["sync"]).failed(1);
+    let told = home.ta(&["sync"]).failed(3);
     assert_says(&told, &["not a database", "4 changes wait safely here", "none of ours"]);
     fs::write(&file, &good[..good.len() / 2]).unwrap();
     let ran = home.ta(&["sync"]);

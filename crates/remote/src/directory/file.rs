@@ -4,9 +4,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use tandem_tasks::session::Failure;
-
-use super::trouble;
+use tandem_tasks::session::{DirectoryTrouble, Failure};
 
 /// The name of the database in the folder (`protocols/taskchampion.md` section 12).
 pub const FILE_NAME: &str = "taskchampion-local-sync-server.sqlite3";
@@ -38,13 +36,12 @@ pub(super) fn find(folder: &Path) -> Result<Option<FileId>, Failure> {
     let path = folder.join(FILE_NAME);
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(FileId::of(&metadata))),
-        Ok(_) => {
-            Err(Failure::Directory { what: format!("{} {}", path.display(), trouble::NOT_A_FILE) })
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(Failure::Directory {
-            what: format!("{} {}", folder.display(), trouble::NOT_A_FOLDER),
+        Ok(_) => Err(Failure::Directory {
+            trouble: DirectoryTrouble::NotAHistory,
+            what: format!("{} is not a file", path.display()),
         }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(not_a_folder(folder)),
         Err(error) => Err(unusable(&path, &error)),
     }
 }
@@ -107,16 +104,48 @@ pub(super) fn is_open_to_others(_: &Path) -> bool {
     false
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Failure {
-    let what = match error.kind() {
-        ErrorKind::PermissionDenied => format!("no permission for {}", path.display()),
+fn not_a_folder(folder: &Path) -> Failure {
+    Failure::Directory {
+        trouble: DirectoryTrouble::NotAFolder,
+        what: format!("{} is not a folder", folder.display()),
+    }
+}
+
+/// Says what the system has against a file or folder.
+pub(super) fn unusable(path: &Path, error: &io::Error) -> Failure {
+    let path = path.display();
+    let (trouble, what) = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            (DirectoryTrouble::Permission, format!("no permission for {path}"))
+        }
         ErrorKind::ReadOnlyFilesystem => {
-            format!("{} is on a disk that cannot be written", path.display())
+            (DirectoryTrouble::ReadOnly, format!("{path} is on a disk that cannot be written"))
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            format!("{} for {}", trouble::NO_ROOM, path.display())
+            (DirectoryTrouble::Full, format!("there is no room left for {path}"))
         }
-        _ => format!("{}: {error}", path.display()),
+        _ => (DirectoryTrouble::Other, format!("{path}: {error}")),
     };
-    Failure::Directory { what }
+    Failure::Directory { trouble, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_has_a_kind() {
+        use DirectoryTrouble::{Full, Other, Permission, ReadOnly};
+        for (kind, expected, said) in [
+            (ErrorKind::PermissionDenied, Permission, "no permission for /x"),
+            (ErrorKind::ReadOnlyFilesystem, ReadOnly, "/x is on a disk that cannot be written"),
+            (ErrorKind::StorageFull, Full, "there is no room left for /x"),
+            (ErrorKind::QuotaExceeded, Full, "there is no room left for /x"),
+            (ErrorKind::TimedOut, Other, "/x: timed out"),
+        ] {
+            let failure = unusable(Path::new("/x"), &kind.into());
+            let what = said.to_owned();
+            assert_eq!(failure, Failure::Directory { trouble: expected, what });
+        }
+    }
 }

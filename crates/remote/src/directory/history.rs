@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use tandem_core::{VersionId, limits};
-use tandem_tasks::session::Failure;
+use tandem_tasks::session::{DirectoryTrouble, Failure};
 
-use super::trouble;
+use super::file;
 
 /// The reference's tables, exactly as it makes them (`protocols/taskchampion.md` section 12). The
 /// column type `STRING` means NUMERIC to SQLite, which dashed ids and BLOBs pass unchanged.
@@ -205,7 +205,10 @@ impl History {
             Some((_, None)) => {
                 Err(Failure::Malformed { version, what: "its row holds no segment".to_owned() })
             }
-            None => Err(self.failure(format!("version {version} is not there any more"))),
+            None => {
+                let what = format!("version {version} is not there any more");
+                Err(self.failure(DirectoryTrouble::Other, &what))
+            }
         }
     }
 
@@ -281,7 +284,8 @@ impl History {
         let names = query().map_err(|error| unusable(&self.path, &error))?;
         let has = |name: &str| names.iter().any(|known| known == name);
         if !names.is_empty() && !has("data") && !has("versions") {
-            return Err(self.failure("it is a database of something else".to_owned()));
+            let what = "it is a database of something else";
+            return Err(self.failure(DirectoryTrouble::NotAHistory, what));
         }
         self.has_tables = has("data") && has("versions");
         self.has_ours =
@@ -299,7 +303,9 @@ impl History {
     }
 
     fn parse_id(&self, text: &str) -> Result<VersionId, Failure> {
-        text.parse().map_err(|error| self.failure(format!("it is damaged: {error}")))
+        text.parse().map_err(|error| {
+            self.failure(DirectoryTrouble::Damaged, &format!("it is damaged: {error}"))
+        })
     }
 
     fn execute(&self, sql: &str) -> Result<(), Failure> {
@@ -314,24 +320,33 @@ impl History {
         (self.has_tables, self.has_ours) = (false, false);
     }
 
-    fn failure(&self, what: String) -> Failure {
-        Failure::Directory { what: format!("{}: {what}", self.path.display()) }
+    fn failure(&self, trouble: DirectoryTrouble, what: &str) -> Failure {
+        Failure::Directory { trouble, what: format!("{}: {what}", self.path.display()) }
     }
 }
 
 /// Says what is wrong with the file in words of ours where SQLite's would not help.
 fn unusable(path: &Path, error: &rusqlite::Error) -> Failure {
-    let what = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => trouble::NOT_A_DATABASE.to_owned(),
-        Some(ErrorCode::DatabaseCorrupt) => trouble::DAMAGED.to_owned(),
-        Some(ErrorCode::ReadOnly) => "it cannot be written".to_owned(),
-        Some(ErrorCode::PermissionDenied) => "no permission".to_owned(),
-        Some(ErrorCode::DiskFull) => trouble::FULL.to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => trouble::HELD.to_owned(),
-        Some(ErrorCode::CannotOpen) => "it cannot be opened".to_owned(),
-        _ => error.to_string(),
+    let (trouble, what) = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => (DirectoryTrouble::NotAHistory, "it is not a database"),
+        Some(ErrorCode::DatabaseCorrupt) => (DirectoryTrouble::Damaged, "the database is damaged"),
+        Some(ErrorCode::ReadOnly) => (DirectoryTrouble::ReadOnly, "it cannot be written"),
+        Some(ErrorCode::PermissionDenied) => (DirectoryTrouble::Permission, "no permission"),
+        Some(ErrorCode::DiskFull) => (DirectoryTrouble::Full, "the disk is full"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (DirectoryTrouble::Held, "another program holds it")
+        }
+        Some(ErrorCode::CannotOpen) => match std::fs::File::open(path) {
+            // The system says why; SQLite does not.
+            Err(error) => return file::unusable(path, &error),
+            Ok(_) => (DirectoryTrouble::Other, "it cannot be opened"),
+        },
+        _ => {
+            let what = format!("{}: {error}", path.display());
+            return Failure::Directory { trouble: DirectoryTrouble::Other, what };
+        }
     };
-    Failure::Directory { what: format!("{}: {what}", path.display()) }
+    Failure::Directory { trouble, what: format!("{}: {what}", path.display()) }
 }
 
 #[cfg(test)]

@@ -19,14 +19,13 @@
 
 mod file;
 mod history;
-mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tandem_core::VersionId;
 use tandem_tasks::serve;
-use tandem_tasks::session::{Added, Child, Failure, Proof, Response, Urgency};
+use tandem_tasks::session::{Added, Child, DirectoryTrouble, Failure, Proof, Response, Urgency};
 
 use crate::ancestry::Chain;
 use crate::{Call, Identity, Outcome, Remote};
@@ -34,7 +33,6 @@ use file::FileId;
 use history::{CommitError, History};
 
 pub use file::FILE_NAME;
-pub use trouble::cure;
 
 /// How a directory is used.
 #[derive(Debug, Clone)]
@@ -291,9 +289,10 @@ impl Remote for DirectoryRemote {
 
 /// Rolls the id of a new version.
 fn random_version() -> Result<VersionId, Failure> {
-    crate::random_bytes()
-        .map(VersionId::from_random_bytes)
-        .map_err(|error| Failure::Directory { what: format!("no random numbers: {error}") })
+    crate::random_bytes().map(VersionId::from_random_bytes).map_err(|error| Failure::Directory {
+        trouble: DirectoryTrouble::Other,
+        what: format!("no random numbers: {error}"),
+    })
 }
 
 #[cfg(test)]

@@ -342,11 +342,19 @@ fn a_history_adopted_in_its_middle_has_no_beginning_but_an_identity() {
     assert!(matches!(child(&mut remote, version(4)), Child::Version { .. }));
 }
 
+#[track_caller]
+fn trouble(failure: &Failure) -> DirectoryTrouble {
+    match failure {
+        Failure::Directory { trouble, .. } => *trouble,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_unusable_file_is_an_error_with_a_text_and_stays_as_it_is() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(FILE_NAME);
-    let expect = |text: &str| {
+    let expect = |kind: DirectoryTrouble, text: &str| {
         let mut remote = remote(folder.path());
         let failures = [
             remote.identity().unwrap_err(),
@@ -354,32 +362,34 @@ fn an_unusable_file_is_an_error_with_a_text_and_stays_as_it_is() {
             refused(&mut remote, Call::AddVersion { parent: NIL, segment: vec![] }),
         ];
         for failure in failures {
-            let Failure::Directory { what } = failure else { panic!("{failure:?}") };
+            let Failure::Directory { trouble, what } = failure else { panic!("{failure:?}") };
+            assert_eq!(trouble, kind, "{what}");
             assert!(what.contains(text), "{what}");
         }
     };
     fs::write(&file, "not a database, whatever its name says".repeat(99)).unwrap();
-    expect("not a database");
+    expect(DirectoryTrouble::NotAHistory, "not a database");
     assert!(fs::read(&file).unwrap().starts_with(b"not a database"));
 
     fs::remove_file(&file).unwrap();
     sql(folder.path()).execute_batch("CREATE TABLE photos (name)").unwrap();
-    expect("something else");
+    expect(DirectoryTrouble::NotAHistory, "something else");
 
     fs::remove_file(&file).unwrap();
     let connection = made_by_the_reference(folder.path());
     insert(&connection, version(1), NIL, b"one");
     connection.execute("UPDATE data SET value = 'rubbish'", []).unwrap();
-    expect("damaged: `rubbish`");
+    expect(DirectoryTrouble::Damaged, "damaged: `rubbish`");
 
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    expect("is not a file");
+    expect(DirectoryTrouble::NotAHistory, "is not a file");
 
     let mut remote = remote(&folder.path().join(FILE_NAME).join("below/a/file"));
     assert_eq!(remote.identity().unwrap(), None);
     fs::write(folder.path().join("plain"), "").unwrap();
     let failure = tests::remote(&folder.path().join("plain")).identity().unwrap_err();
+    assert_eq!(trouble(&failure), DirectoryTrouble::NotAFolder);
     assert!(failure.to_string().contains("is not a folder"), "{failure}");
 }
 
@@ -393,6 +403,7 @@ fn a_file_that_somebody_holds_is_waited_for_and_then_named() {
         DirectoryOptions { busy_wait: Duration::from_millis(50), ..DirectoryOptions::default() };
     let mut remote = DirectoryRemote::new(folder.path(), options);
     let failure = refused(&mut remote, Call::AddVersion { parent: NIL, segment: vec![] });
+    assert_eq!(trouble(&failure), DirectoryTrouble::Held);
     assert!(failure.to_string().contains("another program holds it"), "{failure}");
     holder.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(add(&mut remote, NIL, b"x"), Added::Conflict { .. }));
@@ -426,6 +437,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
     open.history.limit_pages(16);
     let segment = vec![7; 1_000_000];
     let failure = refused(&mut remote, Call::AddVersion { parent: first, segment });
+    assert_eq!(trouble(&failure), DirectoryTrouble::Full);
     assert!(failure.to_string().contains("the disk is full"), "{failure}");
     assert_eq!(child(&mut remote, first), Child::UpToDate);
     assert!(matches!(child(&mut remote, NIL), Child::Version { .. }));
@@ -457,5 +469,6 @@ fn a_read_only_directory_can_be_read_and_says_why_it_cannot_be_written() {
     remote.open.as_ref().unwrap().history.refuse_writes();
     assert_eq!(child(&mut remote, first), Child::UpToDate);
     let failure = refused(&mut remote, Call::AddVersion { parent: first, segment: vec![] });
+    assert_eq!(trouble(&failure), DirectoryTrouble::ReadOnly);
     assert!(failure.to_string().contains("cannot be written"), "{failure}");
 }

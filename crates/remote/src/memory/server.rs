@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tandem_core::VersionId;
 use tandem_tasks::serve::{self, ChildVersion, SnapshotAge, SnapshotTargets};
-use tandem_tasks::session::{Added, Child, Failure, Urgency};
+use tandem_tasks::session::{Added, Child, DirectoryTrouble, Failure, Urgency};
 
 use crate::ancestry::Chain;
 
@@ -328,6 +328,7 @@ impl MemoryServer {
         let history = &state.history;
         let segment = |version: VersionId| {
             history.stored(version).map(|stored| stored.bytes).ok_or_else(|| Failure::Directory {
+                trouble: DirectoryTrouble::Other,
                 what: format!("version {version} is not there"),
             })
         };

@@ -246,9 +246,49 @@ pub enum Failure {
     /// The directory's file could not be used.
     #[error("the local history cannot be used: {what}")]
     Directory {
-        /// What is wrong.
+        /// The kind of it, from which follows what to do.
+        trouble: DirectoryTrouble,
+        /// What is wrong, and with which file or version.
         what: String,
     },
+}
+
+/// Kinds of trouble with a directory. Each has a cure of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DirectoryTrouble {
+    /// We have no right to read or write there.
+    Permission,
+    /// It can be read and not be written.
+    ReadOnly,
+    /// There is no room left.
+    Full,
+    /// Something else stands where the folder should be.
+    NotAFolder,
+    /// Something else stands where the history should be.
+    NotAHistory,
+    /// What is in the history does not fit together.
+    Damaged,
+    /// Another program holds it.
+    Held,
+    /// Anything else that the system says.
+    Other,
+}
+
+impl DirectoryTrouble {
+    /// The kind for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Permission => "permission",
+            Self::ReadOnly => "read_only",
+            Self::Full => "full",
+            Self::NotAFolder => "not_a_folder",
+            Self::NotAHistory => "not_a_history",
+            Self::Damaged => "damaged",
+            Self::Held => "held",
+            Self::Other => "other",
+        }
+    }
 }
 
 impl Failure {
