@@ -189,6 +189,9 @@ fn cure(why: tandem_server::store::postgres::Why) -> &'static str {
         Why::NotReady => {
             "It is starting, ending, or follows another. Try again, or name all hosts."
         }
+        Why::Damaged => {
+            "Keep a copy of its data directory and look at PostgreSQL's log; then bring a backup back."
+        }
         _ => "Look at PostgreSQL's log, and check the address: postgres://USER@HOST/NAME.",
     }
 }

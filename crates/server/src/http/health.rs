@@ -99,8 +99,8 @@ async fn readyz(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>
             not_ready(
                 "storage_damaged",
                 "The server's database is damaged.",
-                "Keep a copy of the folder. `ta server verify` tells more, `ta server restore` \
-                 brings a backup back.",
+                "Keep a copy of it. `ta server verify` tells more, `ta server restore` brings a backup \
+                 back, or says how.",
             )
         }
         Health::Unavailable { reason } => {

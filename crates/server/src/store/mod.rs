@@ -12,6 +12,7 @@ pub mod check;
 pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance_admin;
+mod damage;
 mod error;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -4,6 +4,7 @@
 
 mod chain;
 mod clock;
+mod damage;
 mod opening;
 mod storm;
 mod tls;

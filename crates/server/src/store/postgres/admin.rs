@@ -3,7 +3,7 @@
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::retention::{Day, SNAPSHOT_GENERATIONS};
 
-use super::pool::{Pools, WORK_TIME, bounded_for};
+use super::pool::{Pools, WORK_TIME};
 use super::read::{client_facts, snapshot_facts};
 use super::rows::{self, Id, cell, number, sound};
 use super::write::transaction_failed;
@@ -185,32 +185,33 @@ async fn remove_history(
     let id = Id(client_id.to_bytes());
     let mut is_committing = false;
     let committing = &mut is_committing;
-    let outcome = bounded_for(client, WORK_TIME, async move |client| {
-        let txn = client.transaction().await?;
-        // As long as the history is; others wait for its client alone, and not for so long.
-        txn.batch_execute("SET LOCAL statement_timeout = 0").await?;
-        let Some(row) = txn.query_opt(LOCK_CLIENT, &[&id]).await? else {
-            txn.rollback().await?;
-            return Ok(Ok(None));
-        };
-        let row: i64 = row.try_get("id")?;
-        let gone = txn.query_one(REMOVE, &[&row]).await?;
-        let removed = Removed {
-            versions: sound!(number(&gone, "versions")),
-            snapshots: sound!(number(&gone, "snapshots")),
-            bytes: sound!(number(&gone, "bytes")),
-        };
-        match extent {
-            Extent::History => {
-                txn.execute(BEGIN_ANEW, &[&row, &Id(VersionId::NIL.to_bytes())]).await?
-            }
-            Extent::Client => txn.execute(FORGET_CLIENT, &[&row, &id]).await?,
-        };
-        *committing = true;
-        txn.commit().await?;
-        Ok(Ok(Some(removed)))
-    })
-    .await;
+    let outcome = pools
+        .bounded_for(client, WORK_TIME, async move |client| {
+            let txn = client.transaction().await?;
+            // As long as the history is; others wait for its client alone, and not for so long.
+            txn.batch_execute("SET LOCAL statement_timeout = 0").await?;
+            let Some(row) = txn.query_opt(LOCK_CLIENT, &[&id]).await? else {
+                txn.rollback().await?;
+                return Ok(Ok(None));
+            };
+            let row: i64 = row.try_get("id")?;
+            let gone = txn.query_one(REMOVE, &[&row]).await?;
+            let removed = Removed {
+                versions: sound!(number(&gone, "versions")),
+                snapshots: sound!(number(&gone, "snapshots")),
+                bytes: sound!(number(&gone, "bytes")),
+            };
+            match extent {
+                Extent::History => {
+                    txn.execute(BEGIN_ANEW, &[&row, &Id(VersionId::NIL.to_bytes())]).await?
+                }
+                Extent::Client => txn.execute(FORGET_CLIENT, &[&row, &id]).await?,
+            };
+            *committing = true;
+            txn.commit().await?;
+            Ok(Ok(Some(removed)))
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
 }
 

@@ -5,7 +5,7 @@ use tandem_tasks::serve::retention::Day;
 use tokio_postgres::{IsolationLevel, Row};
 
 use super::moments::Clock;
-use super::pool::{Pools, WORK_TIME, bounded_for};
+use super::pool::{Pools, WORK_TIME};
 use super::retain::{self, Marks};
 use super::rows::{self, Id, cell, number, optional_number, sound, version_id};
 use super::write::transaction_failed;
@@ -36,47 +36,48 @@ pub(super) async fn client(
     after: Option<i64>,
 ) -> Result<Option<Checked>, StoreError> {
     let client = pools.for_reading().await?;
-    let outcome = bounded_for(client, WORK_TIME, async move |client| {
-        let txn = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
-        let statement = txn.prepare_cached(NEXT_CLIENT).await?;
-        let found = txn.query_opt(&statement, &[&after.unwrap_or(i64::MIN)]).await?;
-        let Some(found) = found else {
+    let outcome = pools
+        .bounded_for(client, WORK_TIME, async move |client| {
+            let txn = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .read_only(true)
+                .start()
+                .await?;
+            let statement = txn.prepare_cached(NEXT_CLIENT).await?;
+            let found = txn.query_opt(&statement, &[&after.unwrap_or(i64::MIN)]).await?;
+            let Some(found) = found else {
+                txn.commit().await?;
+                return Ok(Ok(None));
+            };
+            let (row, id, facts) = sound!(chain_facts(&found));
+            let statement = txn.prepare_cached(SNAPSHOTS).await?;
+            let stored = txn.query(&statement, &[&row]).await?;
+            let snapshots = sound!(stored.iter().map(snapshot_row).collect());
+            let statement = txn.prepare_cached(retain::MARKS).await?;
+            let marks = txn.query(&statement, &[&vec![row]]).await?;
+            let marks = sound!(retain::marks_of(row, &marks));
+            let mut check = ChainCheck::new(facts, snapshots);
+            check.upkeep(&sound!(upkeep(&found, stored.first(), marks)));
+            let statement = txn.prepare_cached(VERSIONS).await?;
+            let mut last = i64::MIN;
+            loop {
+                let versions = txn.query(&statement, &[&row, &last, &PAGE]).await?;
+                for version in &versions {
+                    let version = sound!(version_row(version));
+                    last = cell(version.number);
+                    check.version(version);
+                }
+                if versions.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                    break;
+                }
+            }
+            // Ended in order: a command's connection may be cut right after it.
             txn.commit().await?;
-            return Ok(Ok(None));
-        };
-        let (row, id, facts) = sound!(chain_facts(&found));
-        let statement = txn.prepare_cached(SNAPSHOTS).await?;
-        let stored = txn.query(&statement, &[&row]).await?;
-        let snapshots = sound!(stored.iter().map(snapshot_row).collect());
-        let statement = txn.prepare_cached(retain::MARKS).await?;
-        let marks = txn.query(&statement, &[&vec![row]]).await?;
-        let marks = sound!(retain::marks_of(row, &marks));
-        let mut check = ChainCheck::new(facts, snapshots);
-        check.upkeep(&sound!(upkeep(&found, stored.first(), marks)));
-        let statement = txn.prepare_cached(VERSIONS).await?;
-        let mut last = i64::MIN;
-        loop {
-            let versions = txn.query(&statement, &[&row, &last, &PAGE]).await?;
-            for version in &versions {
-                let version = sound!(version_row(version));
-                last = cell(version.number);
-                check.version(version);
-            }
-            if versions.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-                break;
-            }
-        }
-        // Ended in order: a command's connection may be cut right after it.
-        txn.commit().await?;
-        let (versions, findings) = check.end();
-        Ok(Ok(Some(Checked { id, versions, findings, next: row })))
-    })
-    .await;
+            let (versions, findings) = check.end();
+            Ok(Ok(Some(Checked { id, versions, findings, next: row })))
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, false))?
 }
 
@@ -160,14 +161,15 @@ const INVALID_INDEXES: &str = "
 /// indexes. Pages are PostgreSQL's own to check (`pg_amcheck`, data checksums).
 pub(super) async fn storage(pools: &Pools) -> Result<Vec<String>, StoreError> {
     let client = pools.for_reading().await?;
-    let outcome = bounded_for(client, WORK_TIME, async move |client| {
-        let txn = client.build_transaction().read_only(true).start().await?;
-        txn.batch_execute("SET LOCAL statement_timeout = 0").await?;
-        let mut findings = Vec::new();
-        for table in OWNED {
-            // From client to client along the index: as many steps as there are clients.
-            let sql = format!(
-                "WITH RECURSIVE owner AS (
+    let outcome = pools
+        .bounded_for(client, WORK_TIME, async move |client| {
+            let txn = client.build_transaction().read_only(true).start().await?;
+            txn.batch_execute("SET LOCAL statement_timeout = 0").await?;
+            let mut findings = Vec::new();
+            for table in OWNED {
+                // From client to client along the index: as many steps as there are clients.
+                let sql = format!(
+                    "WITH RECURSIVE owner AS (
                      SELECT min(client) AS id FROM tandem.{table}
                      UNION ALL
                      SELECT (SELECT min(client) FROM tandem.{table} WHERE client > owner.id)
@@ -175,21 +177,22 @@ pub(super) async fn storage(pools: &Pools) -> Result<Vec<String>, StoreError> {
                  SELECT count(*) AS count FROM owner
                  WHERE id IS NOT NULL AND NOT EXISTS (
                      SELECT FROM tandem.clients WHERE clients.id = owner.id)"
-            );
-            let row = txn.query_one(&sql, &[]).await?;
-            let count = sound!(number(&row, "count"));
-            if count > 0 {
-                findings
-                    .push(format!("rows of {table} belong to {count} clients that are not there"));
+                );
+                let row = txn.query_one(&sql, &[]).await?;
+                let count = sound!(number(&row, "count"));
+                if count > 0 {
+                    findings.push(format!(
+                        "rows of {table} belong to {count} clients that are not there"
+                    ));
+                }
             }
-        }
-        for row in txn.query(INVALID_INDEXES, &[]).await? {
-            let name: String = sound!(rows::get(&row, "name"));
-            findings.push(format!("the index {name} is not complete: REINDEX makes it anew"));
-        }
-        txn.commit().await?;
-        Ok(Ok(findings))
-    })
-    .await;
+            for row in txn.query(INVALID_INDEXES, &[]).await? {
+                let name: String = sound!(rows::get(&row, "name"));
+                findings.push(format!("the index {name} is not complete: REINDEX makes it anew"));
+            }
+            txn.commit().await?;
+            Ok(Ok(findings))
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, false))?
 }

@@ -15,6 +15,7 @@ use super::address::Address;
 use super::rows::{self, Known};
 use super::{READ_FIRST, WRITE_FIRST};
 use crate::store::StoreError;
+use crate::store::damage::Damage;
 
 /// Connections of one node that read, and that write. Apart, since reading never waits for writing.
 /// A hundred connections, PostgreSQL's own default, are enough for four nodes.
@@ -55,6 +56,7 @@ pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub(super) struct Pools {
     reads: Pool,
     writes: Pool,
+    damage: Damage,
 }
 
 impl Pools {
@@ -81,12 +83,17 @@ impl Pools {
         };
         let reads = pool(READS_MAX, READ_FIRST).expect("a runtime is given for its times");
         let writes = pool(WRITES_MAX, WRITE_FIRST).expect("a runtime is given for its times");
-        Self { reads, writes }
+        Self { reads, writes, damage: Damage::default() }
     }
 
     /// The first connection, with all that is known if there is none.
     pub(super) async fn first(&self) -> Result<Client, PoolError> {
         self.writes.get().await
+    }
+
+    /// What any statement was told to be damaged.
+    pub(super) fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// A connection for a transaction of several statements.
@@ -108,11 +115,12 @@ impl Pools {
         let mut tries = 1;
         loop {
             let client = take(&self.reads).await?;
-            match bounded(client, async |client| {
-                let statement = client.prepare_cached(sql).await?;
-                client.query(&statement, parameters).await
-            })
-            .await
+            match self
+                .bounded(client, async |client| {
+                    let statement = client.prepare_cached(sql).await?;
+                    client.query(&statement, parameters).await
+                })
+                .await
             {
                 Ok(rows) => return Ok(rows),
                 Err(Failed::Statement(error)) => {
@@ -140,12 +148,13 @@ impl Pools {
             let client = take(&self.writes).await?;
             let mut was_sent = false;
             let sent = &mut was_sent;
-            let outcome = bounded(client, async move |client| {
-                let statement = client.prepare_cached(sql).await?;
-                *sent = true;
-                client.query(&statement, parameters).await
-            })
-            .await;
+            let outcome = self
+                .bounded(client, async move |client| {
+                    let statement = client.prepare_cached(sql).await?;
+                    *sent = true;
+                    client.query(&statement, parameters).await
+                })
+                .await;
             match outcome {
                 Ok(rows) => return Ok(rows),
                 Err(Failed::Statement(error)) => {
@@ -175,6 +184,41 @@ impl Pools {
         }
     }
 
+    /// Does something with a connection, within the time. One that is of no more use is not given back.
+    pub(super) async fn bounded<T>(
+        &self,
+        client: Client,
+        work: impl AsyncFnOnce(&mut Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failed> {
+        self.bounded_for(client, STATEMENT_TIME, work).await
+    }
+
+    /// The same within a time of its own.
+    pub(super) async fn bounded_for<T>(
+        &self,
+        mut client: Client,
+        time: Duration,
+        work: impl AsyncFnOnce(&mut Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failed> {
+        let outcome = timeout(time, work(&mut client)).await;
+        let failed = match outcome {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) => Failed::Statement(error),
+            Err(_) => Failed::Time,
+        };
+        let mut is_good = false;
+        if let Failed::Statement(error) = &failed {
+            is_good = rows::known(error) == Known::Refused;
+            if rows::is_damage(error) {
+                self.damage.note(&rows::text(error));
+            }
+        }
+        if !is_good {
+            drop(Object::take(client));
+        }
+        Err(failed)
+    }
+
     /// Takes no more work, and ends idle connections.
     pub(super) fn close(&self) {
         self.reads.close();
@@ -186,34 +230,6 @@ impl Pools {
 pub(super) enum Failed {
     Statement(tokio_postgres::Error),
     Time,
-}
-
-/// Does something with a connection, within the time. One that is of no more use is not given back.
-pub(super) async fn bounded<T>(
-    client: Client,
-    work: impl AsyncFnOnce(&mut Client) -> Result<T, tokio_postgres::Error>,
-) -> Result<T, Failed> {
-    bounded_for(client, STATEMENT_TIME, work).await
-}
-
-/// The same within a time of its own.
-pub(super) async fn bounded_for<T>(
-    mut client: Client,
-    time: Duration,
-    work: impl AsyncFnOnce(&mut Client) -> Result<T, tokio_postgres::Error>,
-) -> Result<T, Failed> {
-    let outcome = timeout(time, work(&mut client)).await;
-    let failed = match outcome {
-        Ok(Ok(done)) => return Ok(done),
-        Ok(Err(error)) => Failed::Statement(error),
-        Err(_) => Failed::Time,
-    };
-    let is_good =
-        matches!(&failed, Failed::Statement(error) if rows::known(error) == Known::Refused);
-    if !is_good {
-        drop(Object::take(client));
-    }
-    Err(failed)
 }
 
 async fn take(pool: &Pool) -> Result<Client, StoreError> {

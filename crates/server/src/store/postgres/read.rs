@@ -260,7 +260,11 @@ pub(super) async fn health(pools: &Pools) -> Health {
         })?;
         rows::get(row, "is_reading")
     };
-    match reading.await {
+    let outcome = reading.await;
+    if let Some(reason) = pools.damage().found() {
+        return Health::Damaged { reason };
+    }
+    match outcome {
         Ok(false) => Health::Ready,
         Ok(true) => {
             Health::WritesStopped { reason: "the database takes no writes at present".to_owned() }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::RETAIN_LOCK;
 use super::moments::Moment;
-use super::pool::{Pools, bounded};
+use super::pool::Pools;
 use super::rows::{self, cell, number, optional_number, sound};
 use super::write::transaction_failed;
 use crate::store::{Retain, Retained, StoreError};
@@ -82,24 +82,25 @@ pub(super) async fn step(
     let client = pools.for_writing().await?;
     let mut is_committing = false;
     let committing = &mut is_committing;
-    let outcome = bounded(client, async move |client| {
-        let txn = client.transaction().await?;
-        let only_one = txn.prepare_cached(ONLY_ONE).await?;
-        let row = txn.query_one(&only_one, &[&RETAIN_LOCK]).await?;
-        let today = Day::of(Timestamp::from_seconds(at.or(row.try_get("now")?)));
-        // Another node is at it: there is nothing left for this one.
-        let is_ours: bool = row.try_get("is_ours")?;
-        let retained = if is_ours { Some(inside(&txn, request, today).await?) } else { None };
-        if let Some(Err(_)) = retained {
-            txn.rollback().await?;
-        } else {
-            *committing = true;
-            txn.commit().await?;
-        }
-        let left = Retained { is_left_to_another: true, ..Retained::default() };
-        Ok(retained.unwrap_or(Ok(left)))
-    })
-    .await;
+    let outcome = pools
+        .bounded(client, async move |client| {
+            let txn = client.transaction().await?;
+            let only_one = txn.prepare_cached(ONLY_ONE).await?;
+            let row = txn.query_one(&only_one, &[&RETAIN_LOCK]).await?;
+            let today = Day::of(Timestamp::from_seconds(at.or(row.try_get("now")?)));
+            // Another node is at it: there is nothing left for this one.
+            let is_ours: bool = row.try_get("is_ours")?;
+            let retained = if is_ours { Some(inside(&txn, request, today).await?) } else { None };
+            if let Some(Err(_)) = retained {
+                txn.rollback().await?;
+            } else {
+                *committing = true;
+                txn.commit().await?;
+            }
+            let left = Retained { is_left_to_another: true, ..Retained::default() };
+            Ok(retained.unwrap_or(Ok(left)))
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
 }
 

@@ -11,7 +11,7 @@ use tandem_tasks::serve::rounds::{Rounds, Watched};
 
 use super::ROUNDS_LOCK;
 use super::moments::Clock;
-use super::pool::{Pools, bounded};
+use super::pool::Pools;
 use super::rows::sound;
 use super::write::transaction_failed;
 use crate::store::StoreError;
@@ -99,18 +99,19 @@ pub(super) async fn begin(
     let client = pools.for_writing().await?;
     let mut is_committing = false;
     let committing = &mut is_committing;
-    let outcome = bounded(client, async move |client| {
-        let txn = client.transaction().await?;
-        let may_act = inside(&txn, today, watched, clock).await?;
-        if may_act.is_ok() {
-            *committing = true;
-            txn.commit().await?;
-        } else {
-            txn.rollback().await?;
-        }
-        Ok(may_act)
-    })
-    .await;
+    let outcome = pools
+        .bounded(client, async move |client| {
+            let txn = client.transaction().await?;
+            let may_act = inside(&txn, today, watched, clock).await?;
+            if may_act.is_ok() {
+                *committing = true;
+                txn.commit().await?;
+            } else {
+                txn.rollback().await?;
+            }
+            Ok(may_act)
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
 }
 

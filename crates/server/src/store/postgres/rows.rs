@@ -120,6 +120,12 @@ pub(super) fn known(error: &tokio_postgres::Error) -> Known {
     if outdated.contains(code) { Known::Outdated } else { Known::Refused }
 }
 
+/// Whether what is stored is not what PostgreSQL wrote: a page or a row, or an index.
+pub(super) fn is_damage(error: &tokio_postgres::Error) -> bool {
+    let damage = [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED];
+    error.code().is_some_and(|code| damage.contains(code))
+}
+
 /// The error of something that cannot have changed anything.
 pub(super) fn unchanged(error: &tokio_postgres::Error) -> StoreError {
     let what = text(error);

@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use tandem_core::{ClientId, VersionId};
 
 use super::moments::{self, Moment};
-use super::pool::{Pools, bounded};
+use super::pool::Pools;
 use super::read::snapshot_facts;
 use super::rows::{Id, cell, number, sound, version_id};
 use super::write::transaction_failed;
@@ -48,18 +48,19 @@ pub(super) async fn drop_newest(
     let client = pools.for_writing().await?;
     let mut is_committing = false;
     let committing = &mut is_committing;
-    let outcome = bounded(client, async move |client| {
-        let txn = client.transaction().await?;
-        let dropped = drop_inside(&txn, client_id).await?;
-        if matches!(dropped, Ok(SnapshotDropped::Dropped(_))) {
-            *committing = true;
-            txn.commit().await?;
-        } else {
-            txn.rollback().await?;
-        }
-        Ok(dropped)
-    })
-    .await;
+    let outcome = pools
+        .bounded(client, async move |client| {
+            let txn = client.transaction().await?;
+            let dropped = drop_inside(&txn, client_id).await?;
+            if matches!(dropped, Ok(SnapshotDropped::Dropped(_))) {
+                *committing = true;
+                txn.commit().await?;
+            } else {
+                txn.rollback().await?;
+            }
+            Ok(dropped)
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
 }
 
@@ -116,18 +117,19 @@ pub(super) async fn import(
     let client = pools.for_writing().await?;
     let mut is_committing = false;
     let committing = &mut is_committing;
-    let outcome = bounded(client, async move |client| {
-        let txn = client.transaction().await?;
-        let added = import_inside(&txn, request, at).await?;
-        if matches!(added, Ok(SnapshotAdded::Accepted)) {
-            *committing = true;
-            txn.commit().await?;
-        } else {
-            txn.rollback().await?;
-        }
-        Ok(added)
-    })
-    .await;
+    let outcome = pools
+        .bounded(client, async move |client| {
+            let txn = client.transaction().await?;
+            let added = import_inside(&txn, request, at).await?;
+            if matches!(added, Ok(SnapshotAdded::Accepted)) {
+                *committing = true;
+                txn.commit().await?;
+            } else {
+                txn.rollback().await?;
+            }
+            Ok(added)
+        })
+        .await;
     outcome.map_err(|failed| transaction_failed(&failed, is_committing))?
 }
 

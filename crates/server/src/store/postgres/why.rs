@@ -42,6 +42,8 @@ pub enum Why {
     Full,
     /// It starts, ends or follows another.
     NotReady,
+    /// What it needs for that is damaged.
+    Damaged,
     /// Something else.
     Other,
 }
@@ -88,6 +90,7 @@ impl Why {
             "42501" => Self::NoRight,
             "3D000" => Self::NoSuchDatabase,
             "53300" => Self::Full,
+            "XX001" | "XX002" => Self::Damaged,
             "57P01" | "57P02" | "57P03" | "25006" => Self::NotReady,
             _ => Self::Other,
         }

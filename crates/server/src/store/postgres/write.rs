@@ -6,7 +6,7 @@ use tandem_tasks::serve::{self, SNAPSHOT_RECENT_VERSIONS, SnapshotAge};
 use tokio_postgres::Row;
 
 use super::moments::{self, Moment};
-use super::pool::{Failed, Pools, bounded};
+use super::pool::{Failed, Pools};
 use super::rows::{self, Id, cell, number, optional_number, optional_version_id, version_id};
 use crate::store::{AddSnapshot, AddVersion, Added, SnapshotAdded, StoreError};
 
@@ -134,37 +134,38 @@ pub(super) async fn add_snapshot(
     let committing = &mut is_committing;
     let mut damage = None;
     let damaged = &mut damage;
-    let outcome = bounded(client, async move |client| {
-        let txn = client.transaction().await?;
-        let lock = txn.prepare_cached(LOCK_CLIENT).await?;
-        let Some(row) = txn.query_opt(&lock, &[&Id(request.client.to_bytes())]).await? else {
-            return Ok(SnapshotAdded::NoSuchClient);
-        };
-        let id: i64 = row.try_get("id")?;
-        // A statement of its own, after the lock: it sees what the one before has committed.
-        let recent = txn.prepare_cached(RECENT).await?;
-        let recent = txn.query(&recent, &[&id, &cell(SNAPSHOT_RECENT_VERSIONS as u64)]).await?;
-        let place = match place(&row, &recent, request.version) {
-            Ok(Some(place)) => cell(place),
-            Ok(None) => return Ok(SnapshotAdded::PassedOver),
-            Err(error) => {
-                *damaged = Some(error);
-                return Ok(SnapshotAdded::PassedOver);
-            }
-        };
-        let store = txn.prepare_cached(STORE_SNAPSHOT).await?;
-        let (now, changed_at) = (at.or(row.try_get("now")?), row.try_get("changed_at")?);
-        let day = moments::day(now, changed_at).0;
-        // Of those that were there one fewer stays.
-        let others = cell(SNAPSHOT_GENERATIONS as u64 - 1);
-        let version = Id(request.version.to_bytes());
-        let body = &request.body[..];
-        txn.execute(&store, &[&id, &place, &version, &now, &body, &day, &others]).await?;
-        *committing = true;
-        txn.commit().await?;
-        Ok(SnapshotAdded::Accepted)
-    })
-    .await;
+    let outcome = pools
+        .bounded(client, async move |client| {
+            let txn = client.transaction().await?;
+            let lock = txn.prepare_cached(LOCK_CLIENT).await?;
+            let Some(row) = txn.query_opt(&lock, &[&Id(request.client.to_bytes())]).await? else {
+                return Ok(SnapshotAdded::NoSuchClient);
+            };
+            let id: i64 = row.try_get("id")?;
+            // A statement of its own, after the lock: it sees what the one before has committed.
+            let recent = txn.prepare_cached(RECENT).await?;
+            let recent = txn.query(&recent, &[&id, &cell(SNAPSHOT_RECENT_VERSIONS as u64)]).await?;
+            let place = match place(&row, &recent, request.version) {
+                Ok(Some(place)) => cell(place),
+                Ok(None) => return Ok(SnapshotAdded::PassedOver),
+                Err(error) => {
+                    *damaged = Some(error);
+                    return Ok(SnapshotAdded::PassedOver);
+                }
+            };
+            let store = txn.prepare_cached(STORE_SNAPSHOT).await?;
+            let (now, changed_at) = (at.or(row.try_get("now")?), row.try_get("changed_at")?);
+            let day = moments::day(now, changed_at).0;
+            // Of those that were there one fewer stays.
+            let others = cell(SNAPSHOT_GENERATIONS as u64 - 1);
+            let version = Id(request.version.to_bytes());
+            let body = &request.body[..];
+            txn.execute(&store, &[&id, &place, &version, &now, &body, &day, &others]).await?;
+            *committing = true;
+            txn.commit().await?;
+            Ok(SnapshotAdded::Accepted)
+        })
+        .await;
     match (outcome, damage) {
         (Ok(_), Some(error)) => Err(error),
         (Ok(added), None) => Ok(added),

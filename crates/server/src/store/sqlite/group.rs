@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::{rows, schema};
 use crate::store::StoreError;
+use crate::store::damage::Damage;
 
 /// Requests in one group. More would make the first of them wait without saving an fsync worth
 /// having: groups of 128 are within a fifth of the disk's best.
@@ -37,13 +38,19 @@ pub(super) trait Job: Send {
 /// What whoever writes has in hands.
 pub(super) struct Work {
     connection: Connection,
-    stopped: Arc<OnceLock<String>>,
+    /// What everybody is told since nothing is written any more.
+    stopped: Arc<OnceLock<StoreError>>,
+    damage: Arc<Damage>,
     log_bytes: usize,
 }
 
 impl Work {
-    pub(super) fn new(connection: Connection, stopped: Arc<OnceLock<String>>) -> Self {
-        Self { connection, stopped, log_bytes: 0 }
+    pub(super) fn new(
+        connection: Connection,
+        stopped: Arc<OnceLock<StoreError>>,
+        damage: Arc<Damage>,
+    ) -> Self {
+        Self { connection, stopped, damage, log_bytes: 0 }
     }
 
     /// Whether so much stands in the log that it is time to move it.
@@ -58,12 +65,12 @@ impl Work {
         first: Box<dyn Job>,
         mut more: impl FnMut() -> Option<Box<dyn Job>>,
     ) {
-        if let Some(reason) = self.stopped.get() {
-            first.answer(Err(StoreError::Stopped { reason: reason.clone() }));
+        if let Some(why) = self.stopped.get() {
+            first.answer(Err(why.clone()));
             return;
         }
         if let Err(error) = self.run("BEGIN IMMEDIATE") {
-            first.answer(Err(rows::store_error(&error)));
+            first.answer(Err(self.failed(&error)));
             return;
         }
         if let Err(error) = self.check_schema() {
@@ -78,7 +85,7 @@ impl Work {
             bytes += job.bytes() + REQUEST_LOG_BYTES;
             let outcome = self.one(job.as_mut());
             let is_lost = self.connection.is_autocommit();
-            done.push((job, outcome.map_err(|error| rows::store_error(&error))));
+            done.push((job, outcome.map_err(|error| self.failed(&error))));
             if is_lost {
                 // SQLite has taken the whole transaction back (no room, a failed read): so it is
                 // with everything that was in it.
@@ -101,13 +108,14 @@ impl Work {
 
     /// Whether the tables are still those that our statements were written for. One look for a group.
     fn check_schema(&self) -> Result<(), StoreError> {
-        let found = schema::version(&self.connection).map_err(|error| rows::store_error(&error))?;
+        let found = schema::version(&self.connection).map_err(|error| self.failed(&error))?;
         if usize::try_from(found) == Ok(schema::MIGRATIONS.len()) {
             return Ok(());
         }
-        let reason = format!("another program has made the schema {found}");
-        self.stop(reason.clone());
-        Err(StoreError::Stopped { reason })
+        let why =
+            StoreError::Stopped { reason: format!("another program has made the schema {found}") };
+        self.stop(why.clone());
+        Err(why)
     }
 
     /// One request in its savepoint: what it wrote before it failed is taken back.
@@ -129,7 +137,8 @@ impl Work {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        let Err(error) = planned_failure().map_or_else(|| self.run("COMMIT"), Err) else {
+        let planned = planned_failure(Step::Commit);
+        let Err(error) = planned.map_or_else(|| self.run("COMMIT"), Err) else {
             return Ok(());
         };
         let is_full = rows::is_full(&error);
@@ -141,34 +150,58 @@ impl Work {
         }
         // An fsync that failed may not be tried again: the system may have dropped the pages and
         // would say that all is well. What is really on disk shows when the file is opened anew.
-        self.stop(format!("a commit failed: {error}"));
+        self.stop_for("a commit failed", &error);
         Err(StoreError::Unknown { what: error.to_string() })
     }
 
     /// Moves the log's content into the database, as far as no reader needs it.
     pub(super) fn checkpoint(&mut self) {
         self.log_bytes = 0;
-        let outcome = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        match outcome {
+        let moved = || self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        match planned_failure(Step::Checkpoint).map_or_else(moved, Err) {
             Ok(()) => {}
             // Everything is in the log still; with room again it goes on.
             Err(error) if rows::is_full(&error) => {
                 tracing::warn!(%error, "the log could not be moved into the database");
             }
-            Err(error) => {
-                self.stop(format!("the log could not be moved into the database: {error}"))
-            }
+            Err(error) => self.stop_for("the log could not be moved into the database", &error),
         }
     }
 
-    pub(super) fn stop(&self, reason: String) {
-        tracing::error!(%reason, "no more is written; look at the disk, then start again");
-        let _ = self.stopped.set(reason);
+    /// Writes nothing more: the disk failed, or what is on it is not what was written.
+    fn stop_for(&self, what: &str, error: &rusqlite::Error) {
+        let what = format!("{what}: {error}");
+        if rows::is_damage(error) {
+            self.damage.note(&what);
+            self.stop(StoreError::Damaged { what });
+        } else {
+            self.stop(StoreError::Stopped { reason: what });
+        }
+    }
+
+    /// Writes nothing more, and tells everybody this.
+    pub(super) fn stop(&self, why: StoreError) {
+        tracing::error!(%why, "nothing is written until the server is started again");
+        let _ = self.stopped.set(why);
+    }
+
+    /// What an error means before anything was committed.
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        rows::noted(error, &self.damage)
     }
 }
 
+/// What a test lets fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The next COMMIT of this thread.
+    Commit,
+    /// The next time that this thread moves the log.
+    Checkpoint,
+}
+
 #[cfg(not(test))]
-fn planned_failure() -> Option<rusqlite::Error> {
+fn planned_failure(_: Step) -> Option<rusqlite::Error> {
     None
 }
 
@@ -182,18 +215,21 @@ use planned::planned_failure;
 mod planned {
     use std::cell::Cell;
 
+    use super::Step;
+
     thread_local! {
-        /// The next commit of this thread fails so, and is not tried.
-        static PLANNED: Cell<Option<i32>> = const { Cell::new(None) };
+        /// The next such step of this thread fails so, and is not tried.
+        static PLANNED: Cell<Option<(Step, i32)>> = const { Cell::new(None) };
     }
 
-    pub(super) fn planned_failure() -> Option<rusqlite::Error> {
-        let code = PLANNED.take()?;
+    pub(super) fn planned_failure(step: Step) -> Option<rusqlite::Error> {
+        let (_, code) = PLANNED.get().filter(|(planned, _)| *planned == step)?;
+        PLANNED.set(None);
         Some(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
     }
 
-    /// Plans the failure of the next commit: for work that runs on the writer's thread.
-    pub(in crate::store::sqlite) fn plan_failure(code: i32) {
-        PLANNED.set(Some(code));
+    /// Plans a failure: for a request, on whichever thread it is written.
+    pub(in crate::store::sqlite) fn plan_failure(step: Step, code: i32) {
+        PLANNED.set(Some((step, code)));
     }
 }

@@ -100,7 +100,8 @@ impl SqliteStore {
                 error => OpenError::Unusable { path, what: error.to_string() },
             }
         })?;
-        let writer = Writer::start(connection).map_err(|source| OpenError::Thread { source })?;
+        let writer = Writer::start(connection, Arc::clone(readers.damage()))
+            .map_err(|source| OpenError::Thread { source })?;
         Ok(Self { path, folder, log_key, writer, readers, _lock: lock })
     }
 
@@ -124,8 +125,6 @@ impl SqliteStore {
         bytes: usize,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let damage = Arc::clone(self.readers.damage());
-        let work = move |txn: &Connection| work(txn).inspect_err(|error| damage.note(error));
         self.writer.ask(bytes, work).await
     }
 
@@ -247,7 +246,8 @@ impl Store for SqliteStore {
                     reason: format!("the schema is {found} now, made by another program"),
                 },
                 Ok(_) => match self.writer.stopped() {
-                    Some(reason) => Health::WritesStopped { reason },
+                    Some(StoreError::Stopped { reason }) => Health::WritesStopped { reason },
+                    Some(why) => Health::Damaged { reason: why.to_string() },
                     None => Health::Ready,
                 },
             })

@@ -5,12 +5,13 @@
 //! done away from the threads that serve connections.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
 use super::{open, rows};
 use crate::store::StoreError;
+use crate::store::damage::Damage;
 
 /// Connections that are kept open while nobody reads. Each has at most 2 MB of pages in memory.
 const KEPT_MAX: usize = 8;
@@ -22,25 +23,6 @@ pub(super) struct Readers {
     /// None once it is closed.
     kept: Mutex<Option<Vec<Connection>>>,
     damage: Arc<Damage>,
-}
-
-/// The first damage of the file that anybody came upon. It stays until the file is opened anew: what a
-/// question has found, the next one may not touch.
-#[derive(Debug, Default)]
-pub(super) struct Damage(OnceLock<String>);
-
-impl Damage {
-    /// Notes an error that tells of damage.
-    pub(super) fn note(&self, error: &rusqlite::Error) {
-        if rows::is_damage(error) && self.0.set(error.to_string()).is_ok() {
-            tracing::error!(%error, "the database is damaged; keep a copy of its folder");
-        }
-    }
-
-    /// What was found.
-    pub(super) fn found(&self) -> Option<String> {
-        self.0.get().cloned()
-    }
 }
 
 impl Readers {
@@ -66,8 +48,7 @@ impl Readers {
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
-        self.damage.note(error);
-        rows::store_error(error)
+        rows::noted(error, &self.damage)
     }
 
     /// Asks here and now. A question that finds no connection opens one: nobody waits for another.

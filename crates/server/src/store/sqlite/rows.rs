@@ -6,6 +6,7 @@ use rusqlite::types::Type;
 use tandem_core::VersionId;
 
 use crate::store::StoreError;
+use crate::store::damage::Damage;
 
 /// A version id out of its 16 bytes.
 pub(super) fn version_id(row: &Row<'_>, column: usize) -> rusqlite::Result<VersionId> {
@@ -61,6 +62,14 @@ pub(super) fn has_no_shared_memory(error: &rusqlite::Error) -> bool {
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// The same as [`store_error`], noted if it tells of damage.
+pub(super) fn noted(error: &rusqlite::Error, damage: &Damage) -> StoreError {
+    if is_damage(error) {
+        damage.note(error);
+    }
+    store_error(error)
 }
 
 /// What an error of SQLite means as long as nothing was committed.

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::group::{Job, Work};
 use super::write;
 use crate::store::StoreError;
+use crate::store::damage::Damage;
 
 /// Requests that wait for the writer; the next one waits at the door.
 const QUEUE_COUNT_MAX: usize = 1024;
@@ -27,7 +28,8 @@ type Desk = Mutex<Option<Work>>;
 /// A request on its way to the writer's thread, and its place among those that wait.
 struct Queued {
     job: Box<dyn Job>,
-    _place: Place,
+    /// Kept until its group is answered.
+    place: Place,
 }
 
 /// Counts as long as it is there.
@@ -53,7 +55,8 @@ pub(super) struct Writer {
     /// Requests that wait for the thread, the ones at the door and in its hands included.
     waiting: Arc<AtomicUsize>,
     desk: Arc<Desk>,
-    stopped: Arc<OnceLock<String>>,
+    /// What everybody is told since nothing is written any more.
+    stopped: Arc<OnceLock<StoreError>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -65,10 +68,11 @@ impl fmt::Debug for Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+    pub(super) fn start(connection: Connection, damage: Arc<Damage>) -> io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE_COUNT_MAX);
         let stopped = Arc::new(OnceLock::new());
-        let desk = Arc::new(Mutex::new(Some(Work::new(connection, Arc::clone(&stopped)))));
+        let work = Work::new(connection, Arc::clone(&stopped), damage);
+        let desk = Arc::new(Mutex::new(Some(work)));
         let theirs = Arc::clone(&desk);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -88,11 +92,8 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Asked { bytes, work: Some(work), found: None, reply };
         if let Some(job) = self.write_here(Box::new(job)) {
-            let queued = Queued { job, _place: Place::take(&self.waiting) };
-            queue.send(queued).await.map_err(|_| match self.stopped() {
-                Some(reason) => StoreError::Stopped { reason },
-                None => closed(),
-            })?;
+            let queued = Queued { job, place: Place::take(&self.waiting) };
+            queue.send(queued).await.map_err(|_| self.stopped().unwrap_or_else(closed))?;
         }
         drop(queue);
         answer.await.unwrap_or_else(|_| {
@@ -103,7 +104,7 @@ impl Writer {
     /// Has a note written at some time, or not at all if there is more to do than that.
     pub(super) fn note(&self, note: write::Note) {
         if let Some(queue) = self.queue() {
-            let queued = Queued { job: Box::new(note), _place: Place::take(&self.waiting) };
+            let queued = Queued { job: Box::new(note), place: Place::take(&self.waiting) };
             // A full queue: tomorrow's note, or the next request's, will do.
             let _ = queue.try_send(queued);
         }
@@ -132,14 +133,14 @@ impl Writer {
         drop(desk);
         if is_log_long && let Some(queue) = self.queue() {
             // Nobody should wait for this; whoever is in the queue already will do as well.
-            let queued = Queued { job: Box::new(Nothing), _place: Place::take(&self.waiting) };
+            let queued = Queued { job: Box::new(Nothing), place: Place::take(&self.waiting) };
             let _ = queue.try_send(queued);
         }
         None
     }
 
-    /// Why nothing is written any more, if that is so.
-    pub(super) fn stopped(&self) -> Option<String> {
+    /// What everybody is told if nothing is written any more.
+    pub(super) fn stopped(&self) -> Option<StoreError> {
         self.stopped.get().cloned()
     }
 
@@ -161,6 +162,12 @@ impl Writer {
         let _ = thread.map(JoinHandle::join);
     }
 
+    /// Requests that wait for the thread.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
     fn queue(&self) -> Option<mpsc::Sender<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -172,10 +179,10 @@ fn write_groups(desk: &Desk, mut jobs: mpsc::Receiver<Queued>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut desk = lock();
         // Their places are kept until their group is answered.
-        let mut places = vec![first._place];
+        let mut places = vec![first.place];
         let more = || {
-            let Queued { job, _place } = jobs.try_recv().ok()?;
-            places.push(_place);
+            let Queued { job, place } = jobs.try_recv().ok()?;
+            places.push(place);
             Some(job)
         };
         write_group(&mut desk, first.job, more);
@@ -200,7 +207,8 @@ fn write_group(
     // What was in hands is not looked at again: the connection is closed, and so takes back what was
     // not committed.
     if catch_unwind(AssertUnwindSafe(|| work.group(first, more))).is_err() {
-        work.stop("the writer has ended by a defect".to_owned());
+        let reason = "the writer has ended by a defect".to_owned();
+        work.stop(StoreError::Stopped { reason });
         *desk = None;
     }
 }
