@@ -43,11 +43,15 @@ pub(crate) fn environment(target: &Path) -> Result<PathBuf, Vec<String>> {
     })?;
     // The builder first; then the binding with it, in the development profile: it is built in a third
     // of the time, and nobody measures it.
-    let packages: Vec<&str> = wanted.lines().filter(|line| !line.starts_with('#')).collect();
-    for package in packages {
+    for package in entries(&wanted) {
+        // Hashes are taken from files only.
+        let one = folder.join("requirement.txt");
+        std::fs::write(&one, package)
+            .map_err(|error| vec![format!("{} cannot be written: {error}", one.display())])?;
         let mut command = Command::new(&python);
         command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        command.args(["--no-deps", "--no-build-isolation", "--prefer-binary", package]);
+        command.args(["--no-deps", "--no-build-isolation", "--prefer-binary"]);
+        command.args(["--require-hashes", "--requirement"]).arg(&one);
         command.arg("--config-settings=build-args=--profile dev");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let places = std::iter::once(folder.join("bin")).chain(std::env::split_paths(&path));
@@ -61,4 +65,37 @@ pub(crate) fn environment(target: &Path) -> Result<PathBuf, Vec<String>> {
     std::fs::write(&note, &wanted)
         .map_err(|error| vec![format!("{} cannot be written: {error}", note.display())])?;
     Ok(python)
+}
+
+/// The packages of a list, each with its hashes, which follow on lines of their own.
+fn entries(list: &str) -> Vec<String> {
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let joined = text.replace("\\\n", " ");
+    joined.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_stands_with_its_hashes() {
+        let list =
+            "# why\n# more\none==1 \\\n    --hash=a \\\n    --hash=b\n\ntwo==2 \\\n    --hash=c\n";
+        let entries = entries(list);
+        let words: Vec<Vec<&str>> =
+            entries.iter().map(|entry| entry.split_whitespace().collect()).collect();
+        assert_eq!(words, [vec!["one==1", "--hash=a", "--hash=b"], vec!["two==2", "--hash=c"]]);
+    }
+
+    /// A file that is not the one that was looked at is not installed.
+    #[test]
+    fn every_package_of_ours_has_a_hash() {
+        let list = root().join("interop/python-client/requirements.txt");
+        let list = std::fs::read_to_string(list).unwrap();
+        let entries = entries(&list);
+        assert_eq!(entries.len(), 2);
+        assert!(entries.iter().all(|entry| entry.contains("--hash=sha256:")), "{entries:?}");
+    }
 }
