@@ -360,8 +360,8 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         ),
         Failure::Tls { .. } => (
             Exit::Unreachable,
-            "Check the server's certificate and the clock here; a certificate authority of your own \
-             is set with: ta config set ca_file FILE",
+            "Check the server's certificate and the clock here; a certificate of your own, or your own \
+             authority's, is trusted with: ta config set ca_file FILE",
         ),
         Failure::Forbidden => (
             Exit::Forbidden,

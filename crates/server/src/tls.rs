@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
@@ -31,18 +31,35 @@ pub enum TlsError {
         /// What is wrong.
         what: String,
     },
-    /// The two do not fit.
-    #[error("certificate and key do not fit: {what}")]
+    /// The key is another certificate's.
+    #[error(
+        "the key in {} does not belong to the certificate in {}: name the two that were made together \
+         (the server's own certificate comes first in its file)",
+        key.display(),
+        certificates.display()
+    )]
     Pair {
+        /// The file of certificates.
+        certificates: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+    },
+    /// They cannot be used together for another reason.
+    #[error("{} and {} cannot be used: {what}", certificates.display(), key.display())]
+    Together {
+        /// The file of certificates.
+        certificates: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
         /// What is wrong.
         what: String,
     },
 }
 
-/// What is said of an authority's certificate in the place of a server's, which some clients take and
-/// those made with Rust do not.
-pub const AUTHORITY: &str = "the certificate is an authority's (CA:TRUE), which `ta` and Taskwarrior refuse for a server: with \
-     openssl, -addext basicConstraints=critical,CA:FALSE makes one that they take";
+/// What is said of an authority's certificate in the place of a server's, which many programs refuse.
+pub const AUTHORITY: &str = "the certificate is an authority's (CA:TRUE), which Taskwarrior refuses for a server, and `ta` takes \
+     only where this very file is its ca_file: with openssl, -addext basicConstraints=critical,CA:FALSE \
+     makes one that both take";
 
 /// Certificates and key, as they are now.
 #[derive(Debug)]
@@ -128,31 +145,53 @@ fn read(files: &TlsFiles) -> Result<(Arc<ServerConfig>, bool), TlsError> {
     let path = &files.certificates;
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| unusable(path, error.to_string()))?;
+        .map_err(|error| unusable(path, pem_words(error)))?;
     if certificates.is_empty() {
         return Err(unusable(path, "there is no certificate in it".to_owned()));
     }
     let path = &files.key;
-    let key =
-        PrivateKeyDer::from_pem_file(path).map_err(|error| unusable(path, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| {
+        unusable(
+            path,
+            match error {
+                // What stands in a file that `openssl req` made without `-nodes`.
+                pem::Error::NoItemsFound => {
+                    "there is no private key in it, or one behind a password, which nobody could \
+                     enter here"
+                        .to_owned()
+                }
+                other => pem_words(other),
+            },
+        )
+    })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pair = |error: rustls::Error| TlsError::Pair {
-        what: match error {
-            rustls::Error::InconsistentKeys(_) => format!(
-                "the key in {} is not that of the certificate in {}",
-                files.key.display(),
-                files.certificates.display()
+    let together = |error: Error| {
+        let (certificates, key) = (files.certificates.clone(), files.key.clone());
+        match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsError::Pair { certificates, key }
+            }
+            Error::InvalidCertificate(_) => unusable(
+                &certificates,
+                "its first certificate is damaged, or of the old version 1".to_owned(),
             ),
-            error => error.to_string(),
-        },
+            // The library's only words for a key that it cannot read.
+            Error::General(_) => unusable(
+                &key,
+                "its key is damaged or of a kind that is not known here: RSA of 2048 bits or more, \
+                 the curves P-256 and P-384, and Ed25519 are"
+                    .to_owned(),
+            ),
+            other => TlsError::Together { certificates, key, what: other.to_string() },
+        }
     };
     let is_authority = is_authority(&certificates[0], &provider);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(pair)?
+        .map_err(together)?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .map_err(pair)?;
+        .map_err(together)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok((Arc::new(config), is_authority))
 }
@@ -171,4 +210,82 @@ fn is_authority(certificate: &CertificateDer<'static>, provider: &Arc<CryptoProv
     };
     let judged = verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now());
     judged.is_err_and(|error| error.to_string().contains("CaUsedAsEndEntity"))
+}
+
+/// What is wrong with a file of PEM.
+fn pem_words(error: pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        _ => "it is damaged, or not PEM".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    /// What is said of two files with these texts.
+    fn said(certificates: &str, key: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsFiles {
+            certificates: folder.path().join("c.pem"),
+            key: folder.path().join("k.pem"),
+        };
+        fs::write(&files.certificates, certificates).unwrap();
+        fs::write(&files.key, key).unwrap();
+        let folder = format!("{}/", folder.path().display());
+        match Tls::load(&files) {
+            Ok(_) => "nothing".to_owned(),
+            Err(error) => error.to_string().replace(&folder, ""),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_files_is_said_plainly() {
+        let pair = || {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+        };
+        let (certificate, key) = pair();
+        let (_, other) = pair();
+        let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        let odd = |kind: &str| format!("-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n");
+        let (odd_certificate, odd_key) = (odd("CERTIFICATE"), odd("PRIVATE KEY"));
+        let damaged = certificate.replace("-----END CERTIFICATE-----", "");
+        let no_key = "k.pem cannot be used: there is no private key in it, or one behind a password, \
+                      which nobody could enter here";
+        for (certificate, key, words) in [
+            (&*certificate, &*key, "nothing"),
+            (
+                &certificate,
+                &other,
+                "the key in k.pem does not belong to the certificate in c.pem: name the two that were \
+                 made together (the server's own certificate comes first in its file)",
+            ),
+            (&certificate, &encrypted, no_key),
+            (&certificate, &certificate, no_key),
+            (&key, &key, "c.pem cannot be used: there is no certificate in it"),
+            (&damaged, &key, "c.pem cannot be used: it is damaged, or not PEM"),
+            (
+                &odd_certificate,
+                &key,
+                "c.pem cannot be used: its first certificate is damaged, or of the old version 1",
+            ),
+            (
+                &certificate,
+                &odd_key,
+                "k.pem cannot be used: its key is damaged or of a kind that is not known here: RSA of \
+                 2048 bits or more, the curves P-256 and P-384, and Ed25519 are",
+            ),
+        ] {
+            assert_eq!(said(certificate, key), words);
+        }
+        let files =
+            TlsFiles { certificates: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };
+        let error = Tls::load(&files).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere/c.pem cannot be used: No such file"), "{error}");
+    }
 }

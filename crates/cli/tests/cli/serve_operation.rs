@@ -1,6 +1,6 @@
 //! TLS, proxies, metrics and a disk that runs full, with the real program.
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use crate::home::{TestHome, assert_says};
 use crate::serve::{NIL, Serving, ask, ask_as};
@@ -8,8 +8,13 @@ use crate::server::{CLIENT_KEY, SECRET};
 
 /// Writes a new certificate of its own for `localhost`, and its key; the certificate as PEM.
 fn certify(home: &TestHome) -> String {
+    certify_as(home, IsCa::NoCa)
+}
+
+fn certify_as(home: &TestHome, is_ca: IsCa) -> String {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = is_ca;
     let certificate = params.self_signed(&key).unwrap().pem();
     // The key first: between the two the pair does not fit, and the old one goes on.
     std::fs::write(home.path("key.pem"), key.serialize_pem()).unwrap();
@@ -60,7 +65,7 @@ fn tls_is_spoken_and_a_new_certificate_is_shown_without_a_restart() {
 
 /// The openssl command of the server's page.
 #[test]
-fn a_certificate_made_as_the_page_says_is_trusted_and_openssls_own_is_warned_of() {
+fn a_certificate_made_as_the_page_says_is_trusted_and_of_openssls_own_is_warned() {
     let page = include_str!("../../../../docs/reference/server.md");
     let (_, recipe) = page.split_once("openssl req").unwrap();
     let (recipe, _) = recipe.split_once("ta serve").unwrap();
@@ -86,14 +91,80 @@ fn a_certificate_made_as_the_page_says_is_trusted_and_openssls_own_is_warned_of(
         .with("TA_ENCRYPTION_SECRET", SECRET)
         .with("TA_CA_FILE", home.path("cert.pem"));
     replica.add("milk");
-    assert_says(&replica.ta(&["sync"]).failed(4), &["CA:TRUE", "CA:FALSE"]);
+    replica.ta(&["sync"]).done();
     make(&recipe);
     assert!(!home.ta(&check).done().contains("warning"));
     serving.signal("-HUP");
     assert!((0..200).any(|_| replica.ta(&["sync"]).code == Some(0)), "the new one is trusted");
-    // A key that belongs to another certificate.
-    std::fs::write(home.path("key.pem"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
-    assert_says(&home.ta(&check).failed(3), &["the key in key.pem is not that of", "cert.pem"]);
+}
+
+/// As `docs/reference/server.md` tells it, with a certificate as `openssl req -x509` makes it: its own
+/// authority.
+#[test]
+fn a_servers_own_certificate_is_trusted_by_its_file_and_another_one_is_told() {
+    let home = TestHome::new();
+    let own = || certify_as(&home, IsCa::Ca(BasicConstraints::Unconstrained));
+    let first = own();
+    let serving = Serving::of(
+        home.command(&[&["serve", "-l", "127.0.0.1:0", "--log", "info"][..], &TLS].concat()),
+    );
+    let port = serving.address.rsplit(':').next().unwrap();
+    let replica = TestHome::new()
+        .with("TA_SERVER_CLIENT_KEY", CLIENT_KEY)
+        .with("TA_ENCRYPTION_SECRET", SECRET);
+    let file = replica.path("cert.pem");
+    replica.ta(&["config", "set", "server_origin", &format!("https://localhost:{port}")]).done();
+    replica.add("milk");
+    let said = replica.ta(&["sync"]).failed(4);
+    assert_says(&said, &["is an authority's own (CA:TRUE)", "ta config set ca_file FILE"]);
+    std::fs::write(&file, &first).unwrap();
+    replica.ta(&["config", "set", "ca_file", &file.display().to_string()]).done();
+    replica.ta(&["sync"]).done();
+    replica.ta(&["doctor"]).done();
+    let origin = format!("https://127.0.0.1:{port}");
+    replica.add("bread");
+    let mut elsewhere = replica.command(&["sync"]);
+    let said = elsewhere.env("TA_SERVER_ORIGIN", origin).output().unwrap();
+    assert_eq!(said.status.code(), Some(4));
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert_says(&said, &["is not for 127.0.0.1, but for localhost", "safely here"]);
+    let second = own();
+    serving.signal("-HUP");
+    let refused = (0..200).any(|_| replica.ta(&["sync"]).code == Some(4));
+    assert!(refused, "the new one is shown, and nobody has said yes to it");
+    let said = replica.ta(&["sync"]).failed(4);
+    assert_says(&said, &["another than those in ca_file", "cert.pem", "bring that from its disk"]);
+    std::fs::write(&file, first + &second).unwrap();
+    replica.ta(&["sync"]).done();
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_named() {
+    let home = TestHome::new();
+    certify(&home);
+    std::fs::rename(home.path("key.pem"), home.path("old.pem")).unwrap();
+    certify(&home);
+    let words = ["--tls-cert", "cert.pem", "--tls-key", "old.pem"];
+    for verb in [&["serve", "-l", "127.0.0.1:0"][..], &["server", "check-config"]] {
+        let said = home.ta(&[verb, &words].concat()).failed(3);
+        assert_says(
+            &said,
+            &["the key in ", "old.pem does not belong to the certificate in ", "cert.pem"],
+        );
+    }
+}
+
+#[test]
+fn tls_at_a_server_in_clear_is_told() {
+    let home = TestHome::new();
+    let serving = Serving::start(&home, &[]);
+    let replica = TestHome::new()
+        .with("TA_SERVER_ORIGIN", format!("https://{}", serving.address))
+        .with("TA_SERVER_CLIENT_KEY", CLIENT_KEY)
+        .with("TA_ENCRYPTION_SECRET", SECRET);
+    replica.add("milk");
+    let said = replica.ta(&["sync"]).failed(4);
+    assert_says(&said, &["does not speak TLS there", "server_origin begins with http://"]);
 }
 
 /// Programs that renew certificates say so with this signal, and it ends most others.

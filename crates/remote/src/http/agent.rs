@@ -1,17 +1,26 @@
 //! Setting the HTTP library up: times, proxy, TLS. Done once, when the first request is made.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tandem_tasks::session::Failure;
 use ureq::config::Config;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::transport::{Connector as _, TcpConnector};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector as _, SocksConnector, TcpConnector,
+};
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::HttpSettings;
 use super::absolute_form::{AbsoluteFormConnector, ProxyResolver};
+use super::pinned::Pinned;
+use super::tls::TlsConnector;
 
 /// Bytes that one socket read or write moves at most.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -54,7 +63,22 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
     let needs_tls = settings.origin.is_https()
         || proxy.as_ref().is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https);
     if needs_tls {
-        builder = builder.tls_config(tls(settings)?);
+        // A given CA file stands instead of the system's roots, not beside them: who names one
+        // means it.
+        if let Some(path) = &settings.ca_file {
+            let connector =
+                ().chain(SocksConnector::default())
+                    .chain(ConnectProxyConnector::default())
+                    .chain(TcpConnector::default())
+                    .chain(TlsConnector::new(trusting(path)?));
+            return Ok(Agent::with_parts(builder.build(), connector, DefaultResolver::default()));
+        }
+        builder = builder.tls_config(
+            TlsConfig::builder()
+                .root_certs(RootCerts::PlatformVerifier)
+                .unversioned_rustls_crypto_provider(crypto_provider())
+                .build(),
+        );
     }
     let config = builder.build();
     Ok(match proxy.filter(|_| is_absolute_form) {
@@ -68,31 +92,24 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
     })
 }
 
-/// A given CA file stands instead of the system's roots, not beside them: who names one means it.
-fn tls(settings: &HttpSettings) -> Result<TlsConfig, Failure> {
-    let root_certs = match &settings.ca_file {
-        None => RootCerts::PlatformVerifier,
-        Some(path) => {
-            let wrong = |what: &str| Failure::Tls {
-                what: format!("the CA file {}: {what}", path.display()),
-            };
-            let pem = fs::read(path).map_err(|error| wrong(&error.to_string()))?;
-            let mut certificates: Vec<Certificate<'static>> = Vec::new();
-            for item in parse_pem(&pem) {
-                match item {
-                    Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-                    Ok(_) => {}
-                    Err(_) => return Err(wrong("it is not PEM")),
-                }
-            }
-            if certificates.is_empty() {
-                return Err(wrong("it holds no certificate"));
-            }
-            RootCerts::new_with_certs(&certificates)
-        }
-    };
-    Ok(TlsConfig::builder()
-        .root_certs(root_certs)
-        .unversioned_rustls_crypto_provider(crypto_provider())
-        .build())
+/// TLS that believes the certificates in this file.
+fn trusting(path: &Path) -> Result<ClientConfig, Failure> {
+    let wrong =
+        |what: &str| Failure::Tls { what: format!("the CA file {}: {what}", path.display()) };
+    let pem = fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| wrong("it is not PEM"))?;
+    if certificates.is_empty() {
+        return Err(wrong("it holds no certificate"));
+    }
+    let provider = crypto_provider();
+    let pinned = Pinned::new(certificates, Arc::clone(&provider))
+        .ok_or_else(|| wrong("no certificate in it can be read"))?;
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::Tls { what: error.to_string() })?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(pinned))
+        .with_no_client_auth())
 }

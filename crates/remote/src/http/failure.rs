@@ -1,13 +1,15 @@
 //! What the HTTP library's errors mean, in the session's words.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use tandem_tasks::session::Failure;
 use ureq::{Error, Timeout};
 
 use super::HttpSettings;
 use super::answer::{readable, strange};
+use super::pinned::is_authoritys;
 
 /// Translates an error. Names hosts, never a credential: the library's texts hold at most a URL,
 /// and ours have version ids in them only.
@@ -21,9 +23,9 @@ pub(super) fn of(error: Error, settings: &HttpSettings) -> Failure {
             unreachable(format!("the proxy does not connect: {}", readable(text.as_bytes())))
         }
         Error::Tls(text) => Failure::Tls { what: text.to_owned() },
-        Error::Rustls(error) => tls(&error, host),
+        Error::Rustls(error) => tls(&error, settings),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(inner) => tls(inner, host),
+            Some(inner) => tls(inner, settings),
             None => io(&error, host),
         },
         // Whoever speaks TLS answers words in clear with an alert, which is none of HTTP's.
@@ -54,38 +56,140 @@ fn io(error: &std::io::Error, host: &str) -> Failure {
     }
 }
 
-fn tls(error: &rustls::Error, host: &str) -> Failure {
+fn tls(error: &rustls::Error, settings: &HttpSettings) -> Failure {
+    let host = settings.origin.host();
     let what = match error {
-        rustls::Error::InvalidCertificate(error) => match error {
-            CertificateError::UnknownIssuer => {
-                format!("the certificate of {host} comes from an authority that is not known here")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("the certificate is not for {host}")
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("the certificate of {host} has expired (or the clock here is wrong)")
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("the certificate of {host} is not valid yet (or the clock here is wrong)")
-            }
-            CertificateError::BadSignature => format!(
-                "the certificate of {host} is not signed by the authority of that name that is known \
-                 here: either may have been made anew"
-            ),
-            // The library has no name of its own for it. `openssl req -x509` makes such ones.
-            other if other.to_string().contains("CaUsedAsEndEntity") => format!(
-                "the certificate of {host} is an authority's (CA:TRUE) and may not stand for a server: \
-                 make it with `-addext basicConstraints=critical,CA:FALSE`"
-            ),
-            other => format!("the certificate of {host}: {other}"),
-        },
+        rustls::Error::InvalidCertificate(error) => certificate(error, settings),
         rustls::Error::InvalidMessage(_) => format!(
             "{host} does not speak TLS there; if it speaks plain HTTP, server_origin begins with http://"
         ),
-        other => other.to_string(),
+        rustls::Error::NoCertificatesPresented => format!("{host} shows no certificate"),
+        rustls::Error::PeerIncompatible(_) => {
+            format!("{host} speaks TLS in no way that is known here (1.2 and 1.3 are)")
+        }
+        rustls::Error::AlertReceived(alert) => match alert {
+            AlertDescription::UnrecognisedName => {
+                format!("{host} says that it does not go by this name")
+            }
+            AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => {
+                format!("{host} speaks TLS in no way that is known here (1.2 and 1.3 are)")
+            }
+            AlertDescription::CertificateRequired => {
+                format!("{host} asks for a certificate of ours, and ta has none to show")
+            }
+            other => format!("{host} broke it off ({other:?})"),
+        },
+        other => {
+            format!("what {host} says is no proper TLS: {}", readable(other.to_string().as_bytes()))
+        }
     };
     Failure::Tls { what }
+}
+
+/// What is wrong with the certificate that was shown.
+fn certificate(error: &CertificateError, settings: &HttpSettings) -> String {
+    let host = settings.origin.host();
+    let file = settings.ca_file.as_ref().map(|path| path.display().to_string());
+    match error {
+        CertificateError::UnknownIssuer => match file {
+            None => {
+                format!("the certificate of {host} comes from an authority that is not known here")
+            }
+            Some(file) => format!(
+                "the certificate of {host} comes from an authority that is not known here: \
+                 ca_file ({file}) stands in place of the system's, and does not hold it"
+            ),
+        },
+        CertificateError::NotValidForName => format!("the certificate is not for {host}"),
+        CertificateError::NotValidForNameContext { presented, .. } => not_for(host, presented),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the certificate of {host} has expired (or the clock here is wrong)")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of {host} is not valid yet (or the clock here is wrong)")
+        }
+        // `openssl req -x509` makes such ones.
+        error if is_authoritys(error) => match file {
+            None => format!(
+                "the certificate of {host} is an authority's own (CA:TRUE), and none that is known \
+                 here; if the server is yours, bring its file from the server's disk and trust it: \
+                 ta config set ca_file FILE"
+            ),
+            Some(file) => format!(
+                "the certificate of {host} is an authority's own (CA:TRUE), and another than those in \
+                 ca_file ({file}): if the server has a new one, bring that from its disk; otherwise \
+                 somebody else answers"
+            ),
+        },
+        // Of the certificate, or of the handshake: then whoever answers does not have its key.
+        CertificateError::BadSignature => match file {
+            None => format!("the certificate of {host} is not signed by whom it names"),
+            Some(file) => format!(
+                "the certificate of {host} is not signed by the one of its authority's name in \
+                 ca_file ({file}): if the server or its authority has a new one, bring that from \
+                 there; otherwise somebody else answers"
+            ),
+        },
+        CertificateError::Revoked => {
+            format!("the certificate of {host} was revoked by its authority")
+        }
+        CertificateError::BadEncoding => format!("the certificate of {host} is damaged"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            format!("the certificate of {host} is not made for a server (extendedKeyUsage)")
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => format!(
+            "the certificate of {host} is signed in a way that is not trusted here: make it with \
+             RSA of 2048 bits or more, or the curve P-256, and SHA-256"
+        ),
+        other if is_of_version_1(other) => format!(
+            "the certificate of {host} is of the old version 1: make it with \
+             `-addext subjectAltName={}`",
+            alternative_name(host)
+        ),
+        other => format!(
+            "the certificate of {host} cannot be trusted: {}",
+            readable(other.to_string().as_bytes())
+        ),
+    }
+}
+
+/// A certificate for other names, which are its maker's words.
+fn not_for(host: &str, presented: &[String]) -> String {
+    /// Names that are told; a large site's certificate has hundreds.
+    const TOLD_MAX: usize = 3;
+    let mut names: Vec<&str> = presented.iter().filter_map(|name| name_shown(name)).collect();
+    if names.is_empty() {
+        return format!(
+            "the certificate is not for {host}: it names no host (its subject does not count); make \
+             it with `-addext subjectAltName={}`",
+            alternative_name(host)
+        );
+    }
+    let more = if names.len() > TOLD_MAX { " and others" } else { "" };
+    names.truncate(TOLD_MAX);
+    format!(
+        "the certificate is not for {host}, but for {}{more}",
+        readable(names.join(", ").as_bytes())
+    )
+}
+
+/// The name in the library's words for it: `DnsName("host")`, `IpAddress(127.0.0.1)`.
+fn name_shown(text: &str) -> Option<&str> {
+    let host = text.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+    host.or_else(|| text.strip_prefix("IpAddress(")?.strip_suffix(')'))
+}
+
+/// A host as openssl wants it among the names of a certificate.
+fn alternative_name(host: &str) -> String {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let kind = if bare.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+    format!("{kind}:{bare}")
+}
+
+fn is_of_version_1(error: &CertificateError) -> bool {
+    let CertificateError::Other(other) = error else { return false };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::UnsupportedCertVersion))
 }
 
 fn wait(timeout: Timeout) -> &'static str {

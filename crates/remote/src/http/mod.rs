@@ -29,9 +29,11 @@ mod children;
 mod exchange;
 mod failure;
 mod origin;
+mod pinned;
 mod proxy;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 
 use std::fmt;
 use std::path::PathBuf;

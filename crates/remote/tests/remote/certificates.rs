@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use tempfile::TempDir;
 
 use crate::scripted::{Received, Reply, Scripted};
@@ -68,21 +69,62 @@ impl Authority {
         let mut params = CertificateParams::new(names).unwrap();
         params.is_ca = is_ca;
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        let config = Arc::new(config);
-        Scripted::with_wrapper(
-            move |stream| {
-                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                Box::new(StreamOwned::new(connection, stream))
-            },
-            handler,
-        )
+        serve_as(certificate.der(), &key, rustls::DEFAULT_VERSIONS, handler)
     }
+}
+
+/// A server's own certificate that is its own authority, as `openssl req -x509` makes it.
+pub(crate) struct SelfSigned {
+    pub(crate) certificate: Certificate,
+    pub(crate) key: KeyPair,
+    folder: TempDir,
+}
+
+impl SelfSigned {
+    pub(crate) fn new(names: &[&str]) -> Self {
+        Self::with(names, |_| {})
+    }
+
+    pub(crate) fn with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
+        Self { certificate, key, folder }
+    }
+
+    /// The file that holds it.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+}
+
+/// A server that shows this certificate and signs with this key, whether they belong together or not.
+pub(crate) fn serve_as(
+    certificate: &CertificateDer<'static>,
+    key: &KeyPair,
+    versions: &[&'static SupportedProtocolVersion],
+    handler: impl FnMut(&Received) -> Reply + Send + 'static,
+) -> Scripted {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let shown = CertifiedKey::new(vec![certificate.clone()], key);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+    let config = Arc::new(config);
+    Scripted::with_wrapper(
+        move |stream| {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            Box::new(StreamOwned::new(connection, stream))
+        },
+        handler,
+    )
 }
