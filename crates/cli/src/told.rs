@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tandem_client::Synced;
-use tandem_replica::ConflictRow;
+use tandem_replica::{ConflictKind, ConflictRow};
 use tandem_tasks::session::{DirectoryTrouble, End, Failure, Question, SyncReport};
 use tandem_words::text::escape;
 
@@ -79,16 +79,15 @@ fn said(task: &tandem_tasks::Task) -> String {
 pub(crate) fn conflict_line(row: &ConflictRow) -> String {
     let task = format!("{:.8} \"{}\"", row.task.to_string(), escape(&row.description));
     match &row.property {
-        // No property collided: the edit is in the task, and the task is in no list.
-        Some(property)
-            if property == "status"
-                && row.kept.as_deref() == Some("deleted")
-                && row.lost.as_deref() == Some("pending")
-                && row.lost_here =>
-        {
+        // No property collided: the change is in the task, and the task is in no list.
+        Some(_) if row.kind() == ConflictKind::Deleted => {
+            let what = match row.lost_here {
+                true => "was deleted elsewhere while it was changed here",
+                false => "was changed elsewhere while it was deleted here",
+            };
             format!(
-                "Conflict {}: task {task} was deleted elsewhere while it was edited here. The \
-                 deletion won; the edit is kept in the deleted task (ta {:.8} history).",
+                "Conflict {}: task {task} {what}. It stays deleted; ta {:.8} history \
+                 shows the change.",
                 row.id,
                 row.task.to_string(),
             )
@@ -115,6 +114,15 @@ pub(crate) fn conflict_line(row: &ConflictRow) -> String {
     }
 }
 
+/// What a conflict is about, in one word (`docs/reference/sync-json.md`).
+fn kind_word(kind: ConflictKind) -> &'static str {
+    match kind {
+        ConflictKind::Value => "value",
+        ConflictKind::Deleted => "deleted",
+        ConflictKind::Removed => "removed",
+    }
+}
+
 pub(crate) fn conflict_json(row: &ConflictRow) -> Value {
     json!({
         "id": row.id,
@@ -126,6 +134,7 @@ pub(crate) fn conflict_json(row: &ConflictRow) -> Value {
         "kept": row.kept,
         "lost": row.lost,
         "lost_here": row.lost_here,
+        "kind": kind_word(row.kind()),
         "lost_task": row.lost_task,
         "resolved": row.resolved,
         "restore": format!("ta conflicts restore {}", row.id),

@@ -145,8 +145,8 @@ impl Commit<'_> {
     fn carry_out(&mut self, batch: Batch, as_believed: bool) -> Outcome<Answer> {
         let (last, change) = (batch.last, batch.change);
         match change {
-            Change::Pull { versions, dropped, lost, is_bulk } => {
-                self.pull(&versions, &dropped, &lost, is_bulk)?;
+            Change::Pull { versions, dropped, lost, kind } => {
+                self.pull(&versions, &dropped, &lost, kind)?;
             }
             Change::LoadSnapshot { version, body, dropped, lost } => {
                 self.load_snapshot(version, &body, &dropped, &lost)?;

@@ -39,8 +39,8 @@ pub use prune::{Keep, Pruned};
 pub use replica::{Replica, SyncFacts};
 pub use sqlite::*;
 pub use storage::{
-    AppliedRow, ConflictRow, InFlightRow, LoggedOperation, OperationId, Origin, RemoteRow, StepRow,
-    Storage, StorageError, TaskNumber, Txn,
+    AppliedRow, ConflictKind, ConflictRow, InFlightRow, LoggedOperation, OperationId, Origin,
+    RemoteRow, StepRow, Storage, StorageError, TaskNumber, Txn,
 };
 pub use undo::Undone;
 pub use verify::Finding;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use tandem_core::TaskId;
 use tandem_tasks::session::Lost;
-use tandem_tasks::{LocalOperation, OperationId, Task};
+use tandem_tasks::{Task, Text};
 
 use crate::commit::Commit;
 use crate::image::base_of;
-use crate::storage::{ConflictRow, Result};
+use crate::storage::{ConflictKind, ConflictRow, Result};
 
 /// Edits of others that lost, recorded by one commit at most: they can hold more disagreements than
 /// anybody reads when two lists are joined. What was made here and lost is recorded without limit.
@@ -24,58 +24,34 @@ impl Commit<'_> {
             let pending = self.txn.pending_of(loser.task)?;
             let base = base_of(self.txn, loser.task, &pending)?;
             let state = self.txn.task(loser.task)?;
-            let property = loser.property.as_deref();
-            let shown = state.as_ref().or(base.as_ref());
-            let base_value = property
-                .and_then(|p| base.as_ref().and_then(|task| task.properties.get(p)).cloned());
-            rows.push(ConflictRow {
-                id: 0,
-                at: self.now,
-                task: loser.task,
-                property: loser.property.clone(),
-                base: base_value,
-                kept: None,
-                lost: loser.value.clone(),
-                lost_here: loser.here,
-                description: shown.and_then(|task| task.get("description")).unwrap_or("").into(),
-                lost_task: if loser.property.is_none() { state } else { None },
-                resolved: false,
-            });
+            rows.push(self.row(loser, base.as_ref(), state.as_ref()));
         }
         self.conflicts += rows.len();
         Ok(rows)
     }
 
-    /// A task that was edited here while somebody deleted it there: no property collides, and yet
-    /// a person would look for it in vain. What lost is that it was still to be done.
-    pub(crate) fn edited_and_deleted(
-        &mut self,
-        id: TaskId,
+    /// What lost, with the task at the common base and as it is here.
+    pub(crate) fn row(
+        &self,
+        loser: &Lost,
+        base: Option<&Task>,
         state: Option<&Task>,
-        pending: &[(OperationId, LocalOperation)],
-    ) -> Option<ConflictRow> {
-        let state = state.filter(|task| task.status() == tandem_tasks::Status::Deleted)?;
-        let properties = || {
-            pending.iter().filter_map(|(_, operation)| match operation {
-                LocalOperation::Update { property, .. } => Some(property.as_str()),
-                _ => None,
-            })
-        };
-        let is_edit = properties().any(|property| property != "modified")
-            && properties().all(|property| property != "status");
-        is_edit.then(|| ConflictRow {
+    ) -> ConflictRow {
+        let base_value = |property: &Text| base.and_then(|task| task.properties.get(property));
+        let description = state.or(base).and_then(|task| task.get("description"));
+        ConflictRow {
             id: 0,
             at: self.now,
-            task: id,
-            property: Some("status".into()),
-            base: Some("pending".into()),
+            task: loser.task,
+            property: loser.property.clone(),
+            base: loser.property.as_ref().and_then(base_value).cloned(),
             kept: None,
-            lost: Some("pending".into()),
-            lost_here: true,
-            lost_task: None,
-            description: state.get("description").unwrap_or("").into(),
+            lost: loser.value.clone(),
+            lost_here: loser.here,
+            description: description.unwrap_or("").into(),
+            lost_task: if loser.property.is_none() { state.cloned() } else { None },
             resolved: false,
-        })
+        }
     }
 
     /// Stores the conflicts in which something was really lost.
@@ -93,11 +69,23 @@ impl Commit<'_> {
                 if is_told || (state.is_some() && row.kept == row.lost) {
                     continue;
                 }
+                if row.kind() == ConflictKind::Deleted && self.is_open_already(&row)? {
+                    continue;
+                }
             } else if state.is_some() {
                 continue;
             }
             self.txn.put_conflict(&row)?;
         }
         Ok(())
+    }
+
+    /// A deleted task that was changed is told once, however many versions changed it.
+    fn is_open_already(&mut self, row: &ConflictRow) -> Result<bool> {
+        let is_it = |other: &ConflictRow| {
+            (other.task, &other.property, &other.kept, &other.lost, other.lost_here)
+                == (row.task, &row.property, &row.kept, &row.lost, row.lost_here)
+        };
+        Ok(self.txn.conflicts(false)?.iter().any(is_it))
     }
 }

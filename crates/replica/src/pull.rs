@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tandem_core::{TaskId, VersionId};
-use tandem_tasks::session::{Lost, PulledVersion};
+use tandem_tasks::deletion::deleted_and_changed;
+use tandem_tasks::session::{Lost, PullKind, PulledVersion};
 use tandem_tasks::snapshot::{self, ReadSnapshotError};
-use tandem_tasks::{LocalOperation, Operation, OperationId, Task};
+use tandem_tasks::{LocalOperation, Operation, OperationId, Task, Text};
 
 use crate::absorb::{current_remote, log_mark};
 use crate::commit::{Commit, CommitError, Outcome};
@@ -21,7 +22,7 @@ impl Commit<'_> {
         versions: &[Arc<PulledVersion>],
         dropped: &[OperationId],
         lost: &[Lost],
-        is_bulk: bool,
+        kind: PullKind,
     ) -> Outcome<()> {
         for version in versions {
             if self.is_behind_us(version.version)? {
@@ -46,18 +47,28 @@ impl Commit<'_> {
                 false => TaskPending::new(),
             };
             let mut base = base_of(self.txn, id, &pending)?;
-            let was_open = base.as_ref().is_some_and(|task| task.status().is_numbered());
+            let changed = match kind {
+                PullKind::Usual if !pending.is_empty() => {
+                    base.clone().map(|before| (before, changed_in(&pending)))
+                }
+                _ => None,
+            };
+            let mut changed_there: Vec<&str> = Vec::new();
             let (settled, pending): (TaskPending, TaskPending) =
                 pending.into_iter().partition(|(place, _)| dropped_ids.contains(place));
             for (n, operation) in operations {
-                if is_bulk {
+                if kind == PullKind::FirstLoad {
                     operation.apply(&mut base);
                     continue;
                 }
                 let local = operation.clone().into_local(base.as_ref());
                 // What beat an operation of ours is logged even if the base had said so before:
                 // else the log would end with the loser.
-                let has_changed = operation.apply(&mut base) || is_overruled(operation, &settled);
+                let is_news = operation.apply(&mut base);
+                if is_news && let Operation::Update { property, .. } = operation {
+                    changed_there.push(property);
+                }
+                let has_changed = is_news || is_overruled(operation, &settled);
                 if has_changed && !is_overruled(operation, &pending) {
                     log.push((n, local));
                 }
@@ -65,8 +76,10 @@ impl Commit<'_> {
             if has_pending {
                 let state = settle(self.txn, id, base, &pending)?;
                 self.take_in_order(id, state.as_ref(), &mut arrived)?;
-                if was_open {
-                    losers.extend(self.edited_and_deleted(id, state.as_ref(), &pending));
+                if let (Some((before, here)), Some(after)) = (&changed, &state) {
+                    let here: Vec<&str> = here.iter().map(Text::as_str).collect();
+                    let lost = deleted_and_changed(id, before, after, &here, &changed_there);
+                    losers.extend(lost.map(|lost| self.row(&lost, Some(before), Some(after))));
                 }
             } else {
                 self.txn.put_task(id, base.as_ref())?;
@@ -78,7 +91,7 @@ impl Commit<'_> {
             self.txn.give_number(id)?;
         }
         self.drop_pending(dropped)?;
-        if is_bulk {
+        if kind == PullKind::FirstLoad {
             distrust_log(self.txn)?;
         }
         let marks = self.write_log(versions, log)?;
@@ -261,6 +274,15 @@ impl Commit<'_> {
 /// person would have met them. Those that do not say come last.
 fn age_of(task: &Task) -> i64 {
     task.seconds("entry").unwrap_or(i64::MAX)
+}
+
+/// The properties that pending operations have changed.
+fn changed_in(pending: &[(OperationId, LocalOperation)]) -> Vec<Text> {
+    let updated = pending.iter().filter_map(|(_, operation)| match operation {
+        LocalOperation::Update { property, .. } => Some(property.clone()),
+        _ => None,
+    });
+    updated.collect()
 }
 
 /// True if a pending operation still stands over what `operation` says: then it changed nothing

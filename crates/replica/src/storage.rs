@@ -145,6 +145,31 @@ pub struct ConflictRow {
     pub resolved: bool,
 }
 
+/// What a conflict is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// One property, two values.
+    Value,
+    /// The task was deleted (its `status` says so) on one side and changed on the other. What lost
+    /// is the status before; [`ConflictRow::lost_here`] says that it was changed here.
+    Deleted,
+    /// The task was changed here and removed elsewhere.
+    Removed,
+}
+
+impl ConflictRow {
+    /// What it is about. A status that lost without having been changed lost to a deletion alone.
+    pub fn kind(&self) -> ConflictKind {
+        match self.property.as_deref() {
+            None => ConflictKind::Removed,
+            Some("status") if self.kept.as_deref() == Some("deleted") && self.lost == self.base => {
+                ConflictKind::Deleted
+            }
+            Some(_) => ConflictKind::Value,
+        }
+    }
+}
+
 /// Why the database could not do what was asked. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

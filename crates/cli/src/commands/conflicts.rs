@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tandem_client::{Restored, restore_conflict};
-use tandem_replica::ConflictRow;
+use tandem_replica::{ConflictKind, ConflictRow};
 use tandem_words::dates::date_time;
 
 use crate::app::App;
@@ -85,8 +85,11 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
     }
     app.output.line(match row.resolved {
         true => "It has been restored or put aside.".into(),
-        false if row.property.is_none() => {
+        false if row.kind() == ConflictKind::Removed => {
             format!("To make the task again as it was here: ta conflicts restore {id}")
+        }
+        false if row.kind() == ConflictKind::Deleted => {
+            format!("To bring the task back, with the change in it: ta conflicts restore {id}")
         }
         false => format!("To set the value that lost again: ta conflicts restore {id}"),
     });

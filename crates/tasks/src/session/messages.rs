@@ -456,6 +456,17 @@ pub struct Lost {
     pub here: bool,
 }
 
+/// What pulled versions meet in the replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullKind {
+    /// What was changed here since the last sync.
+    Usual,
+    /// Nothing: a first load. Log no more than pruning would keep.
+    FirstLoad,
+    /// The whole list, which waits anew because two lists are joined: what waits is no change.
+    Replay,
+}
+
 /// A version of ours that the server has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedVersion {
@@ -514,8 +525,8 @@ pub enum Change {
         dropped: Vec<OperationId>,
         /// Edits that lost.
         lost: Vec<Lost>,
-        /// A bulk first load: log no more than pruning would keep.
-        is_bulk: bool,
+        /// What it meets here.
+        kind: PullKind,
     },
     /// A pushed version has been accepted, or the next one is about to be sent, or both.
     Push {
