@@ -27,6 +27,7 @@ mod restart;
 mod sqlite;
 pub mod storage;
 mod undo;
+mod unseen;
 mod verify;
 
 #[cfg(any(test, feature = "testing"))]

@@ -14,7 +14,8 @@ use crate::commit::{Commit, CommitError, Outcome};
 use crate::edit::retire;
 use crate::guard;
 use crate::image::{TaskPending, base_of, distrust_log, settle};
-use crate::storage::{Origin, Result, StepRow};
+use crate::storage::{ConflictRow, Origin, Result, StepRow};
+use crate::unseen::{Lookout, Overwritten};
 
 impl Commit<'_> {
     pub(crate) fn pull(
@@ -41,12 +42,14 @@ impl Commit<'_> {
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
         let mut arrived: Vec<(i64, TaskId)> = Vec::new();
+        let mut lookout = Lookout::new(self.txn, kind)?;
         for (id, operations) in touched {
             let pending = match has_pending {
                 true => self.txn.pending_of(id)?,
                 false => TaskPending::new(),
             };
             let mut base = base_of(self.txn, id, &pending)?;
+            let mut overwritten: Vec<Overwritten<'_>> = Vec::new();
             let changed = match kind {
                 PullKind::Usual if !pending.is_empty() => {
                     base.clone().map(|before| (before, changed_in(&pending)))
@@ -62,28 +65,36 @@ impl Commit<'_> {
                     continue;
                 }
                 let local = operation.clone().into_local(base.as_ref());
-                // What beat an operation of ours is logged even if the base had said so before:
-                // else the log would end with the loser.
+                let before = lookout.before(operation, base.as_ref());
                 let is_news = operation.apply(&mut base);
+                let is_met = || [&settled, &pending].iter().any(|met| is_overruled(operation, met));
+                overwritten.extend(before.filter(|_| is_news && !is_met()));
                 if is_news && let Operation::Update { property, .. } = operation {
                     changed_there.push(property);
                 }
+                // What beat an operation of ours is logged even if the base had said so before:
+                // else the log would end with the loser.
                 let has_changed = is_news || is_overruled(operation, &settled);
                 if has_changed && !is_overruled(operation, &pending) {
                     log.push((n, local));
                 }
             }
-            if has_pending {
-                let state = settle(self.txn, id, base, &pending)?;
-                self.take_in_order(id, state.as_ref(), &mut arrived)?;
-                if let (Some((before, here)), Some(after)) = (&changed, &state) {
-                    let here: Vec<&str> = here.iter().map(Text::as_str).collect();
-                    let lost = deleted_and_changed(id, before, after, &here, &changed_there);
-                    losers.extend(lost.map(|lost| self.row(&lost, Some(before), Some(after))));
+            let state = match has_pending {
+                true => settle(self.txn, id, base, &pending)?,
+                false => {
+                    self.txn.put_task(id, base.as_ref())?;
+                    base
                 }
-            } else {
-                self.txn.put_task(id, base.as_ref())?;
-                self.take_in_order(id, base.as_ref(), &mut arrived)?;
+            };
+            self.take_in_order(id, state.as_ref(), &mut arrived)?;
+            if let (Some((before, here)), Some(after)) = (&changed, &state) {
+                let here: Vec<&str> = here.iter().map(Text::as_str).collect();
+                let lost = deleted_and_changed(id, before, after, &here, &changed_there);
+                losers.extend(lost.map(|lost| self.row(&lost, Some(before), Some(after))));
+            }
+            for unseen in lookout.unseen(self.txn, id, &overwritten, state.as_ref())? {
+                let row = self.row(&unseen.lost, None, state.as_ref());
+                losers.push(ConflictRow { base: unseen.base, ..row });
             }
         }
         arrived.sort_unstable();
@@ -97,7 +108,7 @@ impl Commit<'_> {
         let marks = self.write_log(versions, log)?;
         self.stand_on(end.version)?;
         for (version, mark) in versions.iter().zip(marks) {
-            self.applied_with(version.version, version.parent, false, mark)?;
+            self.applied_with(version.version, version.parent, false, (mark, None))?;
         }
         retire(self.txn)?;
         self.record_lost(losers)?;

@@ -93,6 +93,9 @@ pub struct AppliedRow {
     /// What stands in the log before this place was said at or before this version; 0 where that
     /// is not known.
     pub mark: OperationId,
+    /// When it was sent from here; none for a version that others made, or that was sent before
+    /// this was kept.
+    pub sent: Option<Timestamp>,
 }
 
 /// A server or directory that this replica has met (`tandem_remote`).

@@ -11,7 +11,7 @@ use crate::session::Lost;
 
 /// True for properties whose change says that somebody was at work on the task. `modified` and `end`
 /// are stamps, `tags` and `depends` repeat what their parts say.
-fn is_work(property: &str) -> bool {
+pub fn is_work(property: &str) -> bool {
     !matches!(property, "status" | "modified" | "end" | "tags" | "depends")
 }
 

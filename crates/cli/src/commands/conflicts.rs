@@ -50,8 +50,8 @@ fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
     app.output.line(match rows.len() {
         0 => "No edits have lost.".to_owned(),
         _ => {
-            "Other devices never saw the values that lost here. `ta conflicts restore ID` sets one \
-              again, `ta conflicts dismiss ID` puts it aside."
+            "This is what this device saw lose; the others have lists of their own. `ta conflicts \
+              restore ID` sets a value again, `ta conflicts dismiss ID` puts it aside."
                 .to_owned()
         }
     });

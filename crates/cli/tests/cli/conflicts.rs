@@ -74,6 +74,52 @@ fn a_task_that_was_changed_elsewhere_while_it_was_deleted_is_told_once() {
     }
 }
 
+/// The other device was at work before ours was sent, so it cannot have known of it.
+#[test]
+fn who_was_first_at_the_server_is_told_too_that_their_change_lost() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    laptop.ta(&["1", "modify", "description:buy oat milk"]).done();
+    desktop.ta(&["1", "modify", "description:buy goat milk"]).done();
+    laptop.ta(&["sync"]).done();
+    let told = desktop.ta(&["sync"]).done();
+    assert_says(&told, &["\"buy oat milk\" lost (made elsewhere)"]);
+    let told = laptop.ta(&["sync"]).done();
+    assert_says(&told, &["is \"buy goat milk\"; \"buy oat milk\" lost (made here)"]);
+    let row = laptop.ta(&["conflicts", "show", "1", "--json"]).json();
+    assert_eq!(row["base"], "buy milk");
+    laptop.ta(&["conflicts", "restore", "1"]).done();
+
+    // Whoever has seen a value may change it: that is no conflict.
+    for home in [&laptop, &desktop] {
+        home.ta(&["sync"]).done();
+    }
+    desktop.ta(&["1", "modify", "description:buy butter"]).done();
+    for home in [&desktop, &laptop] {
+        home.ta(&["sync"]).done();
+    }
+    assert_eq!(laptop.descriptions(), ["buy butter"]);
+    assert_eq!(laptop.ta(&["conflicts"]).done(), "No edits have lost.\n");
+}
+
+#[test]
+fn who_was_first_at_the_server_is_told_too_that_the_task_was_deleted() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    laptop.ta(&["1", "annotate", "the", "blue", "one"]).done();
+    desktop.ta(&["1", "delete"]).done();
+    laptop.ta(&["sync"]).done();
+    let told = desktop.ta(&["sync"]).done();
+    assert_says(&told, &["was changed elsewhere while it was deleted here"]);
+    let told = laptop.ta(&["sync"]).done();
+    assert_says(&told, &["was deleted elsewhere while it was changed here"]);
+    laptop.ta(&["conflicts", "restore", "1"]).done();
+    for home in [&laptop, &desktop] {
+        home.ta(&["sync"]).done();
+        assert_says(&home.ta(&["1", "info"]).done(), &["buy milk", "pending", "the blue one"]);
+    }
+}
+
 /// Done is a proper end, a stamp is no work, and what both have deleted nobody misses.
 #[test]
 fn what_ends_as_it_should_is_no_conflict() {

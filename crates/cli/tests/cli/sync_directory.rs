@@ -141,7 +141,10 @@ fn an_edit_that_lost_is_told_on_the_machine_that_settles_it_and_can_be_restored(
         )],
     );
     assert_eq!(laptop.descriptions(), ["buy goat milk"]);
-    assert_says(&laptop.ta(&["conflicts"]).done(), &["Conflict 1", "Other devices never saw"]);
+    assert_says(
+        &laptop.ta(&["conflicts"]).done(),
+        &["Conflict 1", "the others have lists of their own"],
+    );
     let shown = laptop.ta(&["conflicts", "show", "1"]).done();
     assert_says(&shown, &["\"buy milk\"", "\"buy oat milk\"", "\"buy goat milk\""]);
     let row = laptop.ta(&["conflicts", "show", "1", "--json"]).json();

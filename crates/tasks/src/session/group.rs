@@ -25,7 +25,7 @@ pub(super) struct Group {
 
 /// True for properties whose loss a person would call a conflict. `tags` and `depends` are merged by
 /// their parts, `modified` and `end` are stamps that follow from other changes.
-pub(crate) fn is_worth_a_conflict(property: &str) -> bool {
+pub fn is_worth_a_conflict(property: &str) -> bool {
     !matches!(property, "modified" | "tags" | "depends" | "end")
         && !property.starts_with("tag_")
         && !property.starts_with("dep_")
