@@ -1,6 +1,6 @@
 //! Commits record what lost: completed with what the replica knows, kept only where it is true.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tandem_core::TaskId;
 use tandem_tasks::session::Lost;
@@ -13,6 +13,9 @@ use crate::storage::{ConflictKind, ConflictRow, Result};
 /// Edits of others that lost, recorded by one commit at most: they can hold more disagreements than
 /// anybody reads when two lists are joined. What was made here and lost is recorded without limit.
 const CONFLICTS_PER_COMMIT_MAX: usize = 1_000;
+
+/// Values by property, as [`ConflictRow::edits`] reads them.
+type Values = BTreeMap<Text, Option<Text>>;
 
 impl Commit<'_> {
     /// Completes what the session saw with what the replica knows before the change.
@@ -56,24 +59,39 @@ impl Commit<'_> {
 
     /// Stores the conflicts in which something was really lost.
     ///
-    /// Where a whole task is gone, that says it all; where it was deleted and made again, each
-    /// change that went with it is told.
+    /// Where a whole task is gone, one row says it all, with the changes that went with it; where it
+    /// was deleted and made again, each change is told.
     pub(crate) fn record_lost(&mut self, rows: Vec<ConflictRow>) -> Result<()> {
-        let whole: BTreeSet<TaskId> =
-            rows.iter().filter(|row| row.property.is_none()).map(|row| row.task).collect();
-        for mut row in rows {
+        let (whole, changes): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.property.is_none());
+        let mut gone: BTreeMap<TaskId, ConflictRow> = BTreeMap::new();
+        for row in whole {
+            if self.txn.task(row.task)?.is_none() {
+                gone.insert(row.task, row);
+            }
+        }
+        let mut edits: BTreeMap<TaskId, [Values; 2]> = BTreeMap::new();
+        for mut row in changes {
+            let Some(property) = &row.property else { continue };
             let state = self.txn.task(row.task)?;
-            if let Some(property) = &row.property {
-                row.kept = state.as_ref().and_then(|task| task.properties.get(property)).cloned();
-                let is_told = state.is_none() && row.lost_here && whole.contains(&row.task);
-                if is_told || (state.is_some() && row.kept == row.lost) {
-                    continue;
-                }
-                if row.kind() == ConflictKind::Deleted && self.is_open_already(&row)? {
-                    continue;
-                }
-            } else if state.is_some() {
+            if row.lost_here && gone.contains_key(&row.task) {
+                let [before, lost] = edits.entry(row.task).or_default();
+                before.insert(property.clone(), row.base);
+                lost.insert(property.clone(), row.lost);
                 continue;
+            }
+            row.kept = state.as_ref().and_then(|task| task.properties.get(property)).cloned();
+            if state.is_some() && row.kept == row.lost {
+                continue;
+            }
+            if row.kind() == ConflictKind::Deleted && self.is_open_already(&row)? {
+                continue;
+            }
+            self.txn.put_conflict(&row)?;
+        }
+        for (id, mut row) in gone {
+            if let Some([before, lost]) = edits.remove(&id) {
+                (row.base, row.lost) = (as_json(&before), as_json(&lost));
             }
             self.txn.put_conflict(&row)?;
         }
@@ -88,4 +106,9 @@ impl Commit<'_> {
         };
         Ok(self.txn.conflicts(false)?.iter().any(is_it))
     }
+}
+
+/// None cannot be: texts by text are JSON. If it were, the row would say less.
+fn as_json(values: &Values) -> Option<Text> {
+    serde_json::to_string(values).ok().map(Text::from)
 }

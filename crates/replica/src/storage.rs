@@ -4,6 +4,8 @@
 //! (rebasing, base images, undo, working set) stands above it and is written once.
 //! One conformance suite (`conformance`, behind the feature `testing`) runs on every implementation.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tandem_core::{TaskId, Timestamp, VersionId};
 pub use tandem_tasks::OperationId;
@@ -132,11 +134,13 @@ pub struct ConflictRow {
     pub task: TaskId,
     /// The property; none when the whole task went.
     pub property: Option<Text>,
-    /// The value at the common base, where it is known.
+    /// The value at the common base, where it is known. When the whole task went: what the
+    /// properties changed here said there, as a JSON object ([`ConflictRow::edits`]).
     pub base: Option<Text>,
     /// The value that stands; none if the property or the task was removed.
     pub kept: Option<Text>,
-    /// The value that lost; none if it was a removal.
+    /// The value that lost; none if it was a removal. When the whole task went: the changes that
+    /// went with it, as a JSON object ([`ConflictRow::edits`]).
     pub lost: Option<Text>,
     /// True if the loser was made on this replica.
     pub lost_here: bool,
@@ -171,6 +175,37 @@ impl ConflictRow {
             Some(_) => ConflictKind::Value,
         }
     }
+
+    /// The changes made here that a removal of the whole task took along. None are known of rows
+    /// that were written before this was kept.
+    pub fn edits(&self) -> Vec<LostEdit> {
+        if self.property.is_some() {
+            return Vec::new();
+        }
+        let before = values(self.base.as_deref());
+        let edits = values(self.lost.as_deref()).into_iter().map(|(property, value)| LostEdit {
+            before: before.get(&property).cloned().flatten(),
+            property,
+            value,
+        });
+        edits.collect()
+    }
+}
+
+/// A change that went with the task it was made in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostEdit {
+    /// The property.
+    pub property: Text,
+    /// What it said at the common base.
+    pub before: Option<Text>,
+    /// What it was changed to; none if it was removed.
+    pub value: Option<Text>,
+}
+
+/// Values by property, as they are written into a row.
+fn values(json: Option<&str>) -> BTreeMap<Text, Option<Text>> {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
 /// Why the database could not do what was asked. Nothing was changed then.

@@ -77,6 +77,12 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
         app.output.line(format!("  stands    {}", value_text(property, row.kept.as_deref())));
         app.output.line(format!("  lost      {}", value_text(property, row.lost.as_deref())));
     }
+    for edit in row.edits() {
+        let (property, name) = (edit.property.as_str(), property_words(&edit.property));
+        let value = value_text(property, edit.value.as_deref());
+        let before = value_text(property, edit.before.as_deref());
+        app.output.line(format!("  changed   {name}: {value} (before: {before})"));
+    }
     if let Some(task) = &row.lost_task {
         for (property, value) in &task.properties {
             let value = value_text(property, Some(value));

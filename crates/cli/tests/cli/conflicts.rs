@@ -168,8 +168,16 @@ fn a_task_that_was_removed_elsewhere_while_it_was_edited_is_told_in_words() {
     let shown = laptop.ta(&["conflicts", "show", "1"]).done();
     assert_says(
         &shown,
-        &["had       tag late:", "had       priority: \"H\"", "make the task again"],
+        &[
+            "changed   priority: \"H\" (before: nothing)",
+            "had       tag late:",
+            "had       priority: \"H\"",
+            "make the task again",
+        ],
     );
+    let row = laptop.ta(&["conflicts", "show", "1", "--json"]).json();
+    let edits = serde_json::json!([{ "property": "priority", "before": null, "value": "H" }]);
+    assert_eq!((&row["kind"], &row["edits"]), (&"removed".into(), &edits));
     laptop.ta(&["conflicts", "restore", "1"]).done();
     assert_eq!(laptop.state()[uuid]["priority"], "H");
 }
