@@ -197,8 +197,13 @@ pub(crate) fn words(synced: &Synced) -> Words {
         let found_a_list = report.snapshot_loaded.is_some() || report.versions_down > 0;
         lines.push(match (report.rejoined, found_a_list) {
             (true, _) => format!(
-                "This list was joined with the one at {} again; what differed was sent.",
-                synced.label
+                "This list was joined with the one at {} again; {}.",
+                synced.label,
+                match (synced.waiting, report.changes_up) {
+                    (0, 0) => "nothing was missing there",
+                    (0, _) => "what differed was sent",
+                    _ => "what differs is still to be sent",
+                }
             ),
             (false, true) => format!(
                 "This list was joined with the one at {}, to which it had not belonged.",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_core::TaskId;
 use tandem_tasks::session::Lost;
-use tandem_tasks::{Task, Text};
+use tandem_tasks::{LocalOperation, Task, Text};
 
 use crate::commit::Commit;
 use crate::image::base_of;
@@ -31,6 +31,37 @@ impl Commit<'_> {
         }
         self.conflicts += rows.len();
         Ok(rows)
+    }
+
+    /// What lost where a whole list waits anew and a history that it may have passed is gone through
+    /// once more: the values that this very list has replaced since are none.
+    pub(crate) fn lost_anew(&mut self, lost: &[Lost]) -> Result<Vec<Lost>> {
+        let mut left = Vec::with_capacity(lost.len());
+        for loser in lost {
+            if loser.here || !self.has_replaced(loser)? {
+                left.push(loser.clone());
+            }
+        }
+        Ok(left)
+    }
+
+    /// True if our log holds the change that lost, or shows that its value made way here at that time
+    /// or later.
+    fn has_replaced(&mut self, loser: &Lost) -> Result<bool> {
+        let (Some(property), Some(at)) = (&loser.property, loser.at) else { return Ok(false) };
+        let rows = self.txn.operations_of(loser.task)?;
+        Ok(rows.iter().filter(|row| row.synced).any(|row| match &row.operation {
+            LocalOperation::Update { property: p, old_value, value, timestamp, .. } => {
+                let is_it = *value == loser.value && *timestamp == at;
+                // An absent old value says little: a list that waits anew has no others.
+                let made_way = loser.value.is_some()
+                    && *old_value == loser.value
+                    && *value != loser.value
+                    && *timestamp >= at;
+                p == property && (is_it || made_way)
+            }
+            _ => false,
+        }))
     }
 
     /// What lost, with the task at the common base and as it is here.
@@ -112,3 +143,6 @@ impl Commit<'_> {
 fn as_json(values: &Values) -> Option<Text> {
     serde_json::to_string(values).ok().map(Text::from)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,10 @@ impl Commit<'_> {
                 touched.entry(operation.task()).or_default().push((n, operation));
             }
         }
-        let mut losers = self.before_losing(lost)?;
+        let mut losers = match kind {
+            PullKind::Replay => self.lost_anew(lost).and_then(|lost| self.before_losing(&lost))?,
+            PullKind::Usual | PullKind::FirstLoad => self.before_losing(lost)?,
+        };
         let has_pending = self.txn.pending_mark()?.last.is_some();
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
@@ -228,7 +231,8 @@ impl Commit<'_> {
         dropped: &[OperationId],
         lost: &[Lost],
     ) -> Outcome<()> {
-        let losers = self.before_losing(lost)?;
+        let lost = self.lost_anew(lost)?;
+        let losers = self.before_losing(&lost)?;
         let mut with_pending: BTreeSet<TaskId> = BTreeSet::new();
         self.txn.each_pending(&mut |_, operation| {
             with_pending.extend(operation.task());

@@ -128,7 +128,7 @@ impl Lookout {
                 && self.sent(txn, word.place, made)?.is_some_and(|sent| *timestamp < sent)
             {
                 let property = Some((*property).clone());
-                let lost = Lost { task: id, property, value: word.value, here: true };
+                let lost = Lost { task: id, property, value: word.value, here: true, at: None };
                 found.push(Unseen { lost, base: word.old_value });
             }
         }
@@ -140,7 +140,7 @@ impl Lookout {
             for (_, word) in words.iter().filter(|(property, _)| is_work(property)) {
                 if self.sent(txn, word.place, made)?.is_some_and(|sent| timestamp < sent) {
                     let (property, value) = (Some(Text::from("status")), before.clone());
-                    let lost = Lost { task: id, property, value, here: true };
+                    let lost = Lost { task: id, property, value, here: true, at: None };
                     found.push(Unseen { lost, base: before.clone() });
                     break;
                 }

@@ -42,6 +42,7 @@ pub fn deleted_and_changed<'a>(
         property: Some(Text::const_new("status")),
         value: before.properties.get("status").cloned(),
         here: is_here,
+        at: None,
     })
 }
 
@@ -76,6 +77,7 @@ mod tests {
                 property: Some("status".into()),
                 value: Some(before.into()),
                 here,
+                at: None,
             });
             assert_eq!(told, expected, "{before} {after} {here:?} {there:?}");
         }

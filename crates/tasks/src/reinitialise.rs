@@ -188,6 +188,7 @@ fn merge(ours: &Ours<'_>, theirs: &TaskSet) -> Plan {
                         property: Some(property.clone()),
                         value: if wins { their_value.cloned() } else { value.clone() },
                         here: !wins,
+                        at: None,
                     });
                 }
             }
@@ -321,7 +322,7 @@ fn keep_synced_edits(plan: &mut Plan, id: TaskId, task: &Task, their_task: &Task
             let theirs = their_task.properties.get(property).cloned();
             let lost = if wins { theirs } else { value.clone() };
             let property = Some(property.clone());
-            plan.lost.push(Lost { task: id, property, value: lost, here: !wins });
+            plan.lost.push(Lost { task: id, property, value: lost, here: !wins, at: None });
         }
         if wins {
             plan.pending.push(operation);

@@ -120,6 +120,47 @@ fn who_was_first_at_the_server_is_told_too_that_the_task_was_deleted() {
     }
 }
 
+/// A list that comes back to a folder goes through a history that is its own.
+#[test]
+fn what_this_list_has_replaced_itself_is_no_conflict_when_it_comes_back() {
+    let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (laptop, desktop) = two_in_step(first.path());
+    laptop.ta(&["1", "modify", "description:buy oat milk"]).done();
+    laptop.ta(&["1", "modify", "project:home"]).done();
+    laptop.ta(&["sync"]).done();
+    let mut laptop = laptop.with("TA_SERVER_DIR", second.path());
+    laptop.ta(&["sync"]).done();
+    laptop.ta(&["1", "modify", "project:garden"]).done();
+    laptop.ta(&["sync"]).done();
+
+    laptop = laptop.with("TA_SERVER_DIR", first.path());
+    let told = laptop.ta(&["sync"]).done();
+    assert_says(&told, &["up 1 change ·", "again; what differed was sent."]);
+    assert!(!told.contains("Conflict"), "{told}");
+    for folder in [second.path(), first.path()] {
+        laptop = laptop.with("TA_SERVER_DIR", folder);
+        let told = laptop.ta(&["sync"]).done();
+        assert_says(&told, &["up 0 changes ·", "again; nothing was missing there."]);
+        assert!(!told.contains("Conflict"), "{told}");
+    }
+
+    // What others changed meanwhile, and lost, is told as ever, and once.
+    laptop = laptop.with("TA_SERVER_DIR", second.path());
+    desktop.ta(&["1", "modify", "description:buy goat milk"]).done();
+    desktop.ta(&["sync"]).done();
+    laptop.ta(&["1", "modify", "description:buy butter"]).done();
+    laptop.ta(&["sync"]).done();
+    laptop = laptop.with("TA_SERVER_DIR", first.path());
+    let told = laptop.ta(&["sync"]).done();
+    assert_says(&told, &["is \"buy butter\"; \"buy goat milk\" lost (made elsewhere)"]);
+    assert!(!told.contains("Conflict 2"), "{told}");
+    for folder in [second.path(), first.path()] {
+        laptop = laptop.with("TA_SERVER_DIR", folder);
+        let told = laptop.ta(&["sync"]).done();
+        assert!(!told.contains("Conflict"), "{told}");
+    }
+}
+
 /// Done is a proper end, a stamp is no work, and what both have deleted nobody misses.
 #[test]
 fn what_ends_as_it_should_is_no_conflict() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_core::{TaskId, VersionId};
+use tandem_core::{TaskId, Timestamp, VersionId};
 
 use crate::model::{TaskSet, Text};
 use crate::operation::Operation;
@@ -454,6 +454,8 @@ pub struct Lost {
     pub value: Option<Text>,
     /// True if the loser was made on this replica.
     pub here: bool,
+    /// When the value that lost was set, where one did and that is known.
+    pub at: Option<Timestamp>,
 }
 
 /// What pulled versions meet in the replica.
