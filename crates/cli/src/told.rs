@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tandem_client::Synced;
-use tandem_replica::ConflictRow;
+use tandem_replica::{ConflictKind, ConflictRow};
 use tandem_tasks::session::{DirectoryTrouble, End, Failure, Question, SyncReport};
 use tandem_words::text::escape;
 
@@ -79,16 +79,15 @@ fn said(task: &tandem_tasks::Task) -> String {
 pub(crate) fn conflict_line(row: &ConflictRow) -> String {
     let task = format!("{:.8} \"{}\"", row.task.to_string(), escape(&row.description));
     match &row.property {
-        // No property collided: the edit is in the task, and the task is in no list.
-        Some(property)
-            if property == "status"
-                && row.kept.as_deref() == Some("deleted")
-                && row.lost.as_deref() == Some("pending")
-                && row.lost_here =>
-        {
+        // No property collided: the change is in the task, and the task is in no list.
+        Some(_) if row.kind() == ConflictKind::Deleted => {
+            let what = match row.lost_here {
+                true => "was deleted elsewhere while it was changed here",
+                false => "was changed elsewhere while it was deleted here",
+            };
             format!(
-                "Conflict {}: task {task} was deleted elsewhere while it was edited here. The \
-                 deletion won; the edit is kept in the deleted task (ta {:.8} history).",
+                "Conflict {}: task {task} {what}. It stays deleted; ta {:.8} history \
+                 shows the change.",
                 row.id,
                 row.task.to_string(),
             )
@@ -115,6 +114,15 @@ pub(crate) fn conflict_line(row: &ConflictRow) -> String {
     }
 }
 
+/// What a conflict is about, in one word (`docs/reference/sync-json.md`).
+fn kind_word(kind: ConflictKind) -> &'static str {
+    match kind {
+        ConflictKind::Value => "value",
+        ConflictKind::Deleted => "deleted",
+        ConflictKind::Removed => "removed",
+    }
+}
+
 pub(crate) fn conflict_json(row: &ConflictRow) -> Value {
     json!({
         "id": row.id,
@@ -122,10 +130,12 @@ pub(crate) fn conflict_json(row: &ConflictRow) -> Value {
         "task": row.task.to_string(),
         "description": row.description,
         "property": row.property,
-        "base": row.base,
+        "base": row.property.is_some().then_some(&row.base),
         "kept": row.kept,
-        "lost": row.lost,
+        "lost": row.property.is_some().then_some(&row.lost),
+        "edits": row.edits(),
         "lost_here": row.lost_here,
+        "kind": kind_word(row.kind()),
         "lost_task": row.lost_task,
         "resolved": row.resolved,
         "restore": format!("ta conflicts restore {}", row.id),
@@ -187,8 +197,13 @@ pub(crate) fn words(synced: &Synced) -> Words {
         let found_a_list = report.snapshot_loaded.is_some() || report.versions_down > 0;
         lines.push(match (report.rejoined, found_a_list) {
             (true, _) => format!(
-                "This list was joined with the one at {} again; what differed was sent.",
-                synced.label
+                "This list was joined with the one at {} again; {}.",
+                synced.label,
+                match (synced.waiting, report.changes_up) {
+                    (0, 0) => "nothing was missing there",
+                    (0, _) => "what differed was sent",
+                    _ => "what differs is still to be sent",
+                }
             ),
             (false, true) => format!(
                 "This list was joined with the one at {}, to which it had not belonged.",

@@ -2,6 +2,7 @@
 
 use tandem_core::Timestamp;
 use tandem_replica::{EditError, Replica, StorageError};
+use tandem_tasks::model::is_numbered_status;
 
 /// What a restoration did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,8 @@ pub enum Restored {
 }
 
 /// Sets the value that lost in conflict `id` again; a task that a deletion took is created again as
-/// it was here. The conflict counts as resolved then, until the restoration is undone.
+/// it was here, and one that is open again has no `end` any more. The conflict counts as resolved
+/// then, until the restoration is undone.
 ///
 /// # Errors
 /// [`EditError`]; nothing was changed then.
@@ -38,6 +40,9 @@ pub fn restore_conflict(
             }
         } else if let Some(property) = &row.property {
             editor.set(row.task, property, row.lost.as_deref())?;
+            if property == "status" && is_numbered_status(row.lost.as_deref()) {
+                editor.set(row.task, "end", None)?;
+            }
         }
         editor.resolve_conflict(id);
         Ok::<_, StorageError>(())

@@ -212,7 +212,8 @@ fn adopt_base(txn: &mut dyn Txn, base: VersionId) -> Result<()> {
     let Some(remote) = current_remote(txn)? else { return Ok(()) };
     let mark = log_mark(txn)?;
     let parent = VersionId::NIL;
-    txn.put_applied(&AppliedRow { version: base, parent, remote, hole: true, mark })
+    let row = AppliedRow { version: base, parent, remote, hole: true, mark, sent: None };
+    txn.put_applied(&row)
 }
 
 /// The place before which everything logged was said at or before the base: that of the first

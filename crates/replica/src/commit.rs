@@ -145,8 +145,8 @@ impl Commit<'_> {
     fn carry_out(&mut self, batch: Batch, as_believed: bool) -> Outcome<Answer> {
         let (last, change) = (batch.last, batch.change);
         match change {
-            Change::Pull { versions, dropped, lost, is_bulk } => {
-                self.pull(&versions, &dropped, &lost, is_bulk)?;
+            Change::Pull { versions, dropped, lost, kind } => {
+                self.pull(&versions, &dropped, &lost, kind)?;
             }
             Change::LoadSnapshot { version, body, dropped, lost } => {
                 self.load_snapshot(version, &body, &dropped, &lost)?;
@@ -236,7 +236,7 @@ impl Commit<'_> {
         hole: bool,
     ) -> Result<()> {
         let mark = log_mark(self.txn)?;
-        self.applied_with(version, parent, hole, mark)
+        self.applied_with(version, parent, hole, (mark, None))
     }
 
     pub(crate) fn applied_with(
@@ -244,12 +244,14 @@ impl Commit<'_> {
         version: VersionId,
         parent: VersionId,
         hole: bool,
-        mark: OperationId,
+        (mark, sent): (OperationId, Option<Timestamp>),
     ) -> Result<()> {
         let remote = current_remote(self.txn)?.unwrap_or(0);
         // One that is met again says no more of the log than it did.
-        let mark = self.txn.applied(version)?.map_or(mark, |known| known.mark.min(mark));
-        self.txn.put_applied(&AppliedRow { version, parent, remote, hole, mark })
+        let known = self.txn.applied(version)?;
+        let mark = known.map_or(mark, |known| known.mark.min(mark));
+        let sent = sent.or(known.and_then(|known| known.sent));
+        self.txn.put_applied(&AppliedRow { version, parent, remote, hole, mark, sent })
     }
 
     /// Keeps the working set by touched tasks.

@@ -27,6 +27,7 @@ mod restart;
 mod sqlite;
 pub mod storage;
 mod undo;
+mod unseen;
 mod verify;
 
 #[cfg(any(test, feature = "testing"))]
@@ -39,8 +40,8 @@ pub use prune::{Keep, Pruned};
 pub use replica::{Replica, SyncFacts};
 pub use sqlite::*;
 pub use storage::{
-    AppliedRow, ConflictRow, InFlightRow, LoggedOperation, OperationId, Origin, RemoteRow, StepRow,
-    Storage, StorageError, TaskNumber, Txn,
+    AppliedRow, ConflictKind, ConflictRow, InFlightRow, LoggedOperation, LostEdit, OperationId,
+    Origin, RemoteRow, StepRow, Storage, StorageError, TaskNumber, Txn,
 };
 pub use undo::Undone;
 pub use verify::Finding;

@@ -1,18 +1,21 @@
 //! Commits record what lost: completed with what the replica knows, kept only where it is true.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tandem_core::TaskId;
 use tandem_tasks::session::Lost;
-use tandem_tasks::{LocalOperation, OperationId, Task};
+use tandem_tasks::{LocalOperation, Task, Text};
 
 use crate::commit::Commit;
 use crate::image::base_of;
-use crate::storage::{ConflictRow, Result};
+use crate::storage::{ConflictKind, ConflictRow, Result};
 
 /// Edits of others that lost, recorded by one commit at most: they can hold more disagreements than
 /// anybody reads when two lists are joined. What was made here and lost is recorded without limit.
 const CONFLICTS_PER_COMMIT_MAX: usize = 1_000;
+
+/// Values by property, as [`ConflictRow::edits`] reads them.
+type Values = BTreeMap<Text, Option<Text>>;
 
 impl Commit<'_> {
     /// Completes what the session saw with what the replica knows before the change.
@@ -24,80 +27,122 @@ impl Commit<'_> {
             let pending = self.txn.pending_of(loser.task)?;
             let base = base_of(self.txn, loser.task, &pending)?;
             let state = self.txn.task(loser.task)?;
-            let property = loser.property.as_deref();
-            let shown = state.as_ref().or(base.as_ref());
-            let base_value = property
-                .and_then(|p| base.as_ref().and_then(|task| task.properties.get(p)).cloned());
-            rows.push(ConflictRow {
-                id: 0,
-                at: self.now,
-                task: loser.task,
-                property: loser.property.clone(),
-                base: base_value,
-                kept: None,
-                lost: loser.value.clone(),
-                lost_here: loser.here,
-                description: shown.and_then(|task| task.get("description")).unwrap_or("").into(),
-                lost_task: if loser.property.is_none() { state } else { None },
-                resolved: false,
-            });
+            rows.push(self.row(loser, base.as_ref(), state.as_ref()));
         }
         self.conflicts += rows.len();
         Ok(rows)
     }
 
-    /// A task that was edited here while somebody deleted it there: no property collides, and yet
-    /// a person would look for it in vain. What lost is that it was still to be done.
-    pub(crate) fn edited_and_deleted(
-        &mut self,
-        id: TaskId,
+    /// What lost where a whole list waits anew and a history that it may have passed is gone through
+    /// once more: the values that this very list has replaced since are none.
+    pub(crate) fn lost_anew(&mut self, lost: &[Lost]) -> Result<Vec<Lost>> {
+        let mut left = Vec::with_capacity(lost.len());
+        for loser in lost {
+            if loser.here || !self.has_replaced(loser)? {
+                left.push(loser.clone());
+            }
+        }
+        Ok(left)
+    }
+
+    /// True if our log holds the change that lost, or shows that its value made way here at that time
+    /// or later.
+    fn has_replaced(&mut self, loser: &Lost) -> Result<bool> {
+        let (Some(property), Some(at)) = (&loser.property, loser.at) else { return Ok(false) };
+        let rows = self.txn.operations_of(loser.task)?;
+        Ok(rows.iter().filter(|row| row.synced).any(|row| match &row.operation {
+            LocalOperation::Update { property: p, old_value, value, timestamp, .. } => {
+                let is_it = *value == loser.value && *timestamp == at;
+                // An absent old value says little: a list that waits anew has no others.
+                let made_way = loser.value.is_some()
+                    && *old_value == loser.value
+                    && *value != loser.value
+                    && *timestamp >= at;
+                p == property && (is_it || made_way)
+            }
+            _ => false,
+        }))
+    }
+
+    /// What lost, with the task at the common base and as it is here.
+    pub(crate) fn row(
+        &self,
+        loser: &Lost,
+        base: Option<&Task>,
         state: Option<&Task>,
-        pending: &[(OperationId, LocalOperation)],
-    ) -> Option<ConflictRow> {
-        let state = state.filter(|task| task.status() == tandem_tasks::Status::Deleted)?;
-        let properties = || {
-            pending.iter().filter_map(|(_, operation)| match operation {
-                LocalOperation::Update { property, .. } => Some(property.as_str()),
-                _ => None,
-            })
-        };
-        let is_edit = properties().any(|property| property != "modified")
-            && properties().all(|property| property != "status");
-        is_edit.then(|| ConflictRow {
+    ) -> ConflictRow {
+        let base_value = |property: &Text| base.and_then(|task| task.properties.get(property));
+        let description = state.or(base).and_then(|task| task.get("description"));
+        ConflictRow {
             id: 0,
             at: self.now,
-            task: id,
-            property: Some("status".into()),
-            base: Some("pending".into()),
+            task: loser.task,
+            property: loser.property.clone(),
+            base: loser.property.as_ref().and_then(base_value).cloned(),
             kept: None,
-            lost: Some("pending".into()),
-            lost_here: true,
-            lost_task: None,
-            description: state.get("description").unwrap_or("").into(),
+            lost: loser.value.clone(),
+            lost_here: loser.here,
+            description: description.unwrap_or("").into(),
+            lost_task: if loser.property.is_none() { state.cloned() } else { None },
             resolved: false,
-        })
+        }
     }
 
     /// Stores the conflicts in which something was really lost.
     ///
-    /// Where a whole task is gone, that says it all; where it was deleted and made again, each
-    /// change that went with it is told.
+    /// Where a whole task is gone, one row says it all, with the changes that went with it; where it
+    /// was deleted and made again, each change is told.
     pub(crate) fn record_lost(&mut self, rows: Vec<ConflictRow>) -> Result<()> {
-        let whole: BTreeSet<TaskId> =
-            rows.iter().filter(|row| row.property.is_none()).map(|row| row.task).collect();
-        for mut row in rows {
+        let (whole, changes): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.property.is_none());
+        let mut gone: BTreeMap<TaskId, ConflictRow> = BTreeMap::new();
+        for row in whole {
+            if self.txn.task(row.task)?.is_none() {
+                gone.insert(row.task, row);
+            }
+        }
+        let mut edits: BTreeMap<TaskId, [Values; 2]> = BTreeMap::new();
+        for mut row in changes {
+            let Some(property) = &row.property else { continue };
             let state = self.txn.task(row.task)?;
-            if let Some(property) = &row.property {
-                row.kept = state.as_ref().and_then(|task| task.properties.get(property)).cloned();
-                let is_told = state.is_none() && row.lost_here && whole.contains(&row.task);
-                if is_told || (state.is_some() && row.kept == row.lost) {
-                    continue;
-                }
-            } else if state.is_some() {
+            if row.lost_here && gone.contains_key(&row.task) {
+                let [before, lost] = edits.entry(row.task).or_default();
+                before.insert(property.clone(), row.base);
+                lost.insert(property.clone(), row.lost);
                 continue;
+            }
+            row.kept = state.as_ref().and_then(|task| task.properties.get(property)).cloned();
+            if state.is_some() && row.kept == row.lost {
+                continue;
+            }
+            if row.kind() == ConflictKind::Deleted && self.is_open_already(&row)? {
+                continue;
+            }
+            self.txn.put_conflict(&row)?;
+        }
+        for (id, mut row) in gone {
+            if let Some([before, lost]) = edits.remove(&id) {
+                (row.base, row.lost) = (as_json(&before), as_json(&lost));
             }
             self.txn.put_conflict(&row)?;
         }
         Ok(())
     }
+
+    /// A deleted task that was changed is told once, however many versions changed it.
+    fn is_open_already(&mut self, row: &ConflictRow) -> Result<bool> {
+        let is_it = |other: &ConflictRow| {
+            (other.task, &other.property, &other.kept, &other.lost, other.lost_here)
+                == (row.task, &row.property, &row.kept, &row.lost, row.lost_here)
+        };
+        Ok(self.txn.conflicts(false)?.iter().any(is_it))
+    }
 }
+
+/// None cannot be: texts by text are JSON. If it were, the row would say less.
+fn as_json(values: &Values) -> Option<Text> {
+    serde_json::to_string(values).ok().map(Text::from)
+}
+
+#[cfg(test)]
+mod tests;

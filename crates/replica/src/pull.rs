@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tandem_core::{TaskId, VersionId};
-use tandem_tasks::session::{Lost, PulledVersion};
+use tandem_tasks::deletion::deleted_and_changed;
+use tandem_tasks::session::{Lost, PullKind, PulledVersion};
 use tandem_tasks::snapshot::{self, ReadSnapshotError};
-use tandem_tasks::{LocalOperation, Operation, OperationId, Task};
+use tandem_tasks::{LocalOperation, Operation, OperationId, Task, Text};
 
 use crate::absorb::{current_remote, log_mark};
 use crate::commit::{Commit, CommitError, Outcome};
 use crate::edit::retire;
 use crate::guard;
 use crate::image::{TaskPending, base_of, distrust_log, settle};
-use crate::storage::{Origin, Result, StepRow};
+use crate::storage::{ConflictRow, Origin, Result, StepRow};
+use crate::unseen::{Lookout, Overwritten};
 
 impl Commit<'_> {
     pub(crate) fn pull(
@@ -21,7 +23,7 @@ impl Commit<'_> {
         versions: &[Arc<PulledVersion>],
         dropped: &[OperationId],
         lost: &[Lost],
-        is_bulk: bool,
+        kind: PullKind,
     ) -> Outcome<()> {
         for version in versions {
             if self.is_behind_us(version.version)? {
@@ -35,42 +37,67 @@ impl Commit<'_> {
                 touched.entry(operation.task()).or_default().push((n, operation));
             }
         }
-        let mut losers = self.before_losing(lost)?;
+        let mut losers = match kind {
+            PullKind::Replay => self.lost_anew(lost).and_then(|lost| self.before_losing(&lost))?,
+            PullKind::Usual | PullKind::FirstLoad => self.before_losing(lost)?,
+        };
         let has_pending = self.txn.pending_mark()?.last.is_some();
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
         let mut arrived: Vec<(i64, TaskId)> = Vec::new();
+        let mut lookout = Lookout::new(self.txn, kind)?;
         for (id, operations) in touched {
             let pending = match has_pending {
                 true => self.txn.pending_of(id)?,
                 false => TaskPending::new(),
             };
             let mut base = base_of(self.txn, id, &pending)?;
-            let was_open = base.as_ref().is_some_and(|task| task.status().is_numbered());
+            let mut overwritten: Vec<Overwritten<'_>> = Vec::new();
+            let changed = match kind {
+                PullKind::Usual if !pending.is_empty() => {
+                    base.clone().map(|before| (before, changed_in(&pending)))
+                }
+                _ => None,
+            };
+            let mut changed_there: Vec<&str> = Vec::new();
             let (settled, pending): (TaskPending, TaskPending) =
                 pending.into_iter().partition(|(place, _)| dropped_ids.contains(place));
             for (n, operation) in operations {
-                if is_bulk {
+                if kind == PullKind::FirstLoad {
                     operation.apply(&mut base);
                     continue;
                 }
                 let local = operation.clone().into_local(base.as_ref());
+                let before = lookout.before(operation, base.as_ref());
+                let is_news = operation.apply(&mut base);
+                let is_met = || [&settled, &pending].iter().any(|met| is_overruled(operation, met));
+                overwritten.extend(before.filter(|_| is_news && !is_met()));
+                if is_news && let Operation::Update { property, .. } = operation {
+                    changed_there.push(property);
+                }
                 // What beat an operation of ours is logged even if the base had said so before:
                 // else the log would end with the loser.
-                let has_changed = operation.apply(&mut base) || is_overruled(operation, &settled);
+                let has_changed = is_news || is_overruled(operation, &settled);
                 if has_changed && !is_overruled(operation, &pending) {
                     log.push((n, local));
                 }
             }
-            if has_pending {
-                let state = settle(self.txn, id, base, &pending)?;
-                self.take_in_order(id, state.as_ref(), &mut arrived)?;
-                if was_open {
-                    losers.extend(self.edited_and_deleted(id, state.as_ref(), &pending));
+            let state = match has_pending {
+                true => settle(self.txn, id, base, &pending)?,
+                false => {
+                    self.txn.put_task(id, base.as_ref())?;
+                    base
                 }
-            } else {
-                self.txn.put_task(id, base.as_ref())?;
-                self.take_in_order(id, base.as_ref(), &mut arrived)?;
+            };
+            self.take_in_order(id, state.as_ref(), &mut arrived)?;
+            if let (Some((before, here)), Some(after)) = (&changed, &state) {
+                let here: Vec<&str> = here.iter().map(Text::as_str).collect();
+                let lost = deleted_and_changed(id, before, after, &here, &changed_there);
+                losers.extend(lost.map(|lost| self.row(&lost, Some(before), Some(after))));
+            }
+            for unseen in lookout.unseen(self.txn, id, &overwritten, state.as_ref())? {
+                let row = self.row(&unseen.lost, None, state.as_ref());
+                losers.push(ConflictRow { base: unseen.base, ..row });
             }
         }
         arrived.sort_unstable();
@@ -78,13 +105,13 @@ impl Commit<'_> {
             self.txn.give_number(id)?;
         }
         self.drop_pending(dropped)?;
-        if is_bulk {
+        if kind == PullKind::FirstLoad {
             distrust_log(self.txn)?;
         }
         let marks = self.write_log(versions, log)?;
         self.stand_on(end.version)?;
         for (version, mark) in versions.iter().zip(marks) {
-            self.applied_with(version.version, version.parent, false, mark)?;
+            self.applied_with(version.version, version.parent, false, (mark, None))?;
         }
         retire(self.txn)?;
         self.record_lost(losers)?;
@@ -204,7 +231,8 @@ impl Commit<'_> {
         dropped: &[OperationId],
         lost: &[Lost],
     ) -> Outcome<()> {
-        let losers = self.before_losing(lost)?;
+        let lost = self.lost_anew(lost)?;
+        let losers = self.before_losing(&lost)?;
         let mut with_pending: BTreeSet<TaskId> = BTreeSet::new();
         self.txn.each_pending(&mut |_, operation| {
             with_pending.extend(operation.task());
@@ -261,6 +289,15 @@ impl Commit<'_> {
 /// person would have met them. Those that do not say come last.
 fn age_of(task: &Task) -> i64 {
     task.seconds("entry").unwrap_or(i64::MAX)
+}
+
+/// The properties that pending operations have changed.
+fn changed_in(pending: &[(OperationId, LocalOperation)]) -> Vec<Text> {
+    let updated = pending.iter().filter_map(|(_, operation)| match operation {
+        LocalOperation::Update { property, .. } => Some(property.clone()),
+        _ => None,
+    });
+    updated.collect()
 }
 
 /// True if a pending operation still stands over what `operation` says: then it changed nothing

@@ -6,12 +6,13 @@ use tandem_core::TaskId;
 use tandem_tasks::session::{AcceptedVersion, InFlight};
 use tandem_tasks::{Operation, OperationId};
 
-use crate::absorb::{IN_FLIGHT_TOUCHED, current_remote};
+use crate::absorb::{IN_FLIGHT_TOUCHED, current_remote, log_mark};
 use crate::commit::{Answer, Commit};
 use crate::edit::retire;
 use crate::guard;
 use crate::image::{TaskPending, base_of, settle};
 use crate::storage::{InFlightRow, Result};
+use crate::unseen::{last_sent, set_last_sent};
 
 impl Commit<'_> {
     pub(crate) fn prepare(&mut self, next: InFlight, owes_snapshot: bool) -> Result<()> {
@@ -21,6 +22,7 @@ impl Commit<'_> {
             self.txn.put_remote(&row)?;
         }
         self.txn.set_meta(IN_FLIGHT_TOUCHED, None)?;
+        set_last_sent(self.txn, self.now)?;
         self.txn.set_in_flight(Some(&InFlightRow {
             remote,
             parent: next.parent,
@@ -79,7 +81,9 @@ impl Commit<'_> {
             }
         }
         self.stand_on(accepted.version)?;
-        self.applied(accepted.version, accepted.parent, false)?;
+        let sent = last_sent(self.txn)?;
+        let mark = log_mark(self.txn)?;
+        self.applied_with(accepted.version, accepted.parent, false, (mark, sent))?;
         if accepted.wants_snapshot
             && let Some(id) = current_remote(self.txn)?
             && let Some(mut row) = self.txn.remote(id)?

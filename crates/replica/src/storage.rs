@@ -4,6 +4,8 @@
 //! (rebasing, base images, undo, working set) stands above it and is written once.
 //! One conformance suite (`conformance`, behind the feature `testing`) runs on every implementation.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tandem_core::{TaskId, Timestamp, VersionId};
 pub use tandem_tasks::OperationId;
@@ -93,6 +95,9 @@ pub struct AppliedRow {
     /// What stands in the log before this place was said at or before this version; 0 where that
     /// is not known.
     pub mark: OperationId,
+    /// When it was sent from here; none for a version that others made, or that was sent before
+    /// this was kept.
+    pub sent: Option<Timestamp>,
 }
 
 /// A server or directory that this replica has met (`tandem_remote`).
@@ -129,11 +134,13 @@ pub struct ConflictRow {
     pub task: TaskId,
     /// The property; none when the whole task went.
     pub property: Option<Text>,
-    /// The value at the common base, where it is known.
+    /// The value at the common base, where it is known. When the whole task went: what the
+    /// properties changed here said there, as a JSON object ([`ConflictRow::edits`]).
     pub base: Option<Text>,
     /// The value that stands; none if the property or the task was removed.
     pub kept: Option<Text>,
-    /// The value that lost; none if it was a removal.
+    /// The value that lost; none if it was a removal. When the whole task went: the changes that
+    /// went with it, as a JSON object ([`ConflictRow::edits`]).
     pub lost: Option<Text>,
     /// True if the loser was made on this replica.
     pub lost_here: bool,
@@ -143,6 +150,62 @@ pub struct ConflictRow {
     pub description: String,
     /// True once a person has restored the loser or put the conflict aside.
     pub resolved: bool,
+}
+
+/// What a conflict is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// One property, two values.
+    Value,
+    /// The task was deleted (its `status` says so) on one side and changed on the other. What lost
+    /// is the status before; [`ConflictRow::lost_here`] says that it was changed here.
+    Deleted,
+    /// The task was changed here and removed elsewhere.
+    Removed,
+}
+
+impl ConflictRow {
+    /// What it is about. A status that lost without having been changed lost to a deletion alone.
+    pub fn kind(&self) -> ConflictKind {
+        match self.property.as_deref() {
+            None => ConflictKind::Removed,
+            Some("status") if self.kept.as_deref() == Some("deleted") && self.lost == self.base => {
+                ConflictKind::Deleted
+            }
+            Some(_) => ConflictKind::Value,
+        }
+    }
+
+    /// The changes made here that a removal of the whole task took along. None are known of rows
+    /// that were written before this was kept.
+    pub fn edits(&self) -> Vec<LostEdit> {
+        if self.property.is_some() {
+            return Vec::new();
+        }
+        let before = values(self.base.as_deref());
+        let edits = values(self.lost.as_deref()).into_iter().map(|(property, value)| LostEdit {
+            before: before.get(&property).cloned().flatten(),
+            property,
+            value,
+        });
+        edits.collect()
+    }
+}
+
+/// A change that went with the task it was made in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostEdit {
+    /// The property.
+    pub property: Text,
+    /// What it said at the common base.
+    pub before: Option<Text>,
+    /// What it was changed to; none if it was removed.
+    pub value: Option<Text>,
+}
+
+/// Values by property, as they are written into a row.
+fn values(json: Option<&str>) -> BTreeMap<Text, Option<Text>> {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
 /// Why the database could not do what was asked. Nothing was changed then.

@@ -5,9 +5,9 @@
 mod storage_common;
 
 use rusqlite::Connection;
-use storage_common::{Folder, SCHEMAS, TASK, assert_content, foreign, open, pending_count};
-use tandem_replica::StorageError;
+use storage_common::{Folder, SCHEMAS, TASK, assert_content, foreign, hasty, open, pending_count};
 use tandem_replica::storage::Storage as _;
+use tandem_replica::{OpenOptions, SqliteStorage, StorageError};
 
 /// The schema of a file, for comparing: what `sqlite_schema` says, spelling aside.
 fn schema_of(path: &std::path::Path) -> Vec<String> {
@@ -161,6 +161,40 @@ fn a_newer_major_is_refused_and_a_newer_minor_is_not() {
         .query_row("SELECT minor FROM version", [], |row| row.get(0))
         .unwrap();
     assert_eq!(minor, 3, "the other program's number stays");
+}
+
+#[test]
+fn older_tables_of_our_own_are_completed_and_can_be_read_as_they_are() {
+    let fresh = Folder::new();
+    drop(open(&fresh.path()).unwrap());
+    for (schema, lacking) in [("1.0", &["mark", "sent"][..]), ("1.1", &["sent"])] {
+        let folder = Folder::new();
+        drop(open(&folder.path()).unwrap());
+        let connection = Connection::open(folder.path()).unwrap();
+        for column in lacking {
+            let sql = format!("ALTER TABLE tandem_applied DROP COLUMN {column}");
+            connection.execute_batch(&sql).unwrap();
+        }
+        connection
+            .execute(
+                "INSERT INTO tandem_applied (version, parent, remote, hole) VALUES (?1, ?1, 2, 0)",
+                [[7_u8; 16]],
+            )
+            .unwrap();
+        connection
+            .execute("UPDATE tandem_meta SET value = ?1 WHERE key = 'tandem_schema'", [schema])
+            .unwrap();
+        drop(connection);
+        let reading = OpenOptions { read_only: true, ..hasty() };
+        for options in [reading, hasty()] {
+            let (mut storage, notes) = SqliteStorage::open(&folder.path(), &options).unwrap();
+            assert_eq!(notes.read_only, options.read_only);
+            let rows = storage.read().unwrap().all_applied().unwrap();
+            let told: Vec<_> = rows.iter().map(|row| (row.remote, row.mark.0, row.sent)).collect();
+            assert_eq!(told, [(2, 0, None)], "{schema}");
+        }
+        assert_eq!(schema_of(&folder.path()), schema_of(&fresh.path()), "{schema}");
+    }
 }
 
 #[test]

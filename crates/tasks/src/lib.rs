@@ -4,6 +4,7 @@
 //! here, over plain values: no socket, no file, no clock, no randomness. The facts come from
 //! `protocols/taskchampion.md`, cited by section.
 
+pub mod deletion;
 pub mod model;
 pub mod operation;
 #[cfg(feature = "planted-defects")]

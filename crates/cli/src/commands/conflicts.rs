@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tandem_client::{Restored, restore_conflict};
-use tandem_replica::ConflictRow;
+use tandem_replica::{ConflictKind, ConflictRow};
 use tandem_words::dates::date_time;
 
 use crate::app::App;
@@ -50,8 +50,8 @@ fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
     app.output.line(match rows.len() {
         0 => "No edits have lost.".to_owned(),
         _ => {
-            "Other devices never saw the values that lost here. `ta conflicts restore ID` sets one \
-              again, `ta conflicts dismiss ID` puts it aside."
+            "This is what this device saw lose; the others have lists of their own. `ta conflicts \
+              restore ID` sets a value again, `ta conflicts dismiss ID` puts it aside."
                 .to_owned()
         }
     });
@@ -77,6 +77,12 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
         app.output.line(format!("  stands    {}", value_text(property, row.kept.as_deref())));
         app.output.line(format!("  lost      {}", value_text(property, row.lost.as_deref())));
     }
+    for edit in row.edits() {
+        let (property, name) = (edit.property.as_str(), property_words(&edit.property));
+        let value = value_text(property, edit.value.as_deref());
+        let before = value_text(property, edit.before.as_deref());
+        app.output.line(format!("  changed   {name}: {value} (before: {before})"));
+    }
     if let Some(task) = &row.lost_task {
         for (property, value) in &task.properties {
             let value = value_text(property, Some(value));
@@ -85,8 +91,11 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
     }
     app.output.line(match row.resolved {
         true => "It has been restored or put aside.".into(),
-        false if row.property.is_none() => {
+        false if row.kind() == ConflictKind::Removed => {
             format!("To make the task again as it was here: ta conflicts restore {id}")
+        }
+        false if row.kind() == ConflictKind::Deleted => {
+            format!("To bring the task back, with the change in it: ta conflicts restore {id}")
         }
         false => format!("To set the value that lost again: ta conflicts restore {id}"),
     });

@@ -21,6 +21,7 @@ mod carrying;
 mod concurrency;
 #[cfg(unix)]
 mod confirm;
+mod conflicts;
 #[cfg(unix)]
 mod demo;
 mod doctor;

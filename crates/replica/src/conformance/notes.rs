@@ -97,6 +97,7 @@ fn applied(n: u64) -> AppliedRow {
         remote: 2,
         hole: n.is_multiple_of(2),
         mark: OperationId(n.cast_signed() * 10),
+        sent: (!n.is_multiple_of(3)).then_some(Timestamp::new(1_700_000_000, 5)),
     }
 }
 

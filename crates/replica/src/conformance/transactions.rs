@@ -69,6 +69,7 @@ fn a_dropped_transaction_leaves_nothing(bench: &mut dyn Bench) {
             remote: 1,
             hole: false,
             mark: OperationId(3),
+            sent: None,
         })?;
         txn.set_in_flight(Some(&InFlightRow {
             remote: 1,

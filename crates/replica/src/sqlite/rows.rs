@@ -43,6 +43,7 @@ pub(super) fn applied(cells: &Cells<'_>) -> Result<AppliedRow> {
         remote: cells.integer(3)?,
         hole: cells.truth(4)?,
         mark: OperationId(cells.integer(5)?),
+        sent: cells.optional(6, Cells::parsed)?,
     })
 }
 

@@ -13,8 +13,13 @@ use crate::storage::{Result, StorageError};
 
 /// TaskChampion's schema that we read and write.
 const OURS: (i64, i64) = (0, 2);
-/// The schema of our own tables: 1.1 added `tandem_applied.mark`.
-const TANDEM: (i64, i64) = (1, 1);
+/// The schema of our own tables: 1.1 added `tandem_applied.mark`, 1.2 `tandem_applied.sent`.
+const TANDEM: (i64, i64) = (1, 2);
+/// What older tables of ours lack: table, column, declaration, and what stands in for a value.
+const ADDED: [(&str, &str, &str, &str); 2] = [
+    ("tandem_applied", "mark", "INTEGER NOT NULL DEFAULT 0", "0"),
+    ("tandem_applied", "sent", "TEXT", "NULL"),
+];
 /// The key of our own schema number in `tandem_meta`; its value is `major.minor`.
 pub(super) const TANDEM_SCHEMA_KEY: &str = "tandem_schema";
 
@@ -216,8 +221,11 @@ pub(super) fn bring_up_to_date(
         run(include_str!("sql/add_uuid.sql"))?;
         run(include_str!("sql/replica_indexes.sql"))?;
     }
-    if Tables::load(connection, place)?.lacks("tandem_applied", "mark") {
-        run("ALTER TABLE tandem_applied ADD COLUMN mark INTEGER NOT NULL DEFAULT 0;")?;
+    let tables = Tables::load(connection, place)?;
+    for (table, column, declaration, _) in ADDED {
+        if tables.lacks(table, column) {
+            run(&format!("ALTER TABLE {table} ADD COLUMN {column} {declaration};"))?;
+        }
     }
     run(include_str!("sql/tandem_tables.sql"))?;
     // The reference numbers by id alone; looking a task's number up would read the whole set.
@@ -236,10 +244,13 @@ pub(super) fn stand_in(connection: &Connection, place: &Place, from: &Standing) 
         }
     }
     if *from == Standing::Behind {
-        let run = |sql| run(sql);
-        return run(
-            "CREATE TEMP TABLE tandem_applied AS SELECT *, 0 AS mark FROM main.tandem_applied;",
-        );
+        let tables = Tables::load(connection, place)?;
+        let lacking = ADDED.iter().filter(|(table, column, ..)| tables.lacks(table, column));
+        let columns: String =
+            lacking.map(|(_, column, _, value)| format!(", {value} AS {column}")).collect();
+        return run(&format!(
+            "CREATE TEMP TABLE tandem_applied AS SELECT *{columns} FROM main.tandem_applied;"
+        ));
     }
     let tables = include_str!("sql/tandem_tables.sql");
     run(&tables.replace("CREATE TABLE", "CREATE TEMP TABLE"))

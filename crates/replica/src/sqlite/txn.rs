@@ -318,7 +318,7 @@ impl Txn for SqliteTxn<'_> {
     }
 
     fn put_applied(&mut self, row: &AppliedRow) -> Result<()> {
-        let AppliedRow { version, parent, remote, hole, mark } = row;
+        let AppliedRow { version, parent, remote, hole, mark, sent } = row;
         // Counted once in a transaction: it reads an index of 10,000 entries.
         let count = match self.applied_count {
             Some(count) => count,
@@ -326,9 +326,11 @@ impl Txn for SqliteTxn<'_> {
         };
         let again =
             self.run("DELETE FROM tandem_applied WHERE version = ?1", [version.to_bytes()])?;
-        let sql = "INSERT INTO tandem_applied (version, parent, remote, hole, mark) \
-                   VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.run(sql, params![version.to_bytes(), parent.to_bytes(), remote, hole, mark.0])?;
+        let sql = "INSERT INTO tandem_applied (version, parent, remote, hole, mark, sent) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sent = sent.map(|at| at.to_string());
+        let (version_bytes, parent) = (version.to_bytes(), parent.to_bytes());
+        self.run(sql, params![version_bytes, parent, remote, hole, mark.0, sent])?;
         let mut count = count + 1 - again as u64;
         if let Some(excess @ 1..) = count.checked_sub(limits::APPLIED_VERSIONS_MAX) {
             let sql = "DELETE FROM tandem_applied WHERE id IN \
@@ -340,13 +342,14 @@ impl Txn for SqliteTxn<'_> {
     }
 
     fn applied(&mut self, version: VersionId) -> Result<Option<AppliedRow>> {
-        let sql =
-            "SELECT id, version, parent, remote, hole, mark FROM tandem_applied WHERE version = ?1";
+        let sql = "SELECT id, version, parent, remote, hole, mark, sent FROM tandem_applied \
+                   WHERE version = ?1";
         self.one("tandem_applied", sql, [version.to_bytes()], rows::applied)
     }
 
     fn all_applied(&mut self) -> Result<Vec<AppliedRow>> {
-        let sql = "SELECT id, version, parent, remote, hole, mark FROM tandem_applied ORDER BY id";
+        let sql = "SELECT id, version, parent, remote, hole, mark, sent FROM tandem_applied \
+                   ORDER BY id";
         self.many("tandem_applied", sql, [], rows::applied)
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Group {
 
 /// True for properties whose loss a person would call a conflict. `tags` and `depends` are merged by
 /// their parts, `modified` and `end` are stamps that follow from other changes.
-pub(crate) fn is_worth_a_conflict(property: &str) -> bool {
+pub fn is_worth_a_conflict(property: &str) -> bool {
     !matches!(property, "modified" | "tags" | "depends" | "end")
         && !property.starts_with("tag_")
         && !property.starts_with("dep_")
@@ -51,6 +51,12 @@ impl Group {
         pending.meet(server, &mut |meeting, item| {
             if !meeting.local_survives() {
                 dropped.push(item.id);
+            }
+            if let Operation::Update { uuid, property, .. } = server
+                && says_the_same(server, &item.operation)
+            {
+                // Whatever they had said before and lost with, their last word is ours.
+                lost.remove(&(*uuid, Some(property.clone()), false));
             }
             for loser in lost_in(meeting, server, item).into_iter().flatten() {
                 lost.insert((loser.task, loser.property.clone(), loser.here), loser);
@@ -79,8 +85,14 @@ fn lost_in(meeting: Meeting, server: &Operation, local: &Pending) -> [Option<Los
         return [None, None];
     }
     let update_lost = |operation: &Operation, here| match operation {
-        Update { uuid, property, value, .. } if is_worth_a_conflict(property) => {
-            Some(Lost { task: *uuid, property: Some(property.clone()), value: value.clone(), here })
+        Update { uuid, property, value, timestamp } if is_worth_a_conflict(property) => {
+            Some(Lost {
+                task: *uuid,
+                property: Some(property.clone()),
+                value: value.clone(),
+                here,
+                at: Some(*timestamp),
+            })
         }
         _ => None,
     };
@@ -97,6 +109,7 @@ fn lost_in(meeting: Meeting, server: &Operation, local: &Pending) -> [Option<Los
                 property: None,
                 value: None,
                 here: true,
+                at: None,
             });
             [whole, change]
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_core::{TaskId, VersionId};
+use tandem_core::{TaskId, Timestamp, VersionId};
 
 use crate::model::{TaskSet, Text};
 use crate::operation::Operation;
@@ -454,6 +454,19 @@ pub struct Lost {
     pub value: Option<Text>,
     /// True if the loser was made on this replica.
     pub here: bool,
+    /// When the value that lost was set, where one did and that is known.
+    pub at: Option<Timestamp>,
+}
+
+/// What pulled versions meet in the replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullKind {
+    /// What was changed here since the last sync.
+    Usual,
+    /// Nothing: a first load. Log no more than pruning would keep.
+    FirstLoad,
+    /// The whole list, which waits anew because two lists are joined: what waits is no change.
+    Replay,
 }
 
 /// A version of ours that the server has taken.
@@ -514,8 +527,8 @@ pub enum Change {
         dropped: Vec<OperationId>,
         /// Edits that lost.
         lost: Vec<Lost>,
-        /// A bulk first load: log no more than pruning would keep.
-        is_bulk: bool,
+        /// What it meets here.
+        kind: PullKind,
     },
     /// A pushed version has been accepted, or the next one is about to be sent, or both.
     Push {

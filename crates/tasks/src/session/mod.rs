@@ -35,6 +35,6 @@ mod push;
 mod tests;
 
 pub use begin::JOIN_TASKS_MAX;
-pub(crate) use group::is_worth_a_conflict;
+pub use group::is_worth_a_conflict;
 pub use machine::Session;
 pub use messages::*;

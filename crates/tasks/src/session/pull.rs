@@ -14,7 +14,7 @@ use crate::segment;
 use crate::session::group::Group;
 use crate::session::machine::{AfterPull, Session, State};
 use crate::session::messages::{
-    AcceptedVersion, Action, Change, Child, Failure, InFlight, PulledVersion, Request,
+    AcceptedVersion, Action, Change, Child, Failure, InFlight, PullKind, PulledVersion, Request,
 };
 use crate::session::push::{count_changes, count_in};
 use crate::snapshot;
@@ -144,11 +144,16 @@ impl Session {
         if self.group.versions.is_empty() {
             return self.pulled(then);
         }
+        let kind = match self.facts.joining {
+            _ if self.is_bulk => PullKind::FirstLoad,
+            true => PullKind::Replay,
+            false => PullKind::Usual,
+        };
         let change = Change::Pull {
             versions: self.group.versions.clone(),
             dropped: self.group.dropped.clone(),
             lost: self.group.lost.values().cloned().collect(),
-            is_bulk: self.is_bulk,
+            kind,
         };
         self.commit(State::Pulling(then), change)
     }

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS tandem_applied (
     parent BLOB NOT NULL,
     remote INTEGER NOT NULL,
     hole INTEGER NOT NULL,
-    mark INTEGER NOT NULL DEFAULT 0 -- since 1.1
+    mark INTEGER NOT NULL DEFAULT 0, -- since 1.1
+    sent TEXT -- since 1.2
 );
 
 CREATE TABLE IF NOT EXISTS tandem_remote (
@@ -61,4 +62,4 @@ CREATE TABLE IF NOT EXISTS tandem_conflict (
 );
 CREATE INDEX IF NOT EXISTS tandem_conflict_open ON tandem_conflict (id) WHERE resolved = 0;
 
-INSERT OR REPLACE INTO tandem_meta (key, value) VALUES ('tandem_schema', '1.1');
+INSERT OR REPLACE INTO tandem_meta (key, value) VALUES ('tandem_schema', '1.2');

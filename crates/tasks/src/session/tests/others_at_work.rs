@@ -58,6 +58,25 @@ fn a_base_that_a_foreign_sync_moved_is_walked_on_from() {
         .ends(&End::InStep);
 }
 
+/// Their first word lost to ours, and their last one is the same as ours.
+#[test]
+fn whoever_says_the_same_in_the_end_has_lost_nothing() {
+    for (last, told) in [("mine", &[][..]), ("other", &["other"])] {
+        let theirs = [edit(1, "first", 2), edit(1, last, 3)];
+        Talk::begin(start(tail(3, &[edit(1, "mine", 5)])))
+            .hears(&child(3), version(4, &theirs))
+            .hears(&child(4), UP_TO_DATE)
+            .commits(|change| match change {
+                Change::Pull { lost, .. } => {
+                    let values: Vec<_> =
+                        lost.iter().filter_map(|lost| lost.value.as_deref()).collect();
+                    assert_eq!(values, told);
+                }
+                other => panic!("{other:?}"),
+            });
+    }
+}
+
 /// Found by the simulator: a change that waits and then is deleted with its task, and the task made
 /// again in the same breath, was told nowhere.
 #[test]
