@@ -52,13 +52,14 @@ pub(crate) fn environment(target: &Path) -> Result<PathBuf, Vec<String>> {
         command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         command.args(["--no-deps", "--no-build-isolation", "--prefer-binary"]);
         command.args(["--require-hashes", "--requirement"]).arg(&one);
-        command.arg("--config-settings=build-args=--profile dev");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let places = std::iter::once(folder.join("bin")).chain(std::env::split_paths(&path));
         let path = std::env::join_paths(places).map_err(|error| vec![error.to_string()])?;
         command
             .env("PATH", path)
             .env("CARGO_TARGET_DIR", target)
+            // A flag for it would not reach what a file asks for.
+            .env("MATURIN_PEP517_ARGS", "--profile dev")
             .env("CARGO_PROFILE_DEV_DEBUG", "0");
         run::command(&mut command)?;
     }
