@@ -67,8 +67,11 @@ async fn a_version_is_one_statement_and_one_commit() {
     let first = client.add(VersionId::NIL, b"first").await.0;
     cluster.set("log_statement", "all");
     let count = |text: &str| text.matches("execute").count();
-    // A connection reads its configuration between two statements.
-    let second = client.add(first, b"second").await.0;
+    // A connection reads its configuration between two statements, some time after it was told to.
+    let mut second = first;
+    while count(&cluster.log_text()) == 0 {
+        second = client.add(second, b"second").await.0;
+    }
     let before = cluster.log_text();
     let third = client.add(second, b"third").await.0;
     assert!(
