@@ -53,7 +53,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     // Why nothing was compared is what a sync would have to say first.
     let why_not = match compared {
         Some(_) => None,
-        None => Some(verdict(&mut replica, remote.as_mut())?),
+        None => Some(match verdict(&mut replica, remote.as_mut()) {
+            // Who stands on nothing has nothing to compare with in any case.
+            Err(fail) if base.is_nil() => {
+                Verdict { state: "failed", text: fail.message, cure: None }
+            }
+            verdict => verdict?,
+        }),
     };
     let mut repaired = Vec::new();
     if repair && let Some(theirs) = &compared {

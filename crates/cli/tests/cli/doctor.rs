@@ -174,6 +174,14 @@ fn status_asks_the_server_only_when_told_to() {
     let document = home.ta(&["status", "--server", "--json"]).json();
     assert_eq!(document["server"]["state"], "ahead");
     drop(server);
+    home.ta(&["verify"]).failed(4);
+    // Who has never synced has nothing to compare with in any case.
+    let never = TestHome::new()
+        .with("TA_SERVER_ORIGIN", "http://127.0.0.1:9")
+        .with("TA_SERVER_CLIENT_KEY", CLIENT_KEY)
+        .with("TA_ENCRYPTION_SECRET", SECRET);
+    never.add("milk");
+    assert_says(&never.ta(&["verify"]).done(), &["Not compared: the server cannot be reached"]);
     let ran = home.ta(&["status", "--server"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert_says(&ran.out, &["Replica", "cannot be reached", "Check the line"]);
