@@ -192,7 +192,9 @@ pub(crate) fn words(synced: &Synced) -> Words {
             count(tasks, "task")
         ));
     }
-    if report.restarted {
+    // Where nothing arrived nothing was offered; why, the failure says.
+    let has_arrived = !matches!(report.end, End::Failed(_)) || report.versions_up > 0;
+    if report.restarted && has_arrived {
         is_worth_telling = true;
         let found_a_list = report.snapshot_loaded.is_some() || report.versions_down > 0;
         lines.push(match (report.rejoined, found_a_list) {

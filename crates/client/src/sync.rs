@@ -178,7 +178,8 @@ pub(crate) fn start(
         tasks,
         answered: row.as_ref().is_some_and(|row| row.answered),
         // Another client id at the server that this list belongs to is more often a typo than a
-        // wish: like an empty replica, it needs a yes before a history begins there.
+        // wish: like an empty replica, it needs a yes before a history begins there, unless the
+        // server says that it knows the id (decision 7).
         needs_new_history: row.as_ref().is_some_and(|row| row.needs_new_history)
             || (row.is_none()
                 && !is_ours

@@ -102,6 +102,8 @@ impl Commit<'_> {
             }
         }
         let mut edits: BTreeMap<TaskId, [Values; 2]> = BTreeMap::new();
+        // Read at the first use: most commits have none.
+        let mut open = None;
         for mut row in changes {
             let Some(property) = &row.property else { continue };
             let state = self.txn.task(row.task)?;
@@ -115,7 +117,15 @@ impl Commit<'_> {
             if state.is_some() && row.kept == row.lost {
                 continue;
             }
-            if row.kind() == ConflictKind::Deleted && self.is_open_already(&row)? {
+            if row.kind() == ConflictKind::Deleted {
+                let open = match &mut open {
+                    Some(open) => open,
+                    None => open.insert(self.open_deletions()?),
+                };
+                // An older one gives its place to the newer: one row for each, and what is new is told.
+                row.id = open.get(&(row.task, row.lost_here)).copied().unwrap_or(0);
+                let id = self.txn.put_conflict(&row)?;
+                open.insert((row.task, row.lost_here), id);
                 continue;
             }
             self.txn.put_conflict(&row)?;
@@ -129,13 +139,16 @@ impl Commit<'_> {
         Ok(())
     }
 
-    /// A deleted task that was changed is told once, however many versions changed it.
-    fn is_open_already(&mut self, row: &ConflictRow) -> Result<bool> {
-        let is_it = |other: &ConflictRow| {
-            (other.task, &other.property, &other.kept, &other.lost, other.lost_here)
-                == (row.task, &row.property, &row.kept, &row.lost, row.lost_here)
-        };
-        Ok(self.txn.conflicts(false)?.iter().any(is_it))
+    /// The open rows about tasks that were deleted on one side and changed on the other, by task and by
+    /// whose change it was.
+    fn open_deletions(&mut self) -> Result<BTreeMap<(TaskId, bool), i64>> {
+        let mut open = BTreeMap::new();
+        for row in self.txn.conflicts(false)? {
+            if row.kind() == ConflictKind::Deleted {
+                open.insert((row.task, row.lost_here), row.id);
+            }
+        }
+        Ok(open)
     }
 }
 

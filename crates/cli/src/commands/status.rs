@@ -139,7 +139,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         None => {}
         Some(Ok(Verdict { text, cure: None, .. })) => table.push(["Server", text]),
         Some(Ok(Verdict { text, cure: Some((_, hint)), .. })) => {
-            table.push(["Server".to_owned(), escape(&format!("{text}. {hint}")).into()]);
+            table.push(["Server".to_owned(), escape(&format!("{text} → {hint}")).into()]);
         }
         Some(Err(fail)) => {
             let hint = fail.hint.as_deref().unwrap_or_default();

@@ -99,7 +99,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         if let Some(verdict) = &why_not {
             app.output.line(format!("Not compared: {}.", escape(&verdict.text)));
             if let Some((_, cure)) = &verdict.cure {
-                app.output.line(escape(cure));
+                app.output.line(format!("→ {}", escape(cure)));
             }
         }
         if !repaired.is_empty() {

@@ -74,6 +74,27 @@ fn a_task_that_was_changed_elsewhere_while_it_was_deleted_is_told_once() {
     }
 }
 
+/// Each deletion over a change is news, also where an older conflict about the task is still open.
+#[test]
+fn a_second_deletion_over_a_change_is_told_as_the_first_one_was() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    for project in ["home", "garden"] {
+        laptop.ta(&["milk", "modify", &format!("project:{project}")]).done();
+        desktop.ta(&["milk", "delete"]).done();
+        desktop.ta(&["sync"]).done();
+        let told = laptop.ta(&["sync"]).done();
+        assert_says(&told, &["Conflict 1:", "was deleted elsewhere while it was changed here"]);
+        laptop.ta(&["all", "milk", "modify", "status:pending"]).done();
+        laptop.ta(&["sync"]).done();
+        desktop.ta(&["sync"]).done();
+    }
+    assert_eq!(
+        laptop.ta(&["conflicts", "list", "--json"]).json().as_array().map(Vec::len),
+        Some(1)
+    );
+}
+
 /// The other device was at work before ours was sent, so it cannot have known of it.
 #[test]
 fn who_was_first_at_the_server_is_told_too_that_their_change_lost() {

@@ -240,6 +240,9 @@ fn what_a_server_of_ours_would_refuse_is_foreseen() {
     assert_eq!(ran.code, Some(5), "{ran:?}");
     assert_eq!(health(&ran.json(), "client"), "problem");
     assert_says(&home.ta(&["doctor"]).out, &["begins no list for new ones", "Ask the operator"]);
+    for words in [&["status", "--server"][..], &["sync"]] {
+        assert_eq!(home.ta(words).code, Some(5), "{words:?}");
+    }
     closed.signal("-TERM");
     assert_eq!(closed.ended().0, Some(0));
     let full = Serving::start(&at, &["--disk-room-mb-min", "999999999"]);

@@ -122,7 +122,9 @@ fn certificate(error: &CertificateError, settings: &HttpSettings) -> String {
             ),
         },
         // Of the certificate, or of the handshake: then whoever answers does not have its key.
-        CertificateError::BadSignature => match file {
+        // The authority of that name that is known here has another key, perhaps of another kind.
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => match file {
             None => format!("the certificate of {host} is not signed by whom it names"),
             Some(file) => format!(
                 "the certificate of {host} is not signed by the one of its authority's name in \
@@ -137,8 +139,7 @@ fn certificate(error: &CertificateError, settings: &HttpSettings) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             format!("the certificate of {host} is not made for a server (extendedKeyUsage)")
         }
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => format!(
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => format!(
             "the certificate of {host} is signed in a way that is not trusted here: make it with \
              RSA of 2048 bits or more, or the curve P-256, and SHA-256"
         ),

@@ -4,7 +4,7 @@
 use tandem_client::{Foreseen, Foresight, SyncOptions, foresee, system_now};
 use tandem_remote::Remote;
 use tandem_replica::Replica;
-use tandem_tasks::session::Question;
+use tandem_tasks::session::{Failure, Question};
 
 use super::Check;
 use crate::fail::{Exit, Fail};
@@ -37,6 +37,16 @@ pub(in crate::commands) fn verdict(
         is_new: base.is_nil(),
         guards: remote.is_directory() || foresight.report.client_is_expected,
     };
+    // A history would begin there, which a server may not allow: the session would hear of it too late.
+    let would_begin = match &foresight.foreseen {
+        Foreseen::Push => place.is_new || foresight.report.client_was_forgotten,
+        Foreseen::Offer { again } => !again,
+        _ => false,
+    };
+    if would_begin && remote.ask_of_itself().is_some_and(|says| !says.takes_new_clients) {
+        let (exit, cure) = exit_and_cure(&Failure::ClientUnknown);
+        return Err(Fail::new(exit, Failure::ClientUnknown.to_string()).hint(cure));
+    }
     of(&foresight, &place)
 }
 
