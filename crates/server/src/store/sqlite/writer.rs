@@ -92,6 +92,10 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Asked { bytes, work: Some(work), found: None, reply };
         if let Some(job) = self.write_here(Box::new(job)) {
+            // Queued after its end it would only be dropped, and nobody could say whether it was done.
+            if let Some(stopped) = self.stopped() {
+                return Err(stopped);
+            }
             let queued = Queued { job, place: Place::take(&self.waiting) };
             queue.send(queued).await.map_err(|_| self.stopped().unwrap_or_else(closed))?;
         }
