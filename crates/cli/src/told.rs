@@ -86,7 +86,7 @@ pub(crate) fn conflict_line(row: &ConflictRow) -> String {
                 false => "was changed elsewhere while it was deleted here",
             };
             format!(
-                "Conflict {}: task {task} {what}. It stays deleted; ta {:.8} history \
+                "Conflict {}: task {task} {what}. It was left deleted; ta {:.8} history \
                  shows the change.",
                 row.id,
                 row.task.to_string(),
@@ -95,7 +95,7 @@ pub(crate) fn conflict_line(row: &ConflictRow) -> String {
         Some(property) => {
             let whose = if row.lost_here { "made here" } else { "made elsewhere" };
             format!(
-                "Conflict {}: {} of task {task} is {}; {} lost ({whose}).",
+                "Conflict {}: {} of task {task} became {}; {} lost ({whose}).",
                 row.id,
                 property_words(property),
                 value_text(property, row.kept.as_deref()),
@@ -215,9 +215,18 @@ pub(crate) fn words(synced: &Synced) -> Words {
                 "The whole list was offered to {}, which held none. If it should have held one, \
                  check {}.",
                 synced.label,
-                if synced.is_directory { "server_dir" } else { "server_client_key" },
+                place_setting(synced),
             ),
         });
+    }
+    // A list from elsewhere is said to have been offered, which is told above.
+    if report.began_history && !report.restarted && report.versions_up > 0 {
+        is_worth_telling = true;
+        lines.push(format!(
+            "A new history was begun at {}, which held none. If it should have held one, check {}.",
+            synced.label,
+            place_setting(synced),
+        ));
     }
     if report.address_changed {
         lines.push(format!(
@@ -296,6 +305,11 @@ pub(crate) fn words(synced: &Synced) -> Words {
         End::Failed(failure) => Some(explain_failure(failure, synced)),
     };
     Words { lines, fail, is_worth_telling }
+}
+
+/// The setting that says where a list is, and in which a typo names an empty place.
+fn place_setting(synced: &Synced) -> &'static str {
+    if synced.is_directory { "server_dir" } else { "server_client_key" }
 }
 
 /// True if there is nothing at a folder yet, and nothing here: that is no list in step.
@@ -541,6 +555,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "address_changed": report.address_changed,
         "restarted": report.restarted,
         "rejoined": report.rejoined,
+        "began_history": report.began_history && report.versions_up > 0,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "conflicts": synced.conflicts.iter().map(conflict_json).collect::<Vec<_>>(),

@@ -74,8 +74,7 @@ impl Commit<'_> {
             last = self.txn.append(&operation, false)?;
         }
         if let Some(first) = first {
-            // Not a command: there is nothing in it that a person could wish to undo.
-            let origin = crate::storage::Origin::Foreign;
+            let origin = crate::storage::Origin::Command("sync".into());
             let at = self.now;
             self.txn.put_step(&crate::storage::StepRow {
                 id: 0,
@@ -83,7 +82,7 @@ impl Commit<'_> {
                 last,
                 at,
                 origin,
-                undone: true,
+                undone: false,
             })?;
             guard::place(self.txn)?;
         }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tandem_client::{Restored, restore_conflict};
 use tandem_replica::{ConflictKind, ConflictRow};
+use tandem_tasks::Task;
 use tandem_words::dates::date_time;
 
 use crate::app::App;
@@ -38,14 +39,17 @@ fn unknown(id: i64) -> Fail {
 }
 
 fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
-    let rows = app.replica()?.conflicts(with_resolved)?;
+    let mut replica = app.replica()?;
+    let rows = replica.conflicts(with_resolved)?;
     if app.output.is_json {
         app.output.json(&Value::Array(rows.iter().map(conflict_json).collect()));
         return Ok(Exit::Done);
     }
     for row in &rows {
         let settled = if row.resolved { " (Restored or put aside.)" } else { "" };
-        app.output.line(format!("{}{settled}", conflict_line(row)));
+        let since = since(row, replica.task(row.task)?.as_ref());
+        let since = since.map(|what| format!(" ({what})")).unwrap_or_default();
+        app.output.line(format!("{}{settled}{since}", conflict_line(row)));
     }
     app.output.line(match rows.len() {
         0 => "No edits have lost.".to_owned(),
@@ -58,12 +62,22 @@ fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
     Ok(Exit::Done)
 }
 
-fn find(app: &mut App<'_>, id: i64) -> Result<ConflictRow, Fail> {
-    app.replica()?.conflict(id)?.ok_or_else(|| unknown(id))
+/// What became of the task after the conflict was settled, where it is not any more as it was left.
+fn since(row: &ConflictRow, task: Option<&Task>) -> Option<String> {
+    let Some(task) = task else {
+        return row.property.as_ref().map(|_| "The task has been removed since.".to_owned());
+    };
+    let Some(property) = &row.property else { return Some("The task is here again.".to_owned()) };
+    let now = task.get(property);
+    if now == row.kept.as_deref() {
+        return None;
+    }
+    Some(format!("Now it is {}.", value_text(property, now)))
 }
 
 fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
-    let row = find(app, id)?;
+    let mut replica = app.replica()?;
+    let row = replica.conflict(id)?.ok_or_else(|| unknown(id))?;
     if app.output.is_json {
         app.output.json(&conflict_json(&row));
         return Ok(Exit::Done);
@@ -74,7 +88,7 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
     app.output.line(format!("  task      {}", row.task));
     if let Some(property) = &row.property {
         app.output.line(format!("  before    {}", value_text(property, row.base.as_deref())));
-        app.output.line(format!("  stands    {}", value_text(property, row.kept.as_deref())));
+        app.output.line(format!("  won       {}", value_text(property, row.kept.as_deref())));
         app.output.line(format!("  lost      {}", value_text(property, row.lost.as_deref())));
     }
     for edit in row.edits() {
@@ -88,6 +102,9 @@ fn show(app: &mut App<'_>, id: i64) -> Result<Exit, Fail> {
             let value = value_text(property, Some(value));
             app.output.line(format!("  had       {}: {value}", property_words(property)));
         }
+    }
+    if let Some(what) = since(&row, replica.task(row.task)?.as_ref()) {
+        app.output.line(what);
     }
     app.output.line(match row.resolved {
         true => "It has been restored or put aside.".into(),

@@ -43,8 +43,22 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         if rows.is_empty() {
             app.output.line("  Nothing is known of its history here.");
         }
+        let mut offered = None;
         for row in &rows {
             let step = steps[&row.id].as_ref();
+            if let Some(by_sync) = step.filter(|step| is_by_sync(step)) {
+                if matches!(row.operation, LocalOperation::Create { .. }) {
+                    offered = Some(by_sync.id);
+                    let when = date_time(by_sync.at.seconds(), &context).to_string();
+                    let waits = waits(row.synced);
+                    app.output
+                        .line(format!("  {when:<19}  offered as a whole  (here, by sync{waits})"));
+                }
+                // What the task said by then is in the lines above.
+                if offered == Some(by_sync.id) {
+                    continue;
+                }
+            }
             let when = match &row.operation {
                 LocalOperation::Update { timestamp, .. } => Some(timestamp.seconds()),
                 _ => step.map(|step| step.at.seconds()),
@@ -60,7 +74,7 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
                 })
             };
             let Some(what) = what(&row.operation, &mut named)? else { continue };
-            let waits = if row.synced { "" } else { ", waits for a sync" };
+            let waits = waits(row.synced);
             app.output.line(format!("  {when:<19}  {what}  ({}{waits})", who(step)));
         }
     }
@@ -68,6 +82,16 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         app.output.json(&Value::Array(documents));
     }
     Ok(Exit::Done)
+}
+
+/// True for what a sync made of itself: a list that comes to another place is offered there task by
+/// task, as it is.
+fn is_by_sync(step: &StepRow) -> bool {
+    step.origin == Origin::Command("sync".into())
+}
+
+fn waits(synced: bool) -> &'static str {
+    if synced { "" } else { ", waits for a sync" }
 }
 
 fn who(step: Option<&StepRow>) -> String {

@@ -29,17 +29,19 @@ fn a_task_that_was_deleted_elsewhere_while_it_was_changed_is_told_in_words() {
     let short = &uuid[..8];
     let sentence = format!(
         "Conflict 1: task {short} \"buy oat milk\" was deleted elsewhere while it was changed here. \
-         It stays deleted; ta {short} history shows the change."
+         It was left deleted; ta {short} history shows the change."
     );
     assert_says(&told, &[&format!("{sentence} To restore it: ta conflicts restore 1")]);
     assert!(!told.contains("Conflict 2"), "{told}");
     assert_says(&laptop.ta(&["conflicts", "list"]).done(), &[&sentence]);
     let shown = laptop.ta(&["conflicts", "show", "1"]).done();
-    assert_says(&shown, &[&sentence, "stands    \"deleted\"", "To bring the task back"]);
+    assert_says(&shown, &[&sentence, "won       \"deleted\"", "To bring the task back"]);
     let row = laptop.ta(&["conflicts", "show", "1", "--json"]).json();
     assert_eq!((&row["kind"], &row["lost_here"]), (&"deleted".into(), &true.into()));
     assert_says(&laptop.ta(&[short, "history"]).done(), &["note \"the blue one\" added"]);
     laptop.ta(&["conflicts", "restore", "1"]).done();
+    let settled = laptop.ta(&["conflicts", "list", "--all"]).done();
+    assert_says(&settled, &["(Restored or put aside.) (Now it is \"pending\".)"]);
     laptop.ta(&["sync"]).done();
     desktop.ta(&["sync"]).done();
     let info = desktop.ta(&["1", "info"]).done();
@@ -106,9 +108,14 @@ fn who_was_first_at_the_server_is_told_too_that_their_change_lost() {
     let told = desktop.ta(&["sync"]).done();
     assert_says(&told, &["\"buy oat milk\" lost (made elsewhere)"]);
     let told = laptop.ta(&["sync"]).done();
-    assert_says(&told, &["is \"buy goat milk\"; \"buy oat milk\" lost (made here)"]);
+    assert_says(&told, &["became \"buy goat milk\"; \"buy oat milk\" lost (made here)"]);
     let row = laptop.ta(&["conflicts", "show", "1", "--json"]).json();
     assert_eq!(row["base"], "buy milk");
+    assert!(!laptop.ta(&["conflicts", "list"]).done().contains("Now"));
+    laptop.ta(&["1", "modify", "description:buy rice milk"]).done();
+    let moved_on = laptop.ta(&["conflicts", "list"]).done();
+    assert_says(&moved_on, &["lost (made here). (Now it is \"buy rice milk\".)"]);
+    laptop.ta(&["undo"]).done();
     laptop.ta(&["conflicts", "restore", "1"]).done();
 
     // Whoever has seen a value may change it: that is no conflict.
@@ -173,7 +180,7 @@ fn what_this_list_has_replaced_itself_is_no_conflict_when_it_comes_back() {
     laptop.ta(&["sync"]).done();
     laptop = laptop.with("TA_SERVER_DIR", first.path());
     let told = laptop.ta(&["sync"]).done();
-    assert_says(&told, &["is \"buy butter\"; \"buy goat milk\" lost (made elsewhere)"]);
+    assert_says(&told, &["became \"buy butter\"; \"buy goat milk\" lost (made elsewhere)"]);
     assert!(!told.contains("Conflict 2"), "{told}");
     for folder in [second.path(), first.path()] {
         laptop = laptop.with("TA_SERVER_DIR", folder);

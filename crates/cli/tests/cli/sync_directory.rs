@@ -35,7 +35,9 @@ fn the_first_sync_uploads_and_the_second_finds_nothing_to_do() {
     home.add("buy milk");
     assert_eq!(
         home.ta(&["sync"]).done(),
-        "up 4 changes · down 0 changes in 0 tasks · nothing waiting\n"
+        "up 4 changes · down 0 changes in 0 tasks · nothing waiting\n\
+         A new history was begun at $HOME/.local/share/taskchampion-sync-server, which held none. \
+         If it should have held one, check server_dir.\n"
     );
     assert_eq!(home.ta(&["sync"]).done(), "in step\n");
     assert_eq!(home.ta(&["sync", "--quiet"]).done(), "");
@@ -136,7 +138,7 @@ fn an_edit_that_lost_is_told_on_the_machine_that_settles_it_and_can_be_restored(
     assert_says(
         &told,
         &[&format!(
-            "Conflict 1: description of task {short} \"buy oat milk\" is \"buy goat milk\"; \
+            "Conflict 1: description of task {short} \"buy oat milk\" became \"buy goat milk\"; \
              \"buy oat milk\" lost (made here). To restore it: ta conflicts restore 1"
         )],
     );
@@ -357,6 +359,11 @@ fn another_empty_directory_gets_the_whole_list() {
     let laptop = laptop.with("TA_SERVER_DIR", second.path());
     let told = laptop.ta(&["sync"]).done();
     assert_says(&told, &["up 4 changes", "The whole list was offered to"]);
+    // One line for all that was made anew, and nobody else is said to have done it.
+    let history = laptop.ta(&["1", "history"]).done();
+    assert_says(&history, &["offered as a whole  (here, by sync)", "(here, by add)"]);
+    assert!(!history.contains("another program"), "{history}");
+    assert_eq!(history.matches("description set to").count(), 1, "{history}");
     let fresh = TestHome::at_directory(second.path());
     fresh.ta(&["sync"]).done();
     assert_eq!(fresh.state(), laptop.state());

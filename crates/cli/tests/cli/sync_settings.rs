@@ -69,6 +69,25 @@ fn a_replica_that_comes_with_tasks_just_uploads() {
     assert_says(&home.ta(&["sync"]).done(), &["up 4 changes"]);
 }
 
+/// Nobody can tell a typo from a new list there, so that it is said which of the two it was taken for.
+#[test]
+fn a_list_that_never_synced_is_told_that_it_begins_a_history() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("buy milk");
+    let told = home.ta(&["sync"]).done();
+    let sentence = "which held none. If it should have held one, check server_client_key.";
+    assert_says(&told, &["up 4 changes", "A new history was begun at http://", sentence]);
+    let second = server.home();
+    assert!(!second.ta(&["sync"]).done().contains("begun"));
+
+    let asked = TestServer::new();
+    let home = asked.home();
+    home.add("buy milk");
+    let told = home.ta(&["sync", "--new-history", "--json"]).json();
+    assert_eq!(told["began_history"], false);
+}
+
 #[test]
 fn a_mistyped_client_id_of_a_replica_in_use_changes_nothing_at_either_server() {
     let server = TestServer::new();

@@ -123,6 +123,7 @@ impl Session {
         if self.facts.needs_new_history && !self.facts.consent.new_history {
             return self.end(End::Question(Question::NewHistory));
         }
+        self.report.began_history = !self.facts.consent.new_history;
         self.at_tip()
     }
 }

@@ -668,6 +668,9 @@ pub struct SyncReport {
     pub client_was_forgotten: bool,
     /// The server said that it expects this client, of whom it held nothing.
     pub client_is_expected: bool,
+    /// The remote held nothing, and nobody had said that a history is to begin there: what was
+    /// pushed begins one.
+    pub began_history: bool,
     /// Requests made.
     pub requests: u64,
 }
