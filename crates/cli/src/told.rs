@@ -208,7 +208,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
                 }
             ),
             (false, true) => format!(
-                "This list was joined with the one at {}, to which it had not belonged.",
+                "This list was joined with the one at {}, where it had not been in step before.",
                 synced.label
             ),
             (false, false) => format!(

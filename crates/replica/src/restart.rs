@@ -15,7 +15,7 @@ use crate::commit::{Answer, Commit, CommitError, ORPHANS};
 use crate::guard;
 use crate::image::{distrust_log, log_trusted_after};
 use crate::replica::read_tail;
-use crate::storage::{InFlightRow, Result, Txn};
+use crate::storage::{InFlightRow, Origin, Result, SYNC, StepRow, Txn};
 
 /// The operations that lead from one state of a task to another, as of `now`.
 pub(crate) fn towards(
@@ -74,16 +74,9 @@ impl Commit<'_> {
             last = self.txn.append(&operation, false)?;
         }
         if let Some(first) = first {
-            let origin = crate::storage::Origin::Command("sync".into());
+            let origin = Origin::Command(SYNC.into());
             let at = self.now;
-            self.txn.put_step(&crate::storage::StepRow {
-                id: 0,
-                first,
-                last,
-                at,
-                origin,
-                undone: false,
-            })?;
+            self.txn.put_step(&StepRow { id: 0, first, last, at, origin, undone: false })?;
             guard::place(self.txn)?;
         }
         self.txn.set_base_version(VersionId::NIL)?;
@@ -168,7 +161,7 @@ impl Commit<'_> {
         self.stand_on(end)?;
         let Plan { pending, kept, .. } = plan;
         if !pending.is_empty() {
-            self.append_pending("sync", pending)?;
+            self.append_pending(SYNC, pending)?;
             guard::place(self.txn)?;
         }
         for id in touched {
@@ -253,7 +246,7 @@ impl Commit<'_> {
         let operations: Vec<Operation> =
             orphaned.chain(later.iter().map(|item| &item.operation)).cloned().collect();
         self.stand_on(fork)?;
-        self.append_pending("sync", operations)?;
+        self.append_pending(SYNC, operations)?;
         guard::place(self.txn)?;
         for version in orphans {
             self.txn.remove_applied(version.version)?;
@@ -265,21 +258,29 @@ impl Commit<'_> {
 }
 
 /// What a task says, as one Create and one Update per property, each with its operation's time
-/// where the log still knows it, else with the task's `modified`. Removals that the log knows of
+/// where the log still knows it, else with what `modified` said before the log of the task begins:
+/// with the present one, a value that nobody has touched for a year would beat last week's change
+/// elsewhere, because of a note that was added here today. Removals that the log knows of
 /// come too, so that a tag taken away here does not come back from there.
 fn as_creation(txn: &mut dyn Txn, id: TaskId, task: &Task) -> Result<Vec<LocalOperation>> {
-    let fallback = Timestamp::from_seconds(task.seconds("modified").unwrap_or(0));
+    let mut unlogged = None;
     let mut times = BTreeMap::new();
     for row in txn.operations_of(id)? {
-        if let LocalOperation::Update { property, value, timestamp, .. } = row.operation {
+        if let LocalOperation::Update { property, old_value, value, timestamp, .. } = row.operation
+        {
+            if property == "modified" && unlogged.is_none() {
+                unlogged = old_value.and_then(|seconds| seconds.parse().ok());
+            }
             times.insert(property, (value, timestamp));
         }
     }
+    let unlogged = unlogged.or_else(|| task.seconds("modified")).unwrap_or(0);
+    let unlogged = Timestamp::from_seconds(unlogged);
     let mut operations = vec![LocalOperation::Create { uuid: id }];
     for (property, value) in &task.properties {
         let timestamp = match times.remove(property) {
             Some((logged, timestamp)) if logged.as_ref() == Some(value) => timestamp,
-            _ => fallback,
+            _ => unlogged,
         };
         operations.push(LocalOperation::Update {
             uuid: id,

@@ -48,6 +48,17 @@ pub enum Origin {
     Foreign,
 }
 
+/// The command that a sync names for what it makes of itself: a list that comes to another place is
+/// offered there anew, and what a server no longer has is sent again.
+pub(crate) const SYNC: &str = "sync";
+
+impl Origin {
+    /// True for what a sync made of itself. It says again what somebody had said before.
+    pub fn is_sync(&self) -> bool {
+        matches!(self, Origin::Command(name) if name == SYNC)
+    }
+}
+
 /// One command, or one pulled version: what undo and history treat as a unit (`tandem_step`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepRow {

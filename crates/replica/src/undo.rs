@@ -9,14 +9,14 @@ use crate::absorb::{Seen, absorb};
 use crate::edit::{EditError, Editor};
 use crate::image::{base_of, distrust_log, settle};
 use crate::replica::Replica;
-use crate::storage::{LoggedOperation, Origin, Result, StepRow, Txn};
+use crate::storage::{LoggedOperation, Origin, Result, SYNC, StepRow, Txn};
 
 /// The name under which compensating steps are logged.
 const UNDO: &str = "undo";
 
 /// Commands that change no task as a person means it, and are no step to take back: upkeep lets go
 /// of what expired half a year ago, and whoever undoes after it means what they did before it.
-const UPKEEP: [&str; 3] = [UNDO, "sync", "gc"];
+const UPKEEP: [&str; 3] = [UNDO, SYNC, "gc"];
 
 /// What an undo did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,7 +46,7 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         let mut offered = None;
         for row in &rows {
             let step = steps[&row.id].as_ref();
-            if let Some(by_sync) = step.filter(|step| is_by_sync(step)) {
+            if let Some(by_sync) = step.filter(|step| step.origin.is_sync()) {
                 if matches!(row.operation, LocalOperation::Create { .. }) {
                     offered = Some(by_sync.id);
                     let when = date_time(by_sync.at.seconds(), &context).to_string();
@@ -82,12 +82,6 @@ pub(crate) fn run(app: &mut App<'_>, line: &Line) -> Result<Exit, Fail> {
         app.output.json(&Value::Array(documents));
     }
     Ok(Exit::Done)
-}
-
-/// True for what a sync made of itself: a list that comes to another place is offered there task by
-/// task, as it is.
-fn is_by_sync(step: &StepRow) -> bool {
-    step.origin == Origin::Command("sync".into())
 }
 
 fn waits(synced: bool) -> &'static str {

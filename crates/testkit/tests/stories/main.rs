@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
 
 mod bench;
+mod joined;
 mod regressions;
 mod restored;
