@@ -265,6 +265,8 @@ pub enum DirectoryTrouble {
     Full,
     /// Something else stands where the folder should be.
     NotAFolder,
+    /// The folder is not there, and the system lets none be made in its place.
+    CannotBeMade,
     /// Something else stands where the history should be.
     NotAHistory,
     /// What is in the history does not fit together.
@@ -283,6 +285,7 @@ impl DirectoryTrouble {
             Self::ReadOnly => "read_only",
             Self::Full => "full",
             Self::NotAFolder => "not_a_folder",
+            Self::CannotBeMade => "cannot_be_made",
             Self::NotAHistory => "not_a_history",
             Self::Damaged => "damaged",
             Self::Held => "held",
