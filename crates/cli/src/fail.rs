@@ -1,6 +1,6 @@
 //! What went wrong, told so that a person can do something about it.
 
-use tandem_client::{EditError, ImportError, LockError, SyncError};
+use tandem_client::{EditError, ImportError, LockError, Odd, SyncError};
 use tandem_exchange::{ReadError, TaskrcError};
 use tandem_replica::StorageError;
 use tandem_settings::SettingsError;
@@ -143,13 +143,18 @@ impl From<ImportError> for Fail {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Storage(error) => error.into(),
-            ImportError::NoDescription { .. } => Self::failed(error.to_string()).hint(
-                "Every task needs one: give the record a `description`. Nothing was imported.",
-            ),
-            ImportError::NotStatus { .. } => Self::failed(escape(&error.to_string())).hint(
-                "Write pending, waiting, completed, deleted or recurring, or leave `status` out. \
-                 Nothing was imported.",
-            ),
+            ImportError::Odd(odd) => {
+                let hint = match odd {
+                    Odd::NoDescription { .. } => {
+                        "Every task needs one: give the record a `description`. Nothing was imported."
+                    }
+                    _ => {
+                        "Write pending, waiting, completed, deleted or recurring, or leave `status` \
+                         out. Nothing was imported."
+                    }
+                };
+                Self::failed(escape(&odd.to_string())).hint(hint)
+            }
             other => Self::failed(other.to_string()),
         }
     }

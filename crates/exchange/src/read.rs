@@ -28,6 +28,9 @@ pub struct ImportRecord {
     pub task: Task,
     /// When it was last changed, in seconds since the epoch; the same as its property `modified`.
     pub modified: Option<i64>,
+    /// The record has both the uuid and the number (`id`) of a task, as programs write them that
+    /// export one: what such a record lacks, nobody forgot.
+    pub is_exported: bool,
 }
 
 /// A whole input that was read.
