@@ -383,13 +383,17 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             Exit::Unreachable,
             "Check the line and server_origin; the next sync goes on where this one ended.",
         ),
+        Failure::TimedOut { is_connected: false, .. } => (
+            Exit::Unreachable,
+            "Check the line and server_origin; on a slow line raise connect_timeout_seconds.",
+        ),
         Failure::TimedOut { .. } => (
             Exit::Unreachable,
             "The next sync goes on where this one ended. On a slow line raise read_timeout_seconds.",
         ),
         Failure::Tls { .. } => (
             Exit::Unreachable,
-            "Check the server's certificate and the clock here; a certificate of your own, or your own \
+            "Check the certificate there and the clock here; a certificate of your own, or your own \
              authority's, is trusted with: ta config set ca_file FILE",
         ),
         Failure::Forbidden => (
@@ -608,5 +612,17 @@ mod tests {
             assert_eq!(kind(&failure).as_deref(), Some(name));
         }
         assert_eq!(kind(&Failure::HistoryMissing), None);
+    }
+
+    #[test]
+    fn a_wait_that_ended_names_the_setting_of_that_wait() {
+        for (is_connected, setting) in
+            [(false, "connect_timeout_seconds"), (true, "read_timeout_seconds")]
+        {
+            let failure = Failure::TimedOut { what: "connecting".into(), is_connected };
+            let (exit, cure) = exit_and_cure(&failure);
+            assert_eq!(exit, Exit::Unreachable);
+            assert!(cure.contains(&format!("raise {setting}.")), "{cure}");
+        }
     }
 }

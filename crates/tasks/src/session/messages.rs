@@ -158,6 +158,8 @@ pub enum Failure {
     TimedOut {
         /// Which wait ended.
         what: String,
+        /// The connection was there; else it was waited for.
+        is_connected: bool,
     },
     /// The connection could not be made safe.
     #[error("the connection could not be made safe: {what}")]
