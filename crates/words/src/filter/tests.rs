@@ -208,6 +208,14 @@ fn refusals_name_the_word() {
 }
 
 #[test]
+fn a_refused_word_may_be_searched_for_and_is_no_description() {
+    for line in ["due:blah", "status:foo", "estimate:many", "sta:x", "projct:x", "limit:0"] {
+        let hint = filter(line).unwrap_err().hint();
+        assert!(hint.ends_with("To search for the text, put `--` before it."), "{line}: {hint}");
+    }
+}
+
+#[test]
 fn a_priority_that_another_program_wrote_is_found_whether_it_is_declared_or_not() {
     let declared =
         Uda { values: vec!["now".into(), "h".into()], ..Uda::new("priority", UdaKind::Text) };
