@@ -576,7 +576,10 @@ fn verify_before_two_lists_are_joined_is_no_success() {
     let told = desktop.ta(&["verify"]).done();
     assert_says(
         &told,
-        &["Not compared: a history there that this replica has not taken up", "ta sync"],
+        &[
+            "Not compared: a list is there that has not been brought together with this one",
+            "ta sync",
+        ],
     );
     let document = desktop.ta(&["verify", "--json"]).json();
     assert_eq!(document["not_compared"], "other_history");
