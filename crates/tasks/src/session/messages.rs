@@ -671,7 +671,9 @@ pub struct SyncReport {
     pub address_changed: bool,
     /// The server did not know this client although we have synced with it before.
     pub client_was_forgotten: bool,
-    /// The server said that it expects this client, of whom it held nothing.
+    /// The server holds nothing of this client and knows it: it said that it expects it, or answered
+    /// the question for the first version with "no such version", which none says of a client that
+    /// it does not know. So the client id is no typo.
     pub client_is_expected: bool,
     /// The remote held nothing, and nobody had said that a history is to begin there: what was
     /// pushed begins one.
