@@ -279,7 +279,10 @@ pub(crate) fn known_flags<'w>(
         None => Ok(rest.iter().map(String::as_str).collect()),
         Some(word) => {
             let hint = match known {
-                [] => format!("`ta {command}` takes `--json` and `--quiet` only."),
+                [] => format!(
+                    "`ta {command}` has no flags but those that stand everywhere: `--config FILE`, \
+                     `--json`, `--quiet`, `--taskrc FILE`, `--yes`."
+                ),
                 _ => {
                     let meant = tandem_core::nearest(word, known.iter().copied());
                     let meant = meant.map(|flag| format!("Did you mean `{flag}`? "));

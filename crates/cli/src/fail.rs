@@ -1,11 +1,15 @@
 //! What went wrong, told so that a person can do something about it.
 
-use tandem_client::{EditError, ImportError, LockError, SyncError};
+use tandem_client::{EditError, ImportError, LockError, Odd, SyncError};
 use tandem_exchange::{ReadError, TaskrcError};
 use tandem_replica::StorageError;
 use tandem_settings::SettingsError;
 use tandem_words::WordsError;
 use tandem_words::text::escape;
+
+/// What to do about a replica's file that is damaged.
+pub(crate) const DAMAGED: &str = "Keep a copy of the folder: what waits for a sync is nowhere else. Then \
+    put the file aside, or set `data_dir` to a new folder: `ta sync` brings back what the server has.";
 
 /// Exit codes, as the README publishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,12 +106,11 @@ impl From<StorageError> for Fail {
             StorageError::ReadOnly { .. } => {
                 "Check the owner and mode of the file and its folder, or set another `data_dir`."
             }
-            StorageError::Corrupt { .. } => {
-                "Keep a copy of the folder: what waits for a sync is nowhere else. Then put the file \
-                 aside: `ta sync` fills a new one with what the server has."
-            }
+            StorageError::Corrupt { .. } => DAMAGED,
             StorageError::NotAReplica { .. } => {
-                "Set `data_dir` to the folder of a TaskChampion 3 replica, or to a new folder."
+                "Set `data_dir` to the folder of a TaskChampion 3 replica, or to a new folder. If it was \
+                 one, its beginning is damaged: keep a copy of the folder, since what waits for a sync \
+                 is nowhere else; in a new folder `ta sync` brings back what the server has."
             }
             StorageError::TooNew { .. } => "Update `ta`. The file was left as it is.",
             _ => "Nothing was changed. If it happens again, `ta verify` tells more.",
@@ -143,13 +146,18 @@ impl From<ImportError> for Fail {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Storage(error) => error.into(),
-            ImportError::NoDescription { .. } => Self::failed(error.to_string()).hint(
-                "Every task needs one: give the record a `description`. Nothing was imported.",
-            ),
-            ImportError::NotStatus { .. } => Self::failed(escape(&error.to_string())).hint(
-                "Write pending, waiting, completed, deleted or recurring, or leave `status` out. \
-                 Nothing was imported.",
-            ),
+            ImportError::Odd(odd) => {
+                let hint = match odd {
+                    Odd::NoDescription { .. } => {
+                        "Every task needs one: give the record a `description`. Nothing was imported."
+                    }
+                    _ => {
+                        "Write pending, waiting, completed, deleted or recurring, or leave `status` \
+                         out. Nothing was imported."
+                    }
+                };
+                Self::failed(escape(&odd.to_string())).hint(hint)
+            }
             other => Self::failed(other.to_string()),
         }
     }

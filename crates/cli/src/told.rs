@@ -192,9 +192,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
             count(tasks, "task")
         ));
     }
-    // Where nothing arrived nothing was offered; why, the failure says.
-    let has_arrived = !matches!(report.end, End::Failed(_)) || report.versions_up > 0;
-    if report.restarted && has_arrived {
+    if has_come_over(report) {
         is_worth_telling = true;
         let found_a_list = report.snapshot_loaded.is_some() || report.versions_down > 0;
         lines.push(match (report.rejoined, found_a_list) {
@@ -385,13 +383,17 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             Exit::Unreachable,
             "Check the line and server_origin; the next sync goes on where this one ended.",
         ),
+        Failure::TimedOut { is_connected: false, .. } => (
+            Exit::Unreachable,
+            "Check the line and server_origin; on a slow line raise connect_timeout_seconds.",
+        ),
         Failure::TimedOut { .. } => (
             Exit::Unreachable,
             "The next sync goes on where this one ended. On a slow line raise read_timeout_seconds.",
         ),
         Failure::Tls { .. } => (
             Exit::Unreachable,
-            "Check the server's certificate and the clock here; a certificate of your own, or your own \
+            "Check the certificate there and the clock here; a certificate of your own, or your own \
              authority's, is trusted with: ta config set ca_file FILE",
         ),
         Failure::Forbidden => (
@@ -477,6 +479,9 @@ fn directory(trouble: DirectoryTrouble) -> (Exit, &'static str) {
             Exit::Settings,
             "Name a folder, which is made if it is not there: ta config set server_dir FOLDER",
         ),
+        DirectoryTrouble::CannotBeMade => {
+            (Exit::Settings, "Mount the disk, or correct it: ta config set server_dir FOLDER")
+        }
         DirectoryTrouble::NotAHistory => (
             Exit::Settings,
             "The file is none of ours and was left as it is. Set another folder: ta config set \
@@ -520,6 +525,12 @@ fn cure_of(code: &str) -> &'static str {
     }
 }
 
+/// The list came to another remote. Where nothing arrived nothing was offered; why, the failure says.
+fn has_come_over(report: &SyncReport) -> bool {
+    let has_arrived = !matches!(report.end, End::Failed(_)) || report.versions_up > 0;
+    report.restarted && has_arrived
+}
+
 /// The document that `ta sync --json` prints (`docs/reference/sync-json.md`).
 pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
     let report = &synced.report;
@@ -553,8 +564,8 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "reinitialised": report.reinitialised,
         "forked_at": report.reinitialised.then_some(report.forked_at).flatten().map(|version| version.to_string()),
         "address_changed": report.address_changed,
-        "restarted": report.restarted,
-        "rejoined": report.rejoined,
+        "restarted": has_come_over(report),
+        "rejoined": report.rejoined && has_come_over(report),
         "began_history": report.began_history && report.versions_up > 0,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -587,6 +598,7 @@ mod tests {
             (Trouble::ReadOnly, Exit::Failed, "mounted", "directory_read_only"),
             (Trouble::Full, Exit::Failed, "Make room", "directory_full"),
             (Trouble::NotAFolder, Exit::Settings, "Name a folder", "directory_not_a_folder"),
+            (Trouble::CannotBeMade, Exit::Settings, "Mount", "directory_cannot_be_made"),
             (Trouble::NotAHistory, Exit::Settings, "none of ours", "directory_not_a_history"),
             (Trouble::Damaged, Exit::Failed, "backup", "directory_damaged"),
             (Trouble::Held, Exit::Unreachable, "Wait", "directory_held"),
@@ -600,5 +612,17 @@ mod tests {
             assert_eq!(kind(&failure).as_deref(), Some(name));
         }
         assert_eq!(kind(&Failure::HistoryMissing), None);
+    }
+
+    #[test]
+    fn a_wait_that_ended_names_the_setting_of_that_wait() {
+        for (is_connected, setting) in
+            [(false, "connect_timeout_seconds"), (true, "read_timeout_seconds")]
+        {
+            let failure = Failure::TimedOut { what: "connecting".into(), is_connected };
+            let (exit, cure) = exit_and_cure(&failure);
+            assert_eq!(exit, Exit::Unreachable);
+            assert!(cure.contains(&format!("raise {setting}.")), "{cure}");
+        }
     }
 }

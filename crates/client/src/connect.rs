@@ -61,8 +61,8 @@ fn http_settings(
     let secret = Secret::exactly_as_given(secret.to_owned())?;
     let at_least = |time: Duration| time.max(Duration::from_secs(1));
     let mut http = HttpSettings::new(parsed, client_key, secret);
-    // Where nothing is encrypted nobody reads it.
-    http.ca_file = match http.origin.is_https() {
+    // Where TLS is spoken neither to the server nor to a proxy, nobody reads it.
+    http.ca_file = match http.uses_tls() {
         true => settings.checked_ca_file()?.map(ToOwned::to_owned),
         false => settings.ca_file().map(ToOwned::to_owned),
     };

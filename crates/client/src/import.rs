@@ -9,7 +9,7 @@ use tandem_replica::{EditError, OpenOptions, Replica, SqliteStorage, StorageErro
 use crate::{LOCK_WAIT, LockError, SyncLock, new_task_id, system_now};
 
 /// What an import did, in tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
     /// Tasks that were not here.
     pub new: u64,
@@ -19,12 +19,27 @@ pub struct Imported {
     pub unchanged: u64,
     /// Records older than what is here: left alone.
     pub older: u64,
+    /// What is odd about records of an export. They were taken as they are.
+    pub odd: Vec<Odd>,
 }
 
 /// Why records were not imported. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
+    /// A record that somebody wrote, and that cannot be what was meant.
+    #[error("{0}")]
+    Odd(Odd),
+    /// The replica's database, or the source of new ids.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What is odd about a record: refused if a person wrote it, since it is a slip; told if an export
+/// has it, since a replica may hold such a task, and an export must be able to carry it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Odd {
     /// A record of a new task that does not say what is to be done: somebody forgot its description,
     /// or slipped while writing the field's name. One that names a task that is here may say only
     /// what changes about it.
@@ -35,7 +50,7 @@ pub enum ImportError {
         /// The uuid in it, of a task that is not here.
         uuid: Option<TaskId>,
     },
-    /// A record with a status that no program knows: no list would show the task.
+    /// A record with a status that no program knows: hardly a list would show the task.
     #[error("record {record}{} has the status `{status}`", named(*uuid))]
     NotStatus {
         /// The record, counted from 1.
@@ -45,9 +60,6 @@ pub enum ImportError {
         /// What it says, cut at 60 characters.
         status: String,
     },
-    /// The replica's database, or the source of new ids.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
 }
 
 /// The states of a task that Taskwarrior knows. (It reads `waiting` as pending with a `wait`.)
@@ -62,8 +74,8 @@ fn named(uuid: Option<TaskId>) -> String {
 /// numbered in the order of their `entry`.
 ///
 /// # Errors
-/// [`EditError`], with an [`ImportError`] for a record that cannot be a task; nothing was changed
-/// then.
+/// [`EditError`], with an [`ImportError`] for a record that cannot be what was meant; nothing was
+/// changed then.
 pub fn import_records(
     replica: &mut Replica,
     records: Vec<ImportRecord>,
@@ -81,11 +93,11 @@ pub fn import_records(
             };
             let existing = editor.task(id)?;
             let changes = match merge(existing.as_ref(), &record, now.seconds()) {
-                Outcome::New(_) if !described => {
-                    let (record, uuid) = (record.number, record.uuid);
-                    return Err(ImportError::NoDescription { record, uuid });
-                }
                 Outcome::New(changes) => {
+                    if !described {
+                        let (number, uuid) = (record.number, record.uuid);
+                        imported.take(&record, Odd::NoDescription { record: number, uuid })?;
+                    }
                     imported.new += 1;
                     editor.create(id)?;
                     changes
@@ -107,8 +119,8 @@ pub fn import_records(
                 let status = change.value.as_deref().filter(|_| change.property == "status");
                 if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
                     let status = status.chars().take(60).collect();
-                    let (record, uuid) = (record.number, record.uuid);
-                    return Err(ImportError::NotStatus { record, uuid, status });
+                    let (number, uuid) = (record.number, record.uuid);
+                    imported.take(&record, Odd::NotStatus { record: number, uuid, status })?;
                 }
                 let at = Timestamp::from_seconds(change.seconds);
                 editor.set_at(id, &change.property, change.value.as_deref(), at)?;
@@ -124,6 +136,17 @@ pub fn import_records(
         Ok(imported)
     })?;
     Ok(edited.result)
+}
+
+impl Imported {
+    /// Keeps what is odd about a record of an export; refuses any other.
+    fn take(&mut self, record: &ImportRecord, odd: Odd) -> Result<(), ImportError> {
+        if !record.is_exported {
+            return Err(ImportError::Odd(odd));
+        }
+        self.odd.push(odd);
+        Ok(())
+    }
 }
 
 /// Where an imported task stands among the others that get a number: by its entry, then by its

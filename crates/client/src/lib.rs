@@ -37,7 +37,7 @@ mod sync;
 
 pub use connect::{ConnectError, connect};
 pub use foresee::{Foreseen, Foresight, foresee};
-pub use import::{AdoptError, Adopted, ImportError, Imported, adopt_replica, import_records};
+pub use import::{AdoptError, Adopted, ImportError, Imported, Odd, adopt_replica, import_records};
 pub use last_sync::{LAST_SYNC_FILE, LastSync};
 pub use lock::{Holder, LOCK_FILE, LOCK_WAIT, LockError, SyncLock};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};

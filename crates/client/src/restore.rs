@@ -33,9 +33,11 @@ pub fn restore_conflict(
         return Ok(Restored::TaskGone);
     }
     let edited = replica.edit("conflicts restore", now, |editor| {
+        let before = editor.task(row.task)?;
         if let Some(task) = &row.lost_task {
             editor.create(row.task)?;
-            for (property, value) in &task.properties {
+            let properties = task.properties.iter().filter(|(name, _)| *name != "modified");
+            for (property, value) in properties {
                 editor.set(row.task, property, Some(value))?;
             }
         } else if let Some(property) = &row.property {
@@ -43,6 +45,10 @@ pub fn restore_conflict(
             if property == "status" && is_numbered_status(row.lost.as_deref()) {
                 editor.set(row.task, "end", None)?;
             }
+        }
+        // It is a change as any other, so the task was changed now.
+        if editor.task(row.task)? != before {
+            editor.set(row.task, "modified", Some(&now.seconds().to_string()))?;
         }
         editor.resolve_conflict(id);
         Ok::<_, StorageError>(())

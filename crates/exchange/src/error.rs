@@ -47,8 +47,10 @@ pub enum ReadError {
         found: char,
     },
     /// The array has no end: the file was cut.
-    #[error("the input ends in the middle of its list, after {records} records")]
+    #[error("line {line}: the input ends in the middle of its list, after {}", counted(*records))]
     CutOff {
+        /// The last line, counted from 1.
+        line: usize,
         /// How many records were whole.
         records: usize,
     },
@@ -66,6 +68,14 @@ pub enum ReadError {
     },
 }
 
+fn counted(records: usize) -> String {
+    match records {
+        0 => "no whole record".to_owned(),
+        1 => "1 whole record".to_owned(),
+        n => format!("{n} whole records"),
+    }
+}
+
 impl ReadError {
     /// What the person can do about it, in a sentence.
     pub fn hint(&self) -> &'static str {
@@ -73,9 +83,10 @@ impl ReadError {
             Self::Input(_) => "Check that the file can be read.",
             Self::TooLarge => "Import it in several parts.",
             Self::NotUtf8 { .. } => "Save the file as UTF-8.",
-            Self::CutOff { .. } => "Export it again.",
+            Self::CutOff { .. } => "Export it again, or fetch the file again: its end is missing.",
             Self::Syntax { .. } | Self::NotATask { .. } => {
-                "Give what `task export` prints: a JSON array of tasks, or one task a line."
+                "Give what `ta export` or `task export` prints: a JSON array of tasks, or one task a \
+                 line."
             }
             Self::Record { problem, .. } => problem.hint(),
         }
@@ -130,7 +141,7 @@ impl Problem {
                 "Write dates in UTC as 20240131T093000Z or 2024-01-31T09:30:00Z, or as seconds since 1970."
             }
             Self::NotList | Self::NotText | Self::NotAnnotation | Self::Missing => {
-                "Write it as `task export` does."
+                "Write it as `ta export` and `task export` do."
             }
             Self::BadText => {
                 "Write characters outside the basic plane as they are, or as a pair of escapes."

@@ -151,7 +151,7 @@ mod tests {
     fn record(properties: Pairs<'_>) -> ImportRecord {
         let task: Task = properties.iter().copied().collect();
         let modified = task.seconds("modified");
-        ImportRecord { number: 1, uuid: None, task, modified }
+        ImportRecord { number: 1, uuid: None, task, modified, is_exported: false }
     }
 
     /// `property=value@seconds`, `property-@seconds` for a removal.

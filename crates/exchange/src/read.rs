@@ -28,6 +28,9 @@ pub struct ImportRecord {
     pub task: Task,
     /// When it was last changed, in seconds since the epoch; the same as its property `modified`.
     pub modified: Option<i64>,
+    /// The record has both the uuid and the number (`id`) of a task, as programs write them that
+    /// export one: what such a record lacks, nobody forgot.
+    pub is_exported: bool,
 }
 
 /// A whole input that was read.
@@ -117,7 +120,7 @@ impl<'a> Input<'a> {
             let is_between = |c: char| c == ',' || c.is_whitespace();
             let Some(start) = rest.find(|c: char| !is_between(c)) else {
                 if self.is_in_array {
-                    return Err(ReadError::CutOff { records: self.record });
+                    return Err(self.cut_off(self.record));
                 }
                 return Ok(None);
             };
@@ -147,7 +150,7 @@ impl<'a> Input<'a> {
                 Ok(fields)
             }
             Some(Err(error)) if error.is_eof() && self.is_in_array => {
-                Err(ReadError::CutOff { records: self.record - 1 })
+                Err(self.cut_off(self.record - 1))
             }
             Some(Err(error)) => {
                 let full = error.to_string();
@@ -160,8 +163,15 @@ impl<'a> Input<'a> {
                     message: message.to_owned(),
                 })
             }
-            None => Err(ReadError::CutOff { records: self.record - 1 }),
+            None => Err(self.cut_off(self.record - 1)),
         }
+    }
+
+    fn cut_off(&self, records: usize) -> ReadError {
+        // A line break at the very end begins no line.
+        let rest = self.text[self.position..].trim_end().bytes();
+        let line = self.line + rest.filter(|byte| *byte == b'\n').count();
+        ReadError::CutOff { line, records }
     }
 }
 

@@ -68,7 +68,8 @@ pub(crate) fn read(
         }
     }
     let modified = task.seconds("modified");
-    Ok(ImportRecord { number, uuid, task, modified })
+    let is_exported = uuid.is_some() && fields.iter().any(|(name, _)| name == "id");
+    Ok(ImportRecord { number, uuid, task, modified, is_exported })
 }
 
 fn refuse_repeated(fields: &[(String, &RawValue)], prefix: &str) -> Result<(), FieldError> {

@@ -143,8 +143,16 @@ fn what_cannot_be_a_task_is_refused_with_record_and_field() {
         (&deep, "field `a`: it is nested more than 32 deep"),
         ("{\"a\":1}\n{\"a\":,}", "record 2, line 2, column 6: not JSON (expected value)"),
         ("{\"a\":1", "record 1, line 1, column 6: not JSON (EOF"),
-        ("[{\"a\":1},\n{\"a\"", "in the middle of its list, after 1 records"),
-        ("[{\"a\":1}", "in the middle of its list, after 1 records"),
+        (
+            "[{\"a\":1},\n{\"a\"",
+            "line 2: the input ends in the middle of its list, after 1 whole record",
+        ),
+        ("[{\"a\":1}\n", "line 1: the input ends in the middle of its list, after 1 whole record"),
+        (
+            "[\n{\"a\":1},\n{\"a\":2},\n{\"a\":\n",
+            "line 4: the input ends in the middle of its list, after 2 whole records",
+        ),
+        ("[{", "line 1: the input ends in the middle of its list, after no whole record"),
         ("[{\"a\":1}]]", "expected a task in braces, found `]`"),
         ("[[{\"a\":1}]]", "expected a task in braces, found `[`"),
         (&many, "found `[`"),

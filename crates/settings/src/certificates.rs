@@ -1,6 +1,6 @@
 //! Whether a file holds certificates.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -17,6 +17,12 @@ const CERTIFICATES_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub(crate) fn check(path: &Path) -> Result<(), ValueError> {
     let wrong =
         |what: &str| ValueError::NoCertificates { path: path.to_owned(), what: what.to_owned() };
+    // A pipe would be waited for, perhaps for ever.
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(wrong("it is not a file")),
+        Ok(_) => {}
+        Err(error) => return Err(wrong(&error.to_string())),
+    }
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(CERTIFICATES_BYTES_MAX + 1).read_to_end(&mut bytes))
@@ -51,7 +57,7 @@ mod tests {
             (CERTIFICATE.replace("MAA=", "?"), "its PEM is damaged"),
             (CERTIFICATE.replace("-----END CERTIFICATE-----", ""), "its PEM is damaged"),
         ] {
-            std::fs::write(&path, &content).unwrap();
+            fs::write(&path, &content).unwrap();
             match check(&path) {
                 Ok(()) => assert_eq!(said, "", "{content}"),
                 Err(error) => {
@@ -60,8 +66,18 @@ mod tests {
                 }
             }
         }
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         assert!(check(&path).unwrap_err().to_string().contains("ca.pem: No such file"));
-        assert!(check(folder.path()).is_err());
+        let refused = check(folder.path()).unwrap_err().to_string();
+        assert!(refused.ends_with("it is not a file"), "{refused}");
+        // One that nobody writes to would be read for ever.
+        #[cfg(unix)]
+        {
+            let pipe = folder.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+            assert!(made.success());
+            let refused = check(&pipe).unwrap_err().to_string();
+            assert!(refused.ends_with("it is not a file"), "{refused}");
+        }
     }
 }

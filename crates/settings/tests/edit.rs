@@ -71,7 +71,7 @@ fn what_a_path_names_is_looked_at_before_it_is_set() {
     for (key, value, told) in [
         (Key::CaFile, "nowhere", "cannot be used: /cwd/nowhere: No such file"),
         (Key::CaFile, file.to_str().unwrap(), "file: it holds no certificate in PEM"),
-        (Key::CaFile, folder.path().to_str().unwrap(), "Is a directory"),
+        (Key::CaFile, folder.path().to_str().unwrap(), "it is not a file"),
         (Key::DataDir, file.to_str().unwrap(), "file is a file, and not a folder"),
         (Key::ServerDir, file.to_str().unwrap(), "file is a file, and not a folder"),
     ] {

@@ -212,13 +212,37 @@ pub enum WordsError {
     /// Nothing after `modify`.
     #[error("there is nothing to change")]
     NoChange,
+    /// A word of a filter that names an attribute or a tag and cannot be read: there other words are
+    /// searched for.
+    #[error(transparent)]
+    InFilter(Box<WordsError>),
 }
 
 impl WordsError {
     /// What to do about it: one or two plain sentences for the person who typed.
     pub fn hint(&self) -> String {
-        const LITERAL: &str = "To make it part of the description, put `--` before it.";
         match self {
+            Self::InFilter(error) => error.hint_with("To search for the text, put `--` before it."),
+            error => error.hint_with("To make it part of the description, put `--` before it."),
+        }
+    }
+
+    /// The same as of a filter's word. What is said of a word in any place stays as it is.
+    pub(crate) fn in_filter(self) -> Self {
+        match self {
+            Self::AmbiguousAttribute { .. }
+            | Self::NearlyAttribute { .. }
+            | Self::Date { .. }
+            | Self::Value { .. }
+            | Self::Tag { .. } => Self::InFilter(Box::new(self)),
+            other => other,
+        }
+    }
+
+    /// What to do, with `literal` for whoever means the word as it stands.
+    fn hint_with(&self, literal: &str) -> String {
+        match self {
+            Self::InFilter(error) => error.hint_with(literal),
             Self::AmbiguousCommand { .. } => {
                 "Write the command in full. To search for the word, put `--` before it.".to_owned()
             }
@@ -248,25 +272,25 @@ impl WordsError {
             Self::FlagBeforeCommand { command, flag, has_value: false } => {
                 format!("Flags of a command stand after it: `ta {command} {flag}`.")
             }
-            Self::AmbiguousAttribute { .. } => format!("Write the attribute in full. {LITERAL}"),
+            Self::AmbiguousAttribute { .. } => format!("Write the attribute in full. {literal}"),
             Self::NearlyAttribute { attribute, .. } => {
-                format!("Write `{attribute}:` if that was meant. {LITERAL}")
+                format!("Write `{attribute}:` if that was meant. {literal}")
             }
             Self::Default { attribute, .. } => format!(
                 "Mend `uda.{attribute}.default` in the .taskrc, or say the value: `{attribute}:…`."
             ),
             Self::Date { source: DateError::MinutesOrMonths { .. }, .. } => {
-                format!("Write `min` for minutes or `mo` for months. {LITERAL}")
+                format!("Write `min` for minutes or `mo` for months. {literal}")
             }
             Self::Date { source: DateError::OutOfRange { .. }, .. } => {
-                format!("Use a date between the years 1 and 9999. {LITERAL}")
+                format!("Use a date between the years 1 and 9999. {literal}")
             }
             Self::Date { .. } => format!(
                 "Use a date such as 2026-11-20, 2026-11-20T10:00, tomorrow, friday, eom, 3d or \
-                 today+2weeks. {LITERAL}"
+                 today+2weeks. {literal}"
             ),
-            Self::Value { expected, .. } => format!("Use {expected}. {LITERAL}"),
-            Self::ReadOnly { .. } => LITERAL.to_owned(),
+            Self::Value { expected, .. } => format!("Use {expected}. {literal}"),
+            Self::ReadOnly { .. } => literal.to_owned(),
             Self::NotFilterable { .. } => {
                 "Leave it out. To search for the text, put `--` before it.".to_owned()
             }
@@ -278,7 +302,7 @@ impl WordsError {
                     .to_owned()
             }
             Self::Tag { .. } => {
-                format!("A tag is one word that begins with a letter, for example +home. {LITERAL}")
+                format!("A tag is one word that begins with a letter, for example +home. {literal}")
             }
             Self::Ids { .. } => "Use numbers, ranges and uuids, for example 1,2,5-7.".to_owned(),
             Self::UnknownTask { .. } => {

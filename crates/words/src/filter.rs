@@ -59,7 +59,7 @@ impl Filter {
             if word == "--" {
                 break;
             }
-            filter.add(word, context, vocabulary, resolve)?;
+            filter.add(word, context, vocabulary, resolve).map_err(WordsError::in_filter)?;
         }
         filter.terms.extend(words.map(Term::description));
         Ok(filter)

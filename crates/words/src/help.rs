@@ -192,7 +192,9 @@ it runs, but for `restore`, which refuses.
         Command::Import => {
             "From a file or standard input (-): all of it or, if a record cannot be read, nothing.\n\
              An older record never beats a newer edit. A record needs a description, or the uuid of a\n\
-             task that is here. Circles of dependencies come in as they are, and are named.\n\n\
+             task that is here, and a known status; what was exported (it has a uuid and an id) is\n\
+             taken as it is, with a warning. Circles of dependencies come in as they are, and are\n\
+             named.\n\n\
              From the folder of a TaskChampion 3 replica into an empty one: with unsynced changes\n\
              and numbers, and the sync settings of its .taskrc (or of --taskrc FILE).\n"
         }

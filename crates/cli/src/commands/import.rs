@@ -60,6 +60,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         .collect();
     let mut replica = app.replica()?;
     let imported = import_records(&mut replica, import.records, app.now).map_err(Fail::from)?;
+    let odd = imported.odd.iter();
+    warnings.extend(odd.map(|odd| format!("{odd}; it was taken as the export has it.")));
     if !waiting.is_empty() {
         warnings.extend(circles(&mut replica, &waiting)?);
     }

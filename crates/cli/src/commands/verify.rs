@@ -9,7 +9,7 @@ use tandem_words::text::escape;
 use super::doctor::verdict::{Verdict, verdict};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
-use crate::fail::{Exit, Fail};
+use crate::fail::{DAMAGED, Exit, Fail};
 use crate::told::{count, exit_and_cure};
 
 /// Differences named one by one.
@@ -21,6 +21,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let mut storage = app.storage()?;
     let _lock = SyncLock::take(&app.data_dir()?, LOCK_WAIT, app.now)?;
     let mut problems = storage.integrity_check()?;
+    let is_damaged = !problems.is_empty();
     let mut replica = Replica::new(storage);
     // What another program has just written waits here; it is no part of the base.
     replica.notice(app.now)?;
@@ -110,12 +111,15 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         // The lines above say it; the replica itself is sound.
         return Ok(exit);
     }
-    if is_sound || (repair && !repaired.is_empty()) {
+    if is_sound || (repair && !repaired.is_empty() && !is_damaged) {
         return Ok(Exit::Done);
     }
-    let fail = Fail::failed("the replica does not fit its history").hint(
-        "`ta verify --repair` takes the server's state for what differs and keeps what waits here.",
-    );
+    let fail = match is_damaged {
+        true => Fail::failed("the replica's file is damaged").hint(DAMAGED),
+        false => Fail::failed("the replica does not fit its history").hint(
+            "`ta verify --repair` takes the server's state for what differs and keeps what waits here.",
+        ),
+    };
     if app.output.is_json {
         // The document has said it; a second one would make none of the two readable.
         app.output.notice(format!("ta: {}", fail.message));

@@ -98,7 +98,8 @@ fn a_damaged_directory_leaves_everything_waiting() {
 fn a_text_or_another_programs_database_is_not_a_replica() {
     let home = with_one_task();
     fs::write(home.replica_file(), "my diary, not a database\n".repeat(500)).unwrap();
-    all_fail(&home, &["is not a TaskChampion replica", "data_dir"]);
+    let cure = "in a new folder `ta sync` brings back what the server has";
+    all_fail(&home, &["is not a TaskChampion replica", "data_dir", cure]);
     fs::remove_file(home.replica_file()).unwrap();
     let photos = Connection::open(home.replica_file()).unwrap();
     photos
@@ -116,7 +117,8 @@ fn a_corrupt_replica_is_named_and_kept_for_whoever_repairs_it() {
     let mut bad = good.clone();
     bad[20..200].fill(0xa5);
     fs::write(home.replica_file(), &bad).unwrap();
-    all_fail(&home, &["is damaged", "Keep a copy"]);
+    let cure = "set `data_dir` to a new folder: `ta sync` brings back what the server has";
+    all_fail(&home, &["is damaged", "Keep a copy", cure]);
     // All pages but the first are.
     let mut bad = good.clone();
     bad[4096..].fill(0xa5);
@@ -131,6 +133,31 @@ fn a_corrupt_replica_is_named_and_kept_for_whoever_repairs_it() {
     }
     fs::write(home.replica_file(), &good).unwrap();
     assert_eq!(home.descriptions(), ["buy milk"]);
+}
+
+#[test]
+fn verify_does_not_offer_to_repair_a_damaged_file() {
+    let home = with_one_task();
+    for n in 0..200 {
+        home.add(&format!("a task with a description that takes its room, number {n}"));
+    }
+    home.ta(&["sync"]).done();
+    let good = fs::read(home.replica_file()).unwrap();
+    let mut found = 0;
+    for page in 1..good.len() / 4096 {
+        let mut bad = good.clone();
+        // The numbers of the cells are gone, the tables that lead there are whole.
+        bad[page * 4096 + 3..page * 4096 + 5].fill(0);
+        fs::write(home.replica_file(), &bad).unwrap();
+        let ran = home.ta(&["verify"]);
+        if ran.err.contains("ta: the replica's file is damaged") {
+            found += 1;
+            assert_says(&ran.err, &["Keep a copy", "set `data_dir` to a new folder"]);
+            assert!(!ran.err.contains("--repair"), "{ran:?}");
+            assert_eq!(home.ta(&["verify", "--repair"]).code, Some(1));
+        }
+    }
+    assert!(found > 0, "some page is told of by SQLite's own check");
 }
 
 #[test]

@@ -164,6 +164,34 @@ fn a_record_with_a_status_that_no_program_knows_is_refused_with_all_others() {
 }
 
 #[test]
+fn an_export_carries_every_task_that_a_replica_can_hold() {
+    let home = home_with(&[&["buy milk"], &["no words"], &["odd one"], &["ended"]]);
+    home.ta(&["4", "done"]).done();
+    // As another program may have left them.
+    let database = rusqlite::Connection::open(home.replica_file()).unwrap();
+    let remove = "UPDATE tasks SET data = json_remove(data, '$.description')
+                  WHERE data ->> 'description' IN ('no words', 'ended')";
+    assert_eq!(database.execute(remove, []).unwrap(), 2);
+    let weird = "UPDATE tasks SET data = json_set(data, '$.status', 'weird')
+                 WHERE data ->> 'description' = 'odd one'";
+    assert_eq!(database.execute(weird, []).unwrap(), 1);
+    let bare = "INSERT INTO tasks (uuid, data) VALUES ('56e0be07-c61f-494c-a54c-bdcfdd52d2a7',
+                '{\"status\":\"pending\",\"entry\":\"1\",\"modified\":\"1\"}')";
+    assert_eq!(database.execute(bare, []).unwrap(), 1);
+    drop(database);
+    let json = home.ta(&["export"]).out;
+    let other = TestHome::new();
+    let (said, noticed) =
+        other.ta_with_input(&["import", "-"], json.as_bytes()).done_with_notices();
+    assert_eq!(said, "Imported: 5 new.\n");
+    assert_eq!(noticed.matches("has no description; it was taken").count(), 3, "{noticed}");
+    assert_says(&noticed, &["has the status `weird`; it was taken as the export has it."]);
+    assert_eq!(other.state(), home.state());
+    let again = other.ta_with_input(&["import", "-"], json.as_bytes()).done();
+    assert_eq!(again, "Imported: 5 unchanged.\n");
+}
+
+#[test]
 fn a_circle_of_dependencies_that_is_imported_is_named_and_harms_nothing() {
     let home = home_with(&[&["bystander"]]);
     let ids: Vec<String> =

@@ -76,6 +76,30 @@ fn a_task_that_was_changed_elsewhere_while_it_was_deleted_is_told_once() {
     }
 }
 
+/// A restoration is a change as any other, and other programs go by `modified`.
+#[test]
+fn a_restored_task_was_modified_when_it_was_restored() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    let long_ago = "\"modified\":\"20200101T000000Z\"";
+    laptop.ta(&["1", "modify", "buy oat milk"]).done();
+    desktop.ta(&["1", "modify", "buy goat milk"]).done();
+    let (uuid, task) = laptop.state().into_iter().next().unwrap();
+    for home in [&laptop, &desktop, &laptop] {
+        home.ta(&["sync"]).done();
+    }
+    // Its stamp says that nobody touched it for long.
+    let database = rusqlite::Connection::open(laptop.replica_file()).unwrap();
+    let aged = "UPDATE tasks SET data = json_set(data, '$.modified', '1577836800')";
+    assert_eq!(database.execute(aged, []).unwrap(), 1);
+    drop(database);
+    assert!(laptop.ta(&["export"]).out.contains(long_ago));
+    laptop.ta(&["conflicts", "restore", "1"]).done();
+    let restored = &laptop.state()[&uuid];
+    assert_eq!(restored["description"], "buy oat milk");
+    assert!(restored["modified"] >= task["modified"], "{restored:?}");
+}
+
 /// Each deletion over a change is news, also where an older conflict about the task is still open.
 #[test]
 fn a_second_deletion_over_a_change_is_told_as_the_first_one_was() {

@@ -574,3 +574,30 @@ fn after_a_kill_the_file_is_checked_and_that_is_told_once() {
     quiet.ta(&["list"]).done();
     assert_sound(&home, "after a commit");
 }
+
+/// A list that went elsewhere and is on its way back is not told as a stranger's.
+#[test]
+fn a_move_back_that_was_killed_in_the_middle_is_told_as_one() {
+    let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let home = TestHome::at_directory(first.path());
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let home = home.with("TA_SERVER_DIR", second.path());
+    home.ta(&["sync"]).done();
+    home.add("bread");
+    let home = home.with("TA_SERVER_DIR", first.path());
+    let restarted = (1..PLACES_MAX).find_map(|n| {
+        let copy = home.copy();
+        let place = killed_at(&copy, &["sync"], n).expect("the list is on its way back");
+        (place == "after commit restart").then_some(copy)
+    });
+    let home = restarted.expect("it comes by there").with("TA_SERVER_DIR", first.path());
+    let ran = home.ta(&["status", "--server", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let server = &ran.json()["server"];
+    assert_eq!(server["state"], "other_history");
+    let told = "this list was in step there before and is not joined with it again yet";
+    assert!(server["text"].as_str().unwrap().starts_with(told), "{server}");
+    home.ta(&["sync"]).done();
+    assert_eq!(home.ta(&["status", "--server", "--json"]).json()["server"]["state"], "in_step");
+}

@@ -72,13 +72,64 @@ fn it_is_told_where_an_account_was_made_and_what_is_not_known_of_the_server() {
     let ran = home.ta_with_input(&everywhere, PASSWORD);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_says(&ran.out, &["tandem-server.sqlite3", "server_origin https://YOUR-SERVER/t"]);
-    assert_says(&ran.err, &["was made now", "public_url is not set"]);
-    let ran = home.ta_with_input(&["server", "user", "add", "bob"], PASSWORD);
+    assert_says(
+        &ran.err,
+        &["was made now", "Put the server's address in the place of YOUR-SERVER"],
+    );
+    let ran = home.ta_with_input(&["server", "user", "add", "bob", "-l", "127.0.0.1:81"], PASSWORD);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    assert_says(&ran.out, &["server_origin http://127.0.0.1:8080"]);
+    assert_says(&ran.out, &["server_origin http://127.0.0.1:81\n"]);
     let made = add_user(&home, "eve");
+    assert!(made["server"].is_null(), "the address that nobody set is none: {made}");
     assert_eq!(made["database_made"], false);
     assert!(made["database"].as_str().unwrap().ends_with("tandem-server.sqlite3"));
+}
+
+#[test]
+fn the_built_in_address_is_not_told_as_that_of_the_server() {
+    let home = TestHome::new();
+    let add = ["server", "user", "add", "ann", "--path-prefix=/t"];
+    let client = ["server", "user", "client", "ann", "--path-prefix=/t"];
+    for words in [&add, &client] {
+        let ran = home.ta_with_input(words, PASSWORD);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_says(
+            &ran.out,
+            &[
+                "server_origin http://YOUR-SERVER:8080/t\n",
+                "sync.server.url=http://YOUR-SERVER:8080/t\n",
+            ],
+        );
+        assert_says(&ran.err, &["Put the server's address in the place of YOUR-SERVER"]);
+    }
+    // Wherever it was set, it is what somebody meant.
+    let with = home.with("TA_SERVE_LISTEN", "127.0.0.1:8080");
+    let ran = with.ta_with_input(&client, b"");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_says(&ran.out, &["server_origin http://127.0.0.1:8080/t\n"]);
+}
+
+#[test]
+fn a_rotation_tells_the_new_client_id_alone_and_what_a_list_of_them_needs() {
+    let home = TestHome::new();
+    let client = add_user(&home, "ann")["client_id"].as_str().unwrap().to_owned();
+    let list = home.ta(&["server", "user", "list", "--json"]).json();
+    let old = list[0]["clients"][0].as_str().unwrap().to_owned();
+    let ran = home.ta(&["server", "client", "rotate", &old, "--yes"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_says(&ran.out, &["Only the client id is new", "  sync.server.client_id="]);
+    for other in ["server_origin", "sync.server.url", "encryption_secret", "openssl"] {
+        assert!(!ran.out.contains(other), "{other} does not change: {}", ran.out);
+    }
+    assert_says(&ran.err, &["No allow_client_id is set here", "put the new client id there"]);
+    let list = home.ta(&["server", "user", "list", "--json"]).json();
+    let new = list[0]["clients"][0].as_str().unwrap().to_owned();
+    let listed = home.with("TA_SERVE_ALLOW_CLIENT_ID", &client);
+    let ran = listed.ta(&["server", "client", "rotate", &new, "--yes", "--json"]);
+    assert_says(&ran.err, &["in the place of the old one", "Until then they refuse it"]);
+    assert!(ran.json()["server"].is_null());
+    let ran = listed.ta_with_input(&["server", "user", "client", "ann"], b"");
+    assert_says(&ran.err, &["put the new client id there, too"]);
 }
 
 #[test]

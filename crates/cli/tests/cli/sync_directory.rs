@@ -337,6 +337,31 @@ fn where_the_disk_has_died_the_history_begins_again_on_request() {
 }
 
 #[test]
+fn a_list_that_cannot_move_to_its_new_folder_says_so_and_moves_later() {
+    let home = TestHome::new();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    // A disk that is not mounted: what leads there leads nowhere, for whoever asks.
+    let (disk, folder) = (home.path("disk"), home.path("folder"));
+    std::os::unix::fs::symlink(disk.join("list"), &folder).unwrap();
+    home.ta(&["config", "set", "server_dir", &folder.display().to_string()]).done();
+    let ran = home.ta(&["sync", "--json"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let document = ran.json();
+    assert_eq!(document["outcome"], "failed");
+    assert_eq!(document["restarted"], false, "nothing came anywhere: {document}");
+    assert_eq!(document["error"]["kind"], "directory_cannot_be_made");
+    let told = home.ta(&["sync"]).failed(3);
+    assert_says(&told, &["cannot be made", "Mount the disk, or correct it", "server_dir"]);
+    assert!(!told.contains("chown"), "{told}");
+    fs::create_dir_all(disk.join("list")).unwrap();
+    assert_says(&home.ta(&["sync"]).done(), &["up 4 changes", "nothing waiting"]);
+    let fresh = TestHome::at_directory(&folder);
+    fresh.ta(&["sync"]).done();
+    assert_eq!(fresh.state(), home.state());
+}
+
+#[test]
 fn a_mistyped_directory_is_not_in_step() {
     let home = TestHome::new().with("TA_SERVER_DIR", "serevr");
     for words in [&["sync"][..], &["sync", "--quiet"]] {
@@ -551,7 +576,10 @@ fn verify_before_two_lists_are_joined_is_no_success() {
     let told = desktop.ta(&["verify"]).done();
     assert_says(
         &told,
-        &["Not compared: a history there that this replica has not taken up", "ta sync"],
+        &[
+            "Not compared: a list is there that has not been brought together with this one",
+            "ta sync",
+        ],
     );
     let document = desktop.ta(&["verify", "--json"]).json();
     assert_eq!(document["not_compared"], "other_history");

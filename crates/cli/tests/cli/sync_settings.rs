@@ -245,6 +245,15 @@ fn a_file_of_certificates_that_is_none_is_exit_3_when_it_is_set_and_when_it_is_u
     let home = home.with("TA_SERVER_ORIGIN", "https://127.0.0.1:1");
     assert_says(&home.ta(&["sync"]).failed(3), &["`ca_file` (TA_CA_FILE)", "nowhere.pem: No such"]);
     assert_eq!(home.ta(&["sync", "--json"]).code, Some(3));
+    // Nor to a proxy that speaks TLS on the way to a server that does not.
+    let home = home.with("TA_SERVER_ORIGIN", "http://tasks.invalid");
+    let home = home.with("http_proxy", "https://127.0.0.1:1");
+    assert_says(&home.ta(&["sync"]).failed(3), &["`ca_file` (TA_CA_FILE)", "nowhere.pem: No such"]);
+    // A pipe is not waited for.
+    assert!(
+        std::process::Command::new("mkfifo").arg(home.path("pipe")).status().unwrap().success()
+    );
+    assert_says(&home.ta(&["config", "set", "ca_file", "pipe"]).failed(3), &["it is not a file"]);
 }
 
 #[test]

@@ -196,6 +196,20 @@ fn an_id_that_does_not_exist_is_an_error_everywhere() {
 }
 
 #[test]
+fn a_command_without_flags_names_those_that_stand_everywhere() {
+    let home = home_with(&[&["buy milk"]]);
+    let told = home.ta(&["undo", "--dry-run"]).failed(2);
+    assert_says(&told, &["`--dry-run` means nothing here", "`ta undo` has no flags but those"]);
+    for flag in ["--config", "--json", "--quiet", "--taskrc", "--yes"] {
+        assert_says(&told, &[flag]);
+    }
+    std::fs::write(home.path("rc"), "").unwrap();
+    std::fs::write(home.path("config"), "").unwrap();
+    let all = ["undo", "--json", "--quiet", "--yes", "--taskrc", "rc", "--config", "config"];
+    home.ta(&all).done();
+}
+
+#[test]
 fn a_word_after_a_known_attribute_that_does_not_parse_is_never_description() {
     let home = TestHome::new();
     for word in

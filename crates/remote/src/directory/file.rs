@@ -50,7 +50,7 @@ pub(super) fn find(folder: &Path) -> Result<Option<FileId>, Failure> {
 /// gives its journals the mode of the file. Existing modes are left alone.
 pub(super) fn create(folder: &Path) -> Result<(), Failure> {
     if !folder.is_dir() {
-        make_folder(folder).map_err(|error| unusable(folder, &error))?;
+        make_folder(folder).map_err(|error| cannot_be_made(folder, &error))?;
     }
     let path = folder.join(FILE_NAME);
     match make_file(&path) {
@@ -111,6 +111,18 @@ fn not_a_folder(folder: &Path) -> Failure {
     }
 }
 
+/// Says why a folder is not made. Where its disk is not mounted, or its path has a slip, what the
+/// system has against it is not what is to be mended; only a full disk is.
+fn cannot_be_made(folder: &Path, error: &io::Error) -> Failure {
+    match unusable(folder, error) {
+        full @ Failure::Directory { trouble: DirectoryTrouble::Full, .. } => full,
+        _ => Failure::Directory {
+            trouble: DirectoryTrouble::CannotBeMade,
+            what: format!("the folder {} cannot be made: {error}", folder.display()),
+        },
+    }
+}
+
 /// Says what the system has against a file or folder.
 pub(super) fn unusable(path: &Path, error: &io::Error) -> Failure {
     let path = path.display();
@@ -146,6 +158,13 @@ mod tests {
             let failure = unusable(Path::new("/x"), &kind.into());
             let what = said.to_owned();
             assert_eq!(failure, Failure::Directory { trouble: expected, what });
+            // A folder that is not there is not helped by rights on it.
+            let Failure::Directory { trouble, .. } = cannot_be_made(Path::new("/x"), &kind.into())
+            else {
+                panic!("{kind:?}");
+            };
+            let expected = if expected == Full { Full } else { DirectoryTrouble::CannotBeMade };
+            assert_eq!(trouble, expected, "{kind:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Setting the HTTP library up: times, proxy, TLS. Done once, when the first request is made.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,12 +14,13 @@ use ureq::config::Config;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
-    ConnectProxyConnector, Connector as _, SocksConnector, TcpConnector,
+    ConnectProxyConnector, Connector as _, DefaultConnector, SocksConnector, TcpConnector,
 };
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::HttpSettings;
 use super::absolute_form::{AbsoluteFormConnector, ProxyResolver};
+use super::peer::{Named, Way};
 use super::pinned::Pinned;
 use super::tls::TlsConnector;
 
@@ -30,19 +32,26 @@ fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// The largest file of certificates that is read, in bytes. The system's own have about 250 kB.
+const CA_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The proxy on the way to the server, if there is to be one.
+pub(super) fn proxy(settings: &HttpSettings) -> Result<Option<Proxy>, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let Some(url) = settings.proxy.choose(&settings.origin, environment) else { return Ok(None) };
+    let what = "the proxy's address cannot be read";
+    Proxy::new(&url).map(Some).map_err(|_| Failure::Unreachable { what: what.to_owned() })
+}
+
 /// Makes the agent. Costs next to nothing for plain HTTP; for https the given CA file is read here,
 /// the system's roots when the first connection is made.
 pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let proxy = match settings.proxy.choose(&settings.origin, environment) {
-        None => None,
-        Some(url) => Some(Proxy::new(&url).map_err(|_| Failure::Unreachable {
-            what: "the proxy's address cannot be read".to_owned(),
-        })?),
-    };
+    let proxy = proxy(settings)?;
     let is_absolute_form = proxy.as_ref().is_some_and(|proxy| {
         proxy.protocol() == ProxyProtocol::Http && !settings.origin.is_https()
     });
+    let way = Way::new(proxy.as_ref(), is_absolute_form);
+    let resolver = Named::new(DefaultResolver::default(), &way);
     let mut builder = Config::builder()
         // Statuses are answers.
         .http_status_as_error(false)
@@ -60,9 +69,7 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
         .output_buffer_size(BUFFER_BYTES)
         .max_idle_connections(1)
         .proxy(if is_absolute_form { None } else { proxy.clone() });
-    let needs_tls = settings.origin.is_https()
-        || proxy.as_ref().is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https);
-    if needs_tls {
+    if settings.uses_tls() {
         // A given CA file stands instead of the system's roots, not beside them: who names one
         // means it.
         if let Some(path) = &settings.ca_file {
@@ -71,7 +78,7 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
                     .chain(ConnectProxyConnector::default())
                     .chain(TcpConnector::default())
                     .chain(TlsConnector::new(trusting(path)?));
-            return Ok(Agent::with_parts(builder.build(), connector, DefaultResolver::default()));
+            return Ok(Agent::with_parts(builder.build(), Named::new(connector, &way), resolver));
         }
         builder = builder.tls_config(
             TlsConfig::builder()
@@ -82,12 +89,13 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
     }
     let config = builder.build();
     Ok(match proxy.filter(|_| is_absolute_form) {
-        None => Agent::new_with_config(config),
+        None => Agent::with_parts(config, Named::new(DefaultConnector::default(), &way), resolver),
         Some(proxy) => {
             let connector =
                 ().chain(TcpConnector::default())
                     .chain(AbsoluteFormConnector::new(settings.origin.root(), &proxy));
-            Agent::with_parts(config, connector, ProxyResolver::new(&proxy))
+            let resolver = Named::new(ProxyResolver::new(&proxy), &way);
+            Agent::with_parts(config, Named::new(connector, &way), resolver)
         }
     })
 }
@@ -96,7 +104,18 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
 fn trusting(path: &Path) -> Result<ClientConfig, Failure> {
     let wrong =
         |what: &str| Failure::Tls { what: format!("the CA file {}: {what}", path.display()) };
-    let pem = fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+    let unreadable = |error: std::io::Error| wrong(&error.to_string());
+    // A pipe would be waited for.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(wrong("it is not a file"));
+    }
+    let mut pem = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut pem))
+        .map_err(unreadable)?;
+    if pem.len() as u64 > CA_FILE_BYTES_MAX {
+        return Err(wrong("it is too large for a file of certificates"));
+    }
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|_| wrong("it is not PEM"))?;

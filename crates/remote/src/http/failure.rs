@@ -9,28 +9,61 @@ use ureq::{Error, Timeout};
 
 use super::HttpSettings;
 use super::answer::{readable, strange};
+use super::peer::{At, Peer};
 use super::pinned::is_authoritys;
 
 /// Translates an error. Names hosts, never a credential: the library's texts hold at most a URL,
 /// and ours have version ids in them only.
 pub(super) fn of(error: Error, settings: &HttpSettings) -> Failure {
-    let unreachable = |what: String| Failure::Unreachable { what };
-    let host = settings.origin.host();
+    let server = Peer::server(settings.origin.host());
     match error {
-        Error::Timeout(timeout) => Failure::TimedOut { what: wait(timeout).to_owned() },
-        Error::HostNotFound => unreachable(format!("there is no host {host}")),
+        Error::Other(inner) => match inner.downcast::<At>() {
+            Ok(at) if at.is_lookup => lookup(at.error, &at.peer),
+            Ok(at) => about(at.error, &at.peer, false, settings),
+            Err(other) => Failure::Unreachable { what: readable(other.to_string().as_bytes()) },
+        },
+        error => about(error, &server, true, settings),
+    }
+}
+
+/// Nothing answers to its name.
+fn lookup(error: Error, peer: &Peer) -> Failure {
+    match error {
+        Error::Timeout(_) => Failure::TimedOut {
+            what: format!("looking up the name of {peer}"),
+            is_connected: false,
+        },
+        Error::HostNotFound => Failure::Unreachable { what: format!("there is no host {peer}") },
+        // Of the system, which does not say whose name it was.
+        other => {
+            let said = readable(other.to_string().as_bytes());
+            Failure::Unreachable { what: format!("{peer} is not found by its name ({said})") }
+        }
+    }
+}
+
+fn about(error: Error, peer: &Peer, is_connected: bool, settings: &HttpSettings) -> Failure {
+    let unreachable = |what: String| Failure::Unreachable { what };
+    match error {
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            Failure::TimedOut { what: format!("connecting to {peer}"), is_connected: false }
+        }
+        Error::Timeout(timeout) => {
+            Failure::TimedOut { what: wait(timeout).to_owned(), is_connected: true }
+        }
         Error::ConnectProxyFailed(text) => {
             unreachable(format!("the proxy does not connect: {}", readable(text.as_bytes())))
         }
         Error::Tls(text) => Failure::Tls { what: text.to_owned() },
-        Error::Rustls(error) => tls(&error, settings),
+        Error::Rustls(error) => tls(&error, peer, settings),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(inner) => tls(inner, settings),
-            None => io(&error, host),
+            Some(inner) => tls(inner, peer, settings),
+            None => io(&error, peer, is_connected),
         },
         // Whoever speaks TLS answers words in clear with an alert, which is none of HTTP's.
         Error::Protocol(_) if !settings.origin.is_https() => strange(format!(
-            "it is not HTTP; if {host} speaks TLS there, server_origin begins with https://"
+            "it is not HTTP; if {peer} speaks TLS there, {} begins with https://",
+            address_of(peer)
         )),
         Error::Protocol(error) => strange(format!("it is not HTTP: {error}")),
         Error::LargeResponseHeader(..) => strange("its headers are too large".to_owned()),
@@ -38,86 +71,91 @@ pub(super) fn of(error: Error, settings: &HttpSettings) -> Failure {
     }
 }
 
-fn io(error: &std::io::Error, host: &str) -> Failure {
+/// What a person calls the setting that holds the address.
+fn address_of(peer: &Peer) -> &'static str {
+    if peer.is_proxy { "its address" } else { "server_origin" }
+}
+
+fn io(error: &std::io::Error, peer: &Peer, is_connected: bool) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            Failure::TimedOut { what: readable(error.to_string().as_bytes()) }
+            Failure::TimedOut { what: readable(error.to_string().as_bytes()), is_connected }
         }
         ErrorKind::ConnectionRefused => {
-            Failure::Unreachable { what: format!("{host} refuses connections") }
+            Failure::Unreachable { what: format!("{peer} refuses connections") }
         }
         ErrorKind::UnexpectedEof
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe => {
-            Failure::Unreachable { what: format!("{host} closed the connection in the middle") }
+            Failure::Unreachable { what: format!("{peer} closed the connection in the middle") }
         }
         _ => Failure::Unreachable { what: readable(error.to_string().as_bytes()) },
     }
 }
 
-fn tls(error: &rustls::Error, settings: &HttpSettings) -> Failure {
-    let host = settings.origin.host();
+fn tls(error: &rustls::Error, peer: &Peer, settings: &HttpSettings) -> Failure {
     let what = match error {
-        rustls::Error::InvalidCertificate(error) => certificate(error, settings),
+        rustls::Error::InvalidCertificate(error) => certificate(error, peer, settings),
         rustls::Error::InvalidMessage(_) => format!(
-            "{host} does not speak TLS there; if it speaks plain HTTP, server_origin begins with http://"
+            "{peer} does not speak TLS there; if it speaks plain HTTP, {} begins with http://",
+            address_of(peer)
         ),
-        rustls::Error::NoCertificatesPresented => format!("{host} shows no certificate"),
+        rustls::Error::NoCertificatesPresented => format!("{peer} shows no certificate"),
         rustls::Error::PeerIncompatible(_) => {
-            format!("{host} speaks TLS in no way that is known here (1.2 and 1.3 are)")
+            format!("{peer} speaks TLS in no way that is known here (1.2 and 1.3 are)")
         }
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::UnrecognisedName => {
-                format!("{host} says that it does not go by this name")
+                format!("{peer} says that it does not go by this name")
             }
             AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => {
-                format!("{host} speaks TLS in no way that is known here (1.2 and 1.3 are)")
+                format!("{peer} speaks TLS in no way that is known here (1.2 and 1.3 are)")
             }
             AlertDescription::CertificateRequired => {
-                format!("{host} asks for a certificate of ours, and ta has none to show")
+                format!("{peer} asks for a certificate of ours, and ta has none to show")
             }
-            other => format!("{host} broke it off ({other:?})"),
+            other => format!("{peer} broke it off ({other:?})"),
         },
         other => {
-            format!("what {host} says is no proper TLS: {}", readable(other.to_string().as_bytes()))
+            format!("what {peer} says is no proper TLS: {}", readable(other.to_string().as_bytes()))
         }
     };
     Failure::Tls { what }
 }
 
 /// What is wrong with the certificate that was shown.
-fn certificate(error: &CertificateError, settings: &HttpSettings) -> String {
-    let host = settings.origin.host();
+fn certificate(error: &CertificateError, peer: &Peer, settings: &HttpSettings) -> String {
+    let kind = if peer.is_proxy { "proxy" } else { "server" };
     let file = settings.ca_file.as_ref().map(|path| path.display().to_string());
     match error {
         CertificateError::UnknownIssuer => match file {
             None => {
-                format!("the certificate of {host} comes from an authority that is not known here")
+                format!("the certificate of {peer} comes from an authority that is not known here")
             }
             Some(file) => format!(
-                "the certificate of {host} comes from an authority that is not known here: \
+                "the certificate of {peer} comes from an authority that is not known here: \
                  ca_file ({file}) stands in place of the system's, and does not hold it"
             ),
         },
-        CertificateError::NotValidForName => format!("the certificate is not for {host}"),
-        CertificateError::NotValidForNameContext { presented, .. } => not_for(host, presented),
+        CertificateError::NotValidForName => format!("the certificate is not for {peer}"),
+        CertificateError::NotValidForNameContext { presented, .. } => not_for(peer, presented),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the certificate of {host} has expired (or the clock here is wrong)")
+            format!("the certificate of {peer} has expired (or the clock here is wrong)")
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            format!("the certificate of {host} is not valid yet (or the clock here is wrong)")
+            format!("the certificate of {peer} is not valid yet (or the clock here is wrong)")
         }
         // `openssl req -x509` makes such ones.
         error if is_authoritys(error) => match file {
             None => format!(
-                "the certificate of {host} is an authority's own (CA:TRUE), and none that is known \
-                 here; if the server is yours, bring its file from the server's disk and trust it: \
+                "the certificate of {peer} is an authority's own (CA:TRUE), and none that is known \
+                 here; if the {kind} is yours, bring its file from the {kind}'s disk and trust it: \
                  ta config set ca_file FILE"
             ),
             Some(file) => format!(
-                "the certificate of {host} is an authority's own (CA:TRUE), and another than those in \
-                 ca_file ({file}): if the server has a new one, bring that from its disk; otherwise \
+                "the certificate of {peer} is an authority's own (CA:TRUE), and another than those in \
+                 ca_file ({file}): if the {kind} has a new one, bring that from its disk; otherwise \
                  somebody else answers"
             ),
         },
@@ -125,52 +163,52 @@ fn certificate(error: &CertificateError, settings: &HttpSettings) -> String {
         // The authority of that name that is known here has another key, perhaps of another kind.
         CertificateError::BadSignature
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => match file {
-            None => format!("the certificate of {host} is not signed by whom it names"),
+            None => format!("the certificate of {peer} is not signed by whom it names"),
             Some(file) => format!(
-                "the certificate of {host} is not signed by the one of its authority's name in \
-                 ca_file ({file}): if the server or its authority has a new one, bring that from \
+                "the certificate of {peer} is not signed by the one of its authority's name in \
+                 ca_file ({file}): if the {kind} or its authority has a new one, bring that from \
                  there; otherwise somebody else answers"
             ),
         },
         CertificateError::Revoked => {
-            format!("the certificate of {host} was revoked by its authority")
+            format!("the certificate of {peer} was revoked by its authority")
         }
-        CertificateError::BadEncoding => format!("the certificate of {host} is damaged"),
+        CertificateError::BadEncoding => format!("the certificate of {peer} is damaged"),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("the certificate of {host} is not made for a server (extendedKeyUsage)")
+            format!("the certificate of {peer} is not made for a server (extendedKeyUsage)")
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. } => format!(
-            "the certificate of {host} is signed in a way that is not trusted here: make it with \
+            "the certificate of {peer} is signed in a way that is not trusted here: make it with \
              RSA of 2048 bits or more, or the curve P-256, and SHA-256"
         ),
         other if is_of_version_1(other) => format!(
-            "the certificate of {host} is of the old version 1: make it with \
+            "the certificate of {peer} is of the old version 1: make it with \
              `-addext subjectAltName={}`",
-            alternative_name(host)
+            alternative_name(&peer.host)
         ),
         other => format!(
-            "the certificate of {host} cannot be trusted: {}",
+            "the certificate of {peer} cannot be trusted: {}",
             readable(other.to_string().as_bytes())
         ),
     }
 }
 
 /// A certificate for other names, which are its maker's words.
-fn not_for(host: &str, presented: &[String]) -> String {
+fn not_for(peer: &Peer, presented: &[String]) -> String {
     /// Names that are told; a large site's certificate has hundreds.
     const TOLD_MAX: usize = 3;
     let mut names: Vec<&str> = presented.iter().filter_map(|name| name_shown(name)).collect();
     if names.is_empty() {
         return format!(
-            "the certificate is not for {host}: it names no host (its subject does not count); make \
+            "the certificate is not for {peer}: it names no host (its subject does not count); make \
              it with `-addext subjectAltName={}`",
-            alternative_name(host)
+            alternative_name(&peer.host)
         );
     }
     let more = if names.len() > TOLD_MAX { " and others" } else { "" };
     names.truncate(TOLD_MAX);
     format!(
-        "the certificate is not for {host}, but for {}{more}",
+        "the certificate is not for {peer}, but for {}{more}",
         readable(names.join(", ").as_bytes())
     )
 }
@@ -195,8 +233,6 @@ fn is_of_version_1(error: &CertificateError) -> bool {
 
 fn wait(timeout: Timeout) -> &'static str {
     match timeout {
-        Timeout::Resolve => "looking up its name",
-        Timeout::Connect => "connecting",
         Timeout::SendRequest | Timeout::SendBody | Timeout::PerWrite => "sending the request",
         _ => "waiting for the answer",
     }

@@ -29,6 +29,7 @@ mod children;
 mod exchange;
 mod failure;
 mod origin;
+mod peer;
 mod pinned;
 mod proxy;
 #[cfg(feature = "testing")]
@@ -123,6 +124,15 @@ impl HttpSettings {
             user_agent: concat!("tandem/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxy: ProxySetting::Environment,
         }
+    }
+
+    /// Whether TLS is spoken: to the server, or to the proxy on the way to it. The environment is
+    /// looked at where the proxy comes from there.
+    pub fn uses_tls(&self) -> bool {
+        let is_tls = |proxy: &ureq::Proxy| proxy.protocol() == ureq::ProxyProtocol::Https;
+        // An address that cannot be read is told of when it is used.
+        self.origin.is_https()
+            || agent::proxy(self).is_ok_and(|proxy| proxy.as_ref().is_some_and(is_tls))
     }
 
     /// What tells this remote from others: the address, and which history there. The client id goes

@@ -277,3 +277,28 @@ fn what_is_not_http_is_said() {
     let outcome = get_child(&mut http(&server.url()), VersionId::NIL);
     assert!(!matches!(outcome, crate::Outcome::Answer(_)), "{outcome:?}");
 }
+
+#[test]
+fn a_host_that_is_not_found_is_named() {
+    // A label of 64 letters is refused before anybody is asked for it.
+    let host = format!("{}.invalid", "a".repeat(64));
+    let failure = unknown(get_child(&mut http(&format!("http://{host}")), version(1)));
+    assert!(matches!(failure, Failure::Unreachable { .. }), "{failure:?}");
+    assert!(failure.to_string().contains(&format!("{host} is not found by its name")), "{failure}");
+}
+
+#[test]
+fn a_connection_that_is_not_made_in_time_is_told_from_an_answer_that_does_not_come() {
+    let server = Scripted::always(Reply::Hang);
+    let mut slow = settings(&server.url());
+    slow.read_timeout = Duration::from_millis(100);
+    let failure = unknown(get_child(&mut HttpRemote::new(slow), version(1)));
+    assert!(matches!(failure, Failure::TimedOut { is_connected: true, .. }), "{failure:?}");
+    // Nobody takes part in the handshake that belongs to the connection.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut slow = settings(&format!("https://{}", silent.local_addr().unwrap()));
+    slow.connect_timeout = Duration::from_millis(100);
+    let failure = unknown(get_child(&mut HttpRemote::new(slow), version(1)));
+    assert!(matches!(failure, Failure::TimedOut { is_connected: false, .. }), "{failure:?}");
+    assert!(failure.to_string().ends_with("connecting to 127.0.0.1"), "{failure}");
+}

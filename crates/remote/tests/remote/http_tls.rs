@@ -225,3 +225,16 @@ fn a_ca_file_that_cannot_be_used_is_named() {
     settings.ca_file = Some(path.clone());
     answered(get_child(&mut HttpRemote::new(settings), version(1)));
 }
+
+#[test]
+fn a_ca_file_is_a_file_of_a_size_that_such_files_have() {
+    let authority = Authority::new();
+    let server = authority.serve(&["localhost"], task_server);
+    let folder = tempfile::tempdir().unwrap();
+    let what = tls_failure(&mut pinning("localhost", &server, Some(folder.path().to_owned())));
+    assert!(what.ends_with("it is not a file"), "{what}");
+    let large = folder.path().join("large.pem");
+    fs::File::create(&large).unwrap().set_len(16 * 1024 * 1024 + 1).unwrap();
+    let what = tls_failure(&mut pinning("localhost", &server, Some(large)));
+    assert!(what.ends_with("it is too large for a file of certificates"), "{what}");
+}

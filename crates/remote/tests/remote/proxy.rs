@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tandem_remote::http::ProxySetting;
-use tandem_remote::{HttpRemote, HttpSettings};
+use tandem_remote::{HttpRemote, HttpSettings, Outcome};
 use tandem_tasks::session::{Added, Child, Failure, Response};
 
 use crate::certificates::Authority;
@@ -191,4 +191,44 @@ fn a_proxy_that_refuses_is_named() {
     settings.proxy = ProxySetting::Url("http://a b".to_owned());
     let failure = unknown(get_child(&mut HttpRemote::new(settings), version(1)));
     assert!(failure.to_string().contains("proxy's address"), "{failure}");
+}
+
+#[test]
+fn what_is_wrong_with_the_way_to_a_proxy_is_told_of_the_proxy() {
+    let authority = Authority::new();
+    let tls = authority.serve(&["localhost"], |request| Reply::Keep(reply(request)));
+    let told = |url: &str, proxy: String, ca_file| {
+        let mut settings = settings(url);
+        let uses_tls = url.starts_with("https") || proxy.starts_with("https");
+        settings.proxy = ProxySetting::Url(proxy);
+        settings.ca_file = ca_file;
+        assert_eq!(settings.uses_tls(), uses_tls);
+        match get_child(&mut HttpRemote::new(settings), version(1)) {
+            Outcome::Refused(failure) | Outcome::Unknown(failure) => failure,
+            Outcome::Answer(answer) => panic!("{answer:?}"),
+        }
+    };
+    for url in ["http://tasks.invalid", "https://tasks.invalid"] {
+        let proxy = format!("https://localhost:{}", tls.port());
+        let other = Authority::new();
+        for ca_file in [None, Some(other.file())] {
+            let failure = told(url, proxy.clone(), ca_file);
+            assert!(matches!(failure, Failure::Tls { .. }), "{failure:?}");
+            let said = "the certificate of the proxy localhost comes from an authority";
+            assert!(failure.to_string().contains(said), "{failure}");
+        }
+        let failure = told(url, proxy.replace("localhost", "127.0.0.1"), Some(authority.file()));
+        assert!(failure.to_string().contains("is not for the proxy 127.0.0.1"), "{failure}");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let failure = told(url, closed, None);
+        assert!(failure.to_string().contains("the proxy 127.0.0.1 refuses"), "{failure}");
+    }
+    assert!(tls.received().is_empty());
+    // The server behind a proxy is told of as itself.
+    let server = authority.serve(&["tasks.invalid"], |request| Reply::Keep(reply(request)));
+    let proxy = format!("http://{}", Proxy::new().address);
+    let failure = told(&format!("https://tasks.invalid:{}", server.port()), proxy, None);
+    assert!(failure.to_string().contains("the certificate of tasks.invalid comes"), "{failure}");
 }

@@ -100,7 +100,7 @@ async fn readyz(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>
                 "storage_damaged",
                 "The server's database is damaged.",
                 "Keep a copy of it. `ta server verify` tells more, `ta server restore` brings a backup \
-                 back, or says how.",
+                 back, or says how. After the repair start the server again: until then it says this.",
             )
         }
         Health::Unavailable { reason } => {

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::sync::OnceLock;
 
 /// The first damage that anybody came upon. It stays until the storage is opened anew: what one
-/// question has found, the next one may not touch.
+/// question has found, the next one may not touch. Looking again at the row that was met was
+/// considered: it may be whole by then, which says nothing of the others on that disk.
 #[derive(Debug, Default)]
 pub(super) struct Damage(OnceLock<String>);
 

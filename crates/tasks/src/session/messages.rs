@@ -158,6 +158,8 @@ pub enum Failure {
     TimedOut {
         /// Which wait ended.
         what: String,
+        /// The connection was there; else it was waited for.
+        is_connected: bool,
     },
     /// The connection could not be made safe.
     #[error("the connection could not be made safe: {what}")]
@@ -265,6 +267,8 @@ pub enum DirectoryTrouble {
     Full,
     /// Something else stands where the folder should be.
     NotAFolder,
+    /// The folder is not there, and the system lets none be made in its place.
+    CannotBeMade,
     /// Something else stands where the history should be.
     NotAHistory,
     /// What is in the history does not fit together.
@@ -283,6 +287,7 @@ impl DirectoryTrouble {
             Self::ReadOnly => "read_only",
             Self::Full => "full",
             Self::NotAFolder => "not_a_folder",
+            Self::CannotBeMade => "cannot_be_made",
             Self::NotAHistory => "not_a_history",
             Self::Damaged => "damaged",
             Self::Held => "held",
@@ -666,7 +671,9 @@ pub struct SyncReport {
     pub address_changed: bool,
     /// The server did not know this client although we have synced with it before.
     pub client_was_forgotten: bool,
-    /// The server said that it expects this client, of whom it held nothing.
+    /// The server holds nothing of this client and knows it: it said that it expects it, or answered
+    /// the question for the first version with "no such version", which none says of a client that
+    /// it does not know. So the client id is no typo.
     pub client_is_expected: bool,
     /// The remote held nothing, and nobody had said that a history is to begin there: what was
     /// pushed begins one.

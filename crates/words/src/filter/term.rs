@@ -202,7 +202,6 @@ impl Term {
             | Kind::Priority
             | Kind::Description
             | Kind::Machinery => {
-                check_priority(named, value, word)?;
                 let (test, wanted) =
                     text_test(named, value).ok_or_else(|| unknown_modifier(TEXT_MODIFIERS))?;
                 terms.push(Self::Text { property: named.name.clone(), test, wanted });
@@ -340,24 +339,13 @@ fn status(value: &str, wanted: bool, word: &str) -> Result<Term, WordsError> {
     }
 }
 
-/// Refuses `priority:Q`, which no task has.
-fn check_priority(named: &Named<'_>, value: &str, word: &str) -> Result<(), WordsError> {
-    let is_whole = matches!(named.modifier, "" | "is" | "not" | "isnt");
-    if named.kind != Kind::Priority || !is_whole || value.is_empty() {
-        return Ok(());
-    }
-    let expected = match named.values {
-        [] if matches!(value, "H" | "M" | "L" | "h" | "m" | "l") => return Ok(()),
-        [] => "H, M, L or nothing".into(),
-        values if values.iter().any(|known| known == value) => return Ok(()),
-        values => format!("{} or nothing", values.join(", ")).into(),
-    };
-    Err(WordsError::Value { word: shown(word), attribute: shown(&named.name), expected })
-}
-
 fn text_test(named: &Named<'_>, value: &str) -> Option<(TextTest, bool)> {
     let is = || {
-        let is_priority = named.kind == Kind::Priority && matches!(value, "h" | "m" | "l");
+        // Any other word is taken as it is: what other programs wrote may be asked for, whether this
+        // machine's .taskrc declares it or not. Only changes are held to what is declared.
+        let is_priority = named.kind == Kind::Priority
+            && matches!(value, "h" | "m" | "l")
+            && !named.values.iter().any(|known| known == value);
         TextTest::Is(if is_priority { value.to_ascii_uppercase() } else { value.to_owned() })
     };
     Some(match (named.modifier, named.kind) {

@@ -179,8 +179,6 @@ fn refusals_name_the_word() {
         ("project.x:y", "`project.x:y` has a modifier that `project` does not know"),
         ("status:foo", "`status:foo` is not a value that `status` can have"),
         ("status:", "`status:` is not a value that `status` can have"),
-        ("priority:Q", "`priority:Q` is not a value that `priority` can have"),
-        ("pri.not:HM", "`pri.not:HM` is not a value that `priority` can have"),
         ("urgency:5", "`urgency:5` asks for `urgency`, which filters cannot look at"),
         ("depends:99", "there is no task `99`"),
         (
@@ -210,21 +208,41 @@ fn refusals_name_the_word() {
 }
 
 #[test]
-fn a_priority_is_one_of_those_that_tasks_can_have() {
-    let declared =
-        Uda { values: vec!["now".into(), "H".into()], ..Uda::new("priority", UdaKind::Text) };
-    let declared = Vocabulary::new(vec![declared]);
-    let read = |line: &str, vocabulary: &Vocabulary| {
-        Filter::parse(&words(line), &context(), vocabulary, &resolve)
-    };
-    for line in ["priority:H", "pri:l", "priority:", "priority.any:", "priority.has:Q"] {
-        assert!(read(line, &Vocabulary::default()).is_ok(), "{line}");
+fn a_refused_word_may_be_searched_for_and_is_no_description() {
+    for line in ["due:blah", "status:foo", "estimate:many", "sta:x", "projct:x", "limit:0"] {
+        let hint = filter(line).unwrap_err().hint();
+        assert!(hint.ends_with("To search for the text, put `--` before it."), "{line}: {hint}");
     }
-    assert!(read("priority:now", &declared).is_ok());
-    let refused = read("priority:M", &declared).unwrap_err();
-    assert!(refused.hint().starts_with("Use now, H or nothing."), "{}", refused.hint());
-    let refused = read("priority:Q", &Vocabulary::default()).unwrap_err();
-    assert!(refused.hint().starts_with("Use H, M, L or nothing."), "{}", refused.hint());
+}
+
+#[test]
+fn a_priority_that_another_program_wrote_is_found_whether_it_is_declared_or_not() {
+    let declared =
+        Uda { values: vec!["now".into(), "h".into()], ..Uda::new("priority", UdaKind::Text) };
+    let declared = Vocabulary::new(vec![declared]);
+    let found = |line: &str, vocabulary: &Vocabulary, priority: &str| {
+        let filter = Filter::parse(&words(line), &context(), vocabulary, &resolve).unwrap();
+        let task = task(&[("status", "pending"), ("priority", priority)]);
+        filter.matches(&candidate(&task), &context())
+    };
+    for (line, priority) in [
+        ("priority:now", "now"),
+        ("priority:Q", "Q"),
+        ("pri.is:Q", "Q"),
+        ("pri.not:HM", "H"),
+        ("pri:l", "L"),
+        ("priority:M", "M"),
+        ("priority:", ""),
+        ("priority.has:q", "Q"),
+    ] {
+        for vocabulary in [&Vocabulary::default(), &declared] {
+            assert!(found(line, vocabulary, priority), "{line}");
+            assert!(!found(line, vocabulary, "other") || line == "pri.not:HM", "{line}");
+        }
+    }
+    // The small letter stands for the capital, unless it is a value of its own.
+    assert!(found("priority:h", &Vocabulary::default(), "H"));
+    assert!(found("priority:h", &declared, "h"));
 }
 
 #[test]

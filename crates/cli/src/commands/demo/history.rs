@@ -77,6 +77,7 @@ pub(super) fn records(now: Timestamp) -> Vec<ImportRecord> {
             uuid: Some(id),
             task,
             modified: Some(modified),
+            is_exported: true,
         });
     }
     records

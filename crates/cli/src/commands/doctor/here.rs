@@ -10,7 +10,7 @@ use tandem_words::text::escape;
 use super::Check;
 use super::there::Stand;
 use crate::app::{App, REPLICA_FILE};
-use crate::fail::{Exit, Fail};
+use crate::fail::{DAMAGED, Exit, Fail};
 use crate::told::count;
 
 /// After so long without a sync, in seconds, one wonders whether it is still called: a day.
@@ -108,8 +108,7 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
             "replica",
             Exit::Failed,
             format!("the file is damaged ({})", count(n as u64, "problem")),
-            "keep a copy of the folder: what waits for a sync is nowhere else. Then put the file aside; \
-             `ta sync` brings back what the server has",
+            DAMAGED,
         ),
     };
     Ok((

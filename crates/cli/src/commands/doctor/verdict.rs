@@ -32,9 +32,12 @@ pub(in crate::commands) fn verdict(
     let options = SyncOptions::default();
     let foresight = foresee(replica, remote, &options, &system_now)?;
     let base = replica.base_version()?;
+    let key = remote.identity().ok().flatten().map(|identity| identity.key);
+    let (met, _) = replica.remotes()?;
     let place = Place {
         label: remote.label(),
         is_new: base.is_nil(),
+        is_known: met.iter().any(|row| Some(&row.key) == key.as_ref() && !row.last_base.is_nil()),
         guards: remote.is_directory() || foresight.report.client_is_expected,
     };
     // A history would begin there, which a server may not allow: the session would hear of it too late.
@@ -53,8 +56,11 @@ pub(in crate::commands) fn verdict(
 /// What stands between the replica and the remote.
 struct Place {
     label: String,
-    /// The replica has never been in step with anything.
+    /// The replica stands on no version: it has never been in step with anything, or a move to this
+    /// place has begun and not come to its end.
     is_new: bool,
+    /// The replica was in step with this history before.
+    is_known: bool,
     /// A mistyped client id would not have come so far.
     guards: bool,
 }
@@ -86,9 +92,14 @@ fn of(foresight: &Foresight, place: &Place) -> Result<Verdict, Fail> {
             "if it is a new list, add tasks and run `ta sync --new-history`; else check \
              server_client_key",
         ),
-        Foreseen::Pull if place.is_new => {
-            well("other_history", "a history there that this replica has not taken up: ta sync")
-        }
+        Foreseen::Pull if place.is_new && place.is_known => well(
+            "other_history",
+            "this list was in step there before and is not joined with it again yet: ta sync does that",
+        ),
+        Foreseen::Pull if place.is_new => well(
+            "other_history",
+            "a list is there that has not been brought together with this one: ta sync does that",
+        ),
         Foreseen::Pull => well("ahead", "newer versions there: ta sync"),
         Foreseen::Push if place.is_new && place.guards => {
             well("empty", "no history there yet: ta sync begins one")

@@ -368,19 +368,23 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     if !desk.ask(&store, async |admin| admin.rotate_client(old, new, now).await)? {
         return Err(Fail::failed("the client was removed meanwhile").hint("Nothing was changed."));
     }
-    let url = user::public_url(&desk.config);
-    if desk.config.access.allowed.is_some() {
-        desk.output.notice(
+    // The list is the servers' own setting; what another one was started with is not known here.
+    desk.output.notice(match desk.config.access.allowed {
+        Some(_) => {
             "allow_client_id names who is served: put the new client id in the place of the old one \
-             there, and start the servers again.",
-        );
-    }
+             there, and start the servers again. Until then they refuse it."
+        }
+        None => {
+            "No allow_client_id is set here. If a server is started with such a list elsewhere, put the \
+             new client id there, in the place of the old one."
+        }
+    });
     if desk.output.is_json {
         desk.output.json(&json!({
             "client": new_tag,
             "client_id": new.to_string(),
             "before": old_tag,
-            "server": url,
+            "server": user::Place::of(&desk.config).known(),
         }));
         return Ok(Exit::Done);
     }
@@ -391,7 +395,7 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
         "It begins empty: what is stored is sealed with a key that is made of the secret and the old \
          client id. Nothing is lost: each replica has the whole list.",
     );
-    user::say_how(desk, &url, new);
+    user::say_new_client(desk, new);
     desk.output.line("");
     desk.output.line(format!(
         "Then, at each replica: `task sync` for Taskwarrior, those that were in step first; then `ta \

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tandem_core::ClientId;
 use tandem_server::account::{self, BadCredential, NoSecret, PASSWORD_BYTES_MAX, Token};
-use tandem_server::config::Config;
+use tandem_server::config::{Config, Key, Origin};
 use tandem_server::store::admin::{NewAccount, Scope, State};
 use tandem_server::store::sqlite::DATABASE_FILE;
 use tandem_words::Table;
@@ -14,6 +14,12 @@ use tandem_words::table::{Align, Fit};
 
 use super::{Desk, tag};
 use crate::fail::{Exit, Fail, misused};
+
+/// Stands for what only its operator knows.
+const PLACEHOLDER: &str = "YOUR-SERVER";
+
+/// What is typed at each replica of `ta`.
+const SET_CLIENT_KEY: &str = "ta config set server_client_key -";
 
 pub(super) fn run(desk: &mut Desk<'_>, words: &[&str]) -> Result<Exit, Fail> {
     match words {
@@ -55,7 +61,7 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     if !desk.ask(&store, async |admin| admin.add_account(new).await)? {
         return Err(taken(name));
     }
-    let url = public_url(&desk.config);
+    let place = Place::of(&desk.config);
     let database = match &desk.config.database {
         None => file.display().to_string(),
         Some(_) => "the database that is named".to_owned(),
@@ -66,7 +72,7 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
             "client_id": client.to_string(),
             "read_token": read.dangerously_reveal(),
             "write_token": write.dangerously_reveal(),
-            "server": url,
+            "server": place.known(),
             "database": desk.config.database.is_none().then_some(&database),
             "database_made": !was_there,
         }));
@@ -83,7 +89,7 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     desk.output.line(format!("  client id    {client}"));
     desk.output.line(format!("  read token   {}", read.dangerously_reveal()));
     desk.output.line(format!("  write token  {}", write.dangerously_reveal()));
-    say_how(desk, &url, client);
+    say_how(desk, &place, client);
     Ok(Exit::Done)
 }
 
@@ -98,36 +104,42 @@ fn add_client(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     if !desk.ask(&store, async |admin| admin.add_account_client(name, client, now).await)? {
         return Err(unknown(name));
     }
-    let url = public_url(&desk.config);
+    let place = Place::of(&desk.config);
     if desk.output.is_json {
-        desk.output
-            .json(&json!({ "account": name, "client_id": client.to_string(), "server": url }));
+        desk.output.json(&json!({
+            "account": name,
+            "client_id": client.to_string(),
+            "server": place.known(),
+        }));
         return Ok(Exit::Done);
     }
     desk.output.line(format!("{name} has another client id, for another list: {client}"));
-    say_how(desk, &url, client);
+    say_how(desk, &place, client);
     Ok(Exit::Done)
 }
 
 /// What its owner types. The encryption secret is theirs alone: it is not ours to make or to see.
-pub(super) fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientId) {
-    let url = match url {
-        Some(url) => url.clone(),
-        None => {
-            desk.output.notice(
-                "public_url is not set, and the addresses that are listened on tell no client where \
-                 to go: put the server's name in place of YOUR-SERVER.",
-            );
-            format!("https://YOUR-SERVER{}", desk.config.path_prefix)
-        }
-    };
+fn say_how(desk: &mut Desk<'_>, place: &Place, client: ClientId) {
+    let url = &place.url;
+    if !place.is_known {
+        desk.output.notice(format!(
+            "Put the server's address in the place of {PLACEHOLDER}: neither public_url nor an address \
+             in listen tells it here."
+        ));
+    }
+    if desk.config.access.allowed.is_some() {
+        desk.output.notice(
+            "allow_client_id names who is served: put the new client id there, too, and start the \
+             servers again.",
+        );
+    }
     desk.output.line("");
     desk.output.line(
         "For `ta` (one by one: the second asks for the client id, the third for the encryption secret, \
          which no server sees):",
     );
     desk.output.line(format!("  ta config set server_origin {url}"));
-    desk.output.line("  ta config set server_client_key -");
+    desk.output.line(format!("  {SET_CLIENT_KEY}"));
     desk.output.line("  ta config set encryption_secret -");
     desk.output.line(
         "If this list has no secret yet, make one for all machines (keep a copy: without it the list \
@@ -138,21 +150,60 @@ pub(super) fn say_how(desk: &mut Desk<'_>, url: &Option<String>, client: ClientI
     // In a file, where no list of processes and no shell's history shows them.
     desk.output.line("For Taskwarrior 3, these lines in ~/.taskrc (chmod go= ~/.taskrc):");
     desk.output.line(format!("  sync.server.url={url}"));
-    desk.output.line(format!("  sync.server.client_id={client}"));
+    desk.output.line(taskrc_client(client));
     desk.output.line("  sync.encryption_secret=SECRET");
 }
 
-/// Where clients reach the server, as far as the settings tell. One that listens on all addresses has
-/// none that could be told.
-pub(super) fn public_url(config: &Config) -> Option<String> {
-    if let Some(url) = &config.public_url {
-        return Some(url.clone());
+/// What its owner types where only the client id is another one.
+pub(super) fn say_new_client(desk: &mut Desk<'_>, client: ClientId) {
+    desk.output.line("");
+    desk.output.line(
+        "Only the client id is new; the server's address and the encryption secret stay. For `ta` (it \
+         asks for the client id):",
+    );
+    desk.output.line(format!("  {SET_CLIENT_KEY}"));
+    desk.output.line("For Taskwarrior 3, this line in ~/.taskrc, in the place of the old one:");
+    desk.output.line(taskrc_client(client));
+}
+
+fn taskrc_client(client: ClientId) -> String {
+    format!("  sync.server.client_id={client}")
+}
+
+/// Where clients reach the server, as far as these settings tell.
+pub(super) struct Place {
+    url: String,
+    /// False where something in it must be put right by whoever reads it.
+    is_known: bool,
+}
+
+impl Place {
+    /// The built-in address tells nothing: the server that is meant may have been started with
+    /// another one on its own command line. One that listens on all addresses tells no name.
+    pub(super) fn of(config: &Config) -> Self {
+        if let Some(url) = &config.public_url {
+            return Self { url: url.clone(), is_known: true };
+        }
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let listen = config.listen.first().map_or("", String::as_str);
+        let address: Option<SocketAddr> = listen.parse().ok();
+        let (scheme, host, is_known) = match address {
+            Some(address) if config.origin(Key::Listen) == Origin::Default => {
+                (scheme, format!("{PLACEHOLDER}:{}", address.port()), false)
+            }
+            // Reached from elsewhere it has TLS, here or at a proxy with a port of its own.
+            Some(address) if address.ip().is_unspecified() => {
+                ("https", PLACEHOLDER.to_owned(), false)
+            }
+            _ => (scheme, listen.to_owned(), true),
+        };
+        Self { url: format!("{scheme}://{host}{}", config.path_prefix), is_known }
     }
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let listen = config.listen.first()?;
-    let address: Option<SocketAddr> = listen.parse().ok();
-    let is_one = address.is_none_or(|address| !address.ip().is_unspecified());
-    is_one.then(|| format!("{scheme}://{listen}{}", config.path_prefix))
+
+    /// The address, for programs: none where it is not known.
+    pub(super) fn known(&self) -> Option<&str> {
+        self.is_known.then_some(&*self.url)
+    }
 }
 
 pub(super) fn new_client_id() -> Result<ClientId, Fail> {

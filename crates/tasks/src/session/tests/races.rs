@@ -76,7 +76,7 @@ fn after_a_lost_request_the_segment_is_sent_once_more_and_no_oftener() {
 #[test]
 fn an_unknown_outcome_that_cannot_be_looked_into_ends_with_its_cause() {
     let ours = [edit(1, "a", 5)];
-    let other = Failure::TimedOut { what: "the answer".into() };
+    let other = Failure::TimedOut { what: "the answer".into(), is_connected: true };
     unknown_push(&ours).asks(&child(3)).tell(Event::Unknown(other)).fails(broken());
 }
 
