@@ -93,11 +93,15 @@ fn quiet_is_silent_when_all_is_well_and_speaks_when_not() {
         &["1", "done", "--quiet"],
         &["undo", "--quiet"],
         &["gc", "--quiet"],
-        &["sync", "--quiet"],
-        &["sync", "-q"],
         &["verify", "--quiet"],
         &["config", "set", "history_days", "7", "--quiet"],
     ] {
+        assert_eq!(home.ta(words).done(), "", "{words:?}");
+    }
+    // A history begins once, and a typo in the place would begin one too.
+    assert_says(&home.ta(&["sync", "--quiet"]).done(), &["A new history was begun at"]);
+    home.add("two");
+    for words in [&["sync", "--quiet"][..], &["sync", "-q"], &["verify", "--quiet"]] {
         assert_eq!(home.ta(words).done(), "", "{words:?}");
     }
     home.ta(&["7", "done", "--quiet"]).failed(2);
