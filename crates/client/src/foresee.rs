@@ -2,12 +2,12 @@
 
 use tandem_core::Timestamp;
 use tandem_remote::Remote;
-use tandem_replica::{CommitError, Replica, Target};
+use tandem_replica::{Replica, Target};
 use tandem_tasks::session::{
     Action, Change, End, Event, Failure, Question, Request, Session, SyncReport,
 };
 
-use crate::sync::{Driver, StartError, SyncError, SyncOptions, explain_commit, start};
+use crate::sync::{Driver, StartError, SyncError, SyncOptions, start};
 
 /// What the next sync would do first. Later steps of the same sync may bring more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,12 +91,9 @@ pub fn foresee(
                 Change::Restart => break Foreseen::Offer { again: session.report().rejoined },
                 Change::Unorphan { .. } => break Foreseen::Unorphan,
                 Change::Reinitialise { .. } => {
-                    let asked = driver.replica.rehearse(driver.target, *batch, now());
-                    break match asked {
-                        Ok(Some(question)) => Foreseen::Asks(question),
-                        Ok(None) => Foreseen::Reinitialise,
-                        Err(CommitError::Storage(error)) => return Err(error.into()),
-                        Err(error) => Foreseen::Fails(explain_commit(error)),
+                    break match driver.replica.rehearse(&batch)? {
+                        Some(question) => Foreseen::Asks(question),
+                        None => Foreseen::Reinitialise,
                     };
                 }
             },

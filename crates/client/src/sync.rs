@@ -365,7 +365,7 @@ fn name_of_call(call: &Call) -> &'static str {
     }
 }
 
-pub(crate) fn explain_commit(error: CommitError) -> Failure {
+fn explain_commit(error: CommitError) -> Failure {
     match error {
         CommitError::Snapshot { version, what } => Failure::Malformed { version, what },
         other => Failure::NotTheProtocol { what: other.to_string() },

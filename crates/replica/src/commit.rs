@@ -10,6 +10,7 @@ use tandem_tasks::{LocalOperation, OperationId, Task};
 use crate::absorb::{Absorbed, Seen, absorb, current_remote, log_mark, set_current_remote};
 use crate::image::{base_of, settle};
 use crate::replica::{Replica, read_tail};
+use crate::restart::planned;
 use crate::storage::{AppliedRow, Origin, Result, StepRow, StorageError, Txn};
 
 /// Why a batch could not be committed. Nothing of it was.
@@ -105,22 +106,18 @@ impl Replica {
     }
 
     /// What a person would be asked if `batch` were committed as the replica stands now; none if it
-    /// would be done. Nothing is changed.
+    /// would be done. Only reads: waits for no writer, and serves who may not write.
     ///
     /// # Errors
-    /// [`CommitError`], as the commit would.
-    pub fn rehearse(
-        &mut self,
-        target: &Target,
-        batch: Batch,
-        now: Timestamp,
-    ) -> std::result::Result<Option<Question>, CommitError> {
-        let mut txn = self.storage_mut().write()?;
-        let mut commit = Commit { txn: txn.as_mut(), target, now, conflicts: 0 };
-        // The transaction ends with this block and takes back what was done in it.
-        Ok(match commit.carry_out(batch, true)? {
-            Answer::Asked(question) => Some(question),
-            Answer::Done | Answer::Moved => None,
+    /// If the database cannot be read.
+    pub fn rehearse(&mut self, batch: &Batch) -> Result<Option<Question>> {
+        // Nothing else ever asks.
+        let Change::Reinitialise { end, theirs, branch, consent, .. } = &batch.change else {
+            return Ok(None);
+        };
+        self.read(|txn| {
+            let (_, plan) = planned(txn, *end, theirs, branch.as_ref(), *consent)?;
+            Ok(plan.err())
         })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_tasks::reinitialise::{self, Branch, Fork, Logged, Ours, Plan, updates};
-use tandem_tasks::session::{Consent, PulledVersion};
+use tandem_tasks::session::{Consent, PulledVersion, Question};
 use tandem_tasks::{LocalOperation, Operation, OperationId, Pending, Task, TaskSet, Text};
 
 use crate::absorb::set_current_remote;
@@ -116,32 +116,8 @@ impl Commit<'_> {
         branch: Option<&Branch>,
         consent: Consent,
     ) -> std::result::Result<Answer, CommitError> {
-        let mut state = TaskSet::new();
-        self.txn.each_task(&mut |id, task| {
-            state.insert(id, task);
-            Ok(())
-        })?;
-        let tail = read_tail(self.txn)?;
-        let base_images = self.all_images(&tail.pending)?;
-        let fork = branch.map(|branch| branch.fork);
-        let mark = match fork {
-            Some(fork) => self.txn.applied(fork)?.map(|row| row.mark),
-            None => None,
-        };
-        let mark = mark.unwrap_or(OperationId(0));
-        let (logged, purged) = self.logged_since(mark, &state, theirs)?;
-        // A first load logs nothing, and leaves the marks of all its versions at one place.
-        let is_log_complete =
-            log_trusted_after(self.txn)?.is_none_or(|last| last.0.saturating_add(1) < mark.0);
-        let ours = Ours {
-            state: &state,
-            base_images: &base_images,
-            pending: &tail.pending,
-            had_passed_end: self.txn.applied(end)?.is_some(),
-            fork: branch.map(|branch| Fork { branch, purged: &purged, is_log_complete }),
-            logged: &logged,
-        };
-        let plan = match reinitialise::plan(&ours, theirs, end, consent) {
+        let (state, plan) = planned(self.txn, end, theirs, branch, consent)?;
+        let plan = match plan {
             Ok(plan) => plan,
             Err(question) => return Ok(Answer::Asked(question)),
         };
@@ -182,47 +158,6 @@ impl Commit<'_> {
         Ok(Answer::Moved)
     }
 
-    /// What the log last said of the properties of tasks that differ, pending operations left out,
-    /// and whether it may have said so from `mark` on; and which of their tasks it says were purged
-    /// from there on.
-    fn logged_since(
-        &mut self,
-        mark: OperationId,
-        state: &TaskSet,
-        theirs: &TaskSet,
-    ) -> Result<(LastWords, BTreeSet<TaskId>)> {
-        let mut logged = BTreeMap::new();
-        for (id, _) in state.iter().filter(|(id, task)| theirs.get(id) != Some(task)) {
-            for row in self.txn.operations_of(*id)?.into_iter().filter(|row| row.synced) {
-                if let LocalOperation::Update { property, value, timestamp, .. } = row.operation {
-                    let is_after_fork = row.id >= mark;
-                    logged.insert((*id, property), Logged { value, timestamp, is_after_fork });
-                }
-            }
-        }
-        let mut purged = BTreeSet::new();
-        for id in theirs.keys().filter(|id| !state.contains_key(*id)) {
-            let last = self.txn.operations_of(*id)?.into_iter().rfind(|row| row.synced);
-            let is_purged = last.is_some_and(|row| {
-                row.id >= mark && matches!(row.operation, LocalOperation::Delete { .. })
-            });
-            if is_purged {
-                purged.insert(*id);
-            }
-        }
-        Ok((logged, purged))
-    }
-
-    /// Base images of all tasks with pending operations, those of created tasks included.
-    fn all_images(&mut self, pending: &[Pending]) -> Result<BTreeMap<TaskId, Option<Task>>> {
-        let mut images: BTreeMap<TaskId, Option<Task>> =
-            self.txn.base_images()?.into_iter().collect();
-        for item in pending {
-            images.entry(item.operation.task()).or_insert(None);
-        }
-        Ok(images)
-    }
-
     /// The base goes back to the fork; what the orphaned versions did is pending again, before what
     /// was pending already.
     pub(crate) fn unorphan(
@@ -232,7 +167,7 @@ impl Commit<'_> {
         tasks_at_fork: &TaskSet,
     ) -> Result<()> {
         let later = read_tail(self.txn)?.pending;
-        let mut images = self.all_images(&later)?;
+        let mut images = all_images(self.txn, &later)?;
         let orphaned = orphans.iter().flat_map(|version| version.operations.iter());
         for operation in orphaned.clone() {
             let id = operation.task();
@@ -255,6 +190,84 @@ impl Commit<'_> {
         let text = serde_json::to_string(&names).unwrap_or_default();
         self.txn.set_meta(ORPHANS, Some(&text))
     }
+}
+
+/// What a re-initialisation would do with the tasks as they stand here, or what a person would be
+/// asked before it; only reads.
+pub(crate) fn planned(
+    txn: &mut dyn Txn,
+    end: VersionId,
+    theirs: &TaskSet,
+    branch: Option<&Branch>,
+    consent: Consent,
+) -> Result<(TaskSet, std::result::Result<Plan, Question>)> {
+    let mut state = TaskSet::new();
+    txn.each_task(&mut |id, task| {
+        state.insert(id, task);
+        Ok(())
+    })?;
+    let tail = read_tail(txn)?;
+    let base_images = all_images(txn, &tail.pending)?;
+    let fork = branch.map(|branch| branch.fork);
+    let mark = match fork {
+        Some(fork) => txn.applied(fork)?.map(|row| row.mark),
+        None => None,
+    };
+    let mark = mark.unwrap_or(OperationId(0));
+    let (logged, purged) = logged_since(txn, mark, &state, theirs)?;
+    // A first load logs nothing, and leaves the marks of all its versions at one place.
+    let is_log_complete =
+        log_trusted_after(txn)?.is_none_or(|last| last.0.saturating_add(1) < mark.0);
+    let ours = Ours {
+        state: &state,
+        base_images: &base_images,
+        pending: &tail.pending,
+        had_passed_end: txn.applied(end)?.is_some(),
+        fork: branch.map(|branch| Fork { branch, purged: &purged, is_log_complete }),
+        logged: &logged,
+    };
+    let plan = reinitialise::plan(&ours, theirs, end, consent);
+    Ok((state, plan))
+}
+
+/// What the log last said of the properties of tasks that differ, pending operations left out,
+/// and whether it may have said so from `mark` on; and which of their tasks it says were purged
+/// from there on.
+fn logged_since(
+    txn: &mut dyn Txn,
+    mark: OperationId,
+    state: &TaskSet,
+    theirs: &TaskSet,
+) -> Result<(LastWords, BTreeSet<TaskId>)> {
+    let mut logged = BTreeMap::new();
+    for (id, _) in state.iter().filter(|(id, task)| theirs.get(id) != Some(task)) {
+        for row in txn.operations_of(*id)?.into_iter().filter(|row| row.synced) {
+            if let LocalOperation::Update { property, value, timestamp, .. } = row.operation {
+                let is_after_fork = row.id >= mark;
+                logged.insert((*id, property), Logged { value, timestamp, is_after_fork });
+            }
+        }
+    }
+    let mut purged = BTreeSet::new();
+    for id in theirs.keys().filter(|id| !state.contains_key(*id)) {
+        let last = txn.operations_of(*id)?.into_iter().rfind(|row| row.synced);
+        let is_purged = last.is_some_and(|row| {
+            row.id >= mark && matches!(row.operation, LocalOperation::Delete { .. })
+        });
+        if is_purged {
+            purged.insert(*id);
+        }
+    }
+    Ok((logged, purged))
+}
+
+/// Base images of all tasks with pending operations, those of created tasks included.
+fn all_images(txn: &mut dyn Txn, pending: &[Pending]) -> Result<BTreeMap<TaskId, Option<Task>>> {
+    let mut images: BTreeMap<TaskId, Option<Task>> = txn.base_images()?.into_iter().collect();
+    for item in pending {
+        images.entry(item.operation.task()).or_insert(None);
+    }
+    Ok(images)
 }
 
 /// What a task says, as one Create and one Update per property, each with its operation's time

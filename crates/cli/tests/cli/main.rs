@@ -28,6 +28,7 @@ mod doctor;
 mod durability;
 #[cfg(all(unix, feature = "server"))]
 mod far;
+mod foreseen;
 #[cfg(all(unix, feature = "server"))]
 mod front;
 mod kills;
