@@ -70,7 +70,15 @@ pub fn foresee(
             return Ok(Foresight { foreseen, report: SyncReport::default() });
         }
     };
-    let mut driver = Driver { replica, remote, target: &mut target, proof, now, is_proved: true };
+    let mut driver = Driver {
+        replica,
+        remote,
+        target: &mut target,
+        proof,
+        now,
+        is_proved: true,
+        tasks_loaded: None,
+    };
     let mut session = Session::new(start);
     let mut event = Event::Start;
     let foreseen = loop {

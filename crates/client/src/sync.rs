@@ -83,7 +83,7 @@ pub struct Synced {
     pub label: String,
     /// The remote is a local directory.
     pub is_directory: bool,
-    /// Tasks here after a snapshot was loaded; none if none was.
+    /// Tasks in the snapshot that was loaded; none if none was.
     pub tasks_loaded: Option<u64>,
 }
 
@@ -113,6 +113,7 @@ pub fn sync(
     let mut target = Target { key: None, label: label.clone() };
     let started = now();
     let mut was_empty = false;
+    let mut tasks_loaded = None;
     let report = match start(replica, remote, options, started, &mut target) {
         Err(StartError::Storage(error)) => return Err(error.into()),
         Err(StartError::Failure(failure)) => failed(failure),
@@ -121,16 +122,24 @@ pub fn sync(
             if !start.tail.pending.is_empty() || start.tail.base.is_nil() {
                 remote.expect_to_seal();
             }
-            let mut driver =
-                Driver { replica, remote, target: &mut target, proof, now, is_proved: true };
+            let mut driver = Driver {
+                replica,
+                remote,
+                target: &mut target,
+                proof,
+                now,
+                is_proved: true,
+                tasks_loaded: None,
+            };
             let report = driver.run(Session::new(start), progress)?;
             driver.keep_proof()?;
+            tasks_loaded = driver.tasks_loaded;
             report
         }
     };
     let since = if was_empty { None } else { Some(started) };
     let place = (label, remote.is_directory());
-    conclude(replica, report, place, options, since, now())
+    Ok(Synced { tasks_loaded, ..conclude(replica, report, place, options, since, now())? })
 }
 
 pub(crate) enum StartError {
@@ -231,6 +240,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) proof: Option<Vec<u8>>,
     pub(crate) now: &'a dyn Fn() -> Timestamp,
     pub(crate) is_proved: bool,
+    /// Tasks in the snapshot that was loaded.
+    pub(crate) tasks_loaded: Option<u64>,
 }
 
 impl Driver<'_> {
@@ -254,7 +265,10 @@ impl Driver<'_> {
                     let committed = self.replica.commit(self.target, *batch, (self.now)());
                     kill_points::reached("after commit", what);
                     match committed {
-                        Ok(Committed::Done { first, last }) => Event::Committed { first, last },
+                        Ok(Committed::Done { first, last, loaded }) => {
+                            self.tasks_loaded = loaded.or(self.tasks_loaded);
+                            Event::Committed { first, last }
+                        }
                         Ok(Committed::Moved(tail)) => Event::Moved(tail),
                         Ok(Committed::Asked(question)) => Event::Asked(question),
                         Err(CommitError::Storage(error)) => return Err(error.into()),
@@ -406,9 +420,5 @@ fn conclude(
     }
     let waiting = replica.pending_changes()?;
     let base = replica.base_version()?;
-    let tasks_loaded = match report.snapshot_loaded {
-        Some(_) if !report.reinitialised => Some(replica.read(|txn| txn.task_count())?),
-        _ => None,
-    };
-    Ok(Synced { report, waiting, conflicts, kept, base, label, is_directory, tasks_loaded })
+    Ok(Synced { report, waiting, conflicts, kept, base, label, is_directory, tasks_loaded: None })
 }

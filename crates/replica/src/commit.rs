@@ -45,6 +45,8 @@ pub enum Committed {
         first: Option<OperationId>,
         /// The highest one.
         last: Option<OperationId>,
+        /// Tasks in the snapshot that was loaded; none if none was.
+        loaded: Option<u64>,
     },
     /// The replica stands like this; what of the batch was done shows in the base.
     Moved(Tail),
@@ -88,8 +90,9 @@ impl Replica {
             }
             return Ok(Committed::Moved(tail));
         }
-        let mut commit = Commit { txn: txn.as_mut(), target, now, conflicts: 0 };
+        let mut commit = Commit { txn: txn.as_mut(), target, now, conflicts: 0, loaded: None };
         let answer = commit.carry_out(batch, as_believed)?;
+        let loaded = commit.loaded;
         if let Answer::Asked(question) = answer {
             return Ok(Committed::Asked(question));
         }
@@ -99,7 +102,7 @@ impl Replica {
             // Done, but the session knows less than there is: with a mark to go on with it would
             // believe that it had seen everything.
             _ if !as_believed => Committed::Moved(read_tail(txn.as_mut())?),
-            _ => Committed::Done { first: seen.first, last: seen.last },
+            _ => Committed::Done { first: seen.first, last: seen.last, loaded },
         };
         txn.commit()?;
         Ok(committed)
@@ -134,6 +137,8 @@ pub(crate) struct Commit<'a> {
     pub(crate) target: &'a Target,
     pub(crate) now: Timestamp,
     pub(crate) conflicts: usize,
+    /// Tasks in the snapshot that was loaded.
+    pub(crate) loaded: Option<u64>,
 }
 
 pub(crate) type Outcome<T> = std::result::Result<T, CommitError>;

@@ -243,8 +243,10 @@ impl Commit<'_> {
         let mut numbers = self.txn.working_set()?;
         let numbered: BTreeSet<TaskId> = numbers.iter().map(|(_, id)| *id).collect();
         let mut arrived: Vec<(i64, TaskId)> = Vec::new();
+        let mut loaded = 0;
         let txn = &mut *self.txn;
         let read = snapshot::read(body, |id, task| {
+            loaded += 1;
             if task.status().is_numbered() && !numbered.contains(&id) {
                 arrived.push((age_of(&task), id));
             }
@@ -261,6 +263,7 @@ impl Commit<'_> {
                 return Err(CommitError::Snapshot { version, what });
             }
         }
+        self.loaded = Some(loaded);
         arrived.sort_unstable();
         let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
         for (_, id) in arrived {
