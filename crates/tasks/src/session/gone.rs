@@ -20,8 +20,9 @@ use crate::model::TaskSet;
 use crate::operation::Operation;
 use crate::reinitialise::Branch;
 use crate::segment;
+use crate::session::failure::Failure;
 use crate::session::machine::{CONFLICTS_MAX, Session, State};
-use crate::session::messages::{Action, Change, Child, Failure, Orphaned, PulledVersion, Request};
+use crate::session::messages::{Action, Change, Child, Orphaned, PulledVersion, Request};
 use crate::snapshot;
 
 /// How many of the newest applied versions are asked about one by one; a reset server on which

@@ -10,11 +10,12 @@ use crate::planted::{Defect, is_planted};
 #[cfg(feature = "planted-defects")]
 use crate::rebase::Pending;
 use crate::rebase::{OperationId, PendingList};
+use crate::session::failure::Failure;
 use crate::session::gone::{Ancestors, ForkSearch, Lookout};
 use crate::session::group::Group;
 use crate::session::messages::{
-    AcceptedVersion, Action, Batch, Change, Child, Consent, End, Event, Failure, InFlight,
-    Question, Relation, Request, Response, Start, SyncReport, Tail,
+    AcceptedVersion, Action, Batch, Change, Child, Consent, End, Event, InFlight, Question,
+    Relation, Request, Response, Start, SyncReport, Tail,
 };
 
 /// How often one sync goes back to pulling because another replica pushed first.

@@ -25,6 +25,7 @@
 //! * A batch says what the session believed; `Moved` makes it look again.
 
 mod begin;
+mod failure;
 mod gone;
 mod group;
 mod machine;
@@ -35,6 +36,7 @@ mod push;
 mod tests;
 
 pub use begin::JOIN_TASKS_MAX;
+pub use failure::*;
 pub use group::is_worth_a_conflict;
 pub use machine::Session;
 pub use messages::*;

@@ -11,10 +11,11 @@ use crate::planted::{Defect, is_planted};
 #[cfg(feature = "planted-defects")]
 use crate::rebase::OperationId;
 use crate::segment;
+use crate::session::failure::Failure;
 use crate::session::group::Group;
 use crate::session::machine::{AfterPull, Session, State};
 use crate::session::messages::{
-    AcceptedVersion, Action, Change, Child, Failure, InFlight, PullKind, PulledVersion, Request,
+    AcceptedVersion, Action, Change, Child, InFlight, PullKind, PulledVersion, Request,
 };
 use crate::session::push::{count_changes, count_in};
 use crate::snapshot;

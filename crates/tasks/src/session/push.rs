@@ -8,10 +8,10 @@ use crate::operation::Operation;
 use crate::planted::{Defect, is_planted};
 use crate::rebase::{OperationId, PendingList};
 use crate::segment::{self, SegmentDigest};
+use crate::session::failure::Failure;
 use crate::session::machine::{CONFLICTS_MAX, ProofBy, Session, State};
 use crate::session::messages::{
-    AcceptedVersion, Action, Added, Change, Child, End, Failure, InFlight, Proof, Request,
-    Response, Urgency,
+    AcceptedVersion, Action, Added, Change, Child, End, InFlight, Proof, Request, Response, Urgency,
 };
 
 impl Session {
