@@ -371,9 +371,19 @@ fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
             format!("{} safely here.", count(n, "change") + if n == 1 { " waits" } else { " wait" })
         }
     };
+    let fail = failed(failure);
+    let cure = fail.hint.as_deref().unwrap_or_default();
+    Fail {
+        message: escape(&fail.message).into_owned(),
+        hint: Some(format!("{waits} {cure}")),
+        ..fail
+    }
+}
+
+/// A failure with its exit code, its kind and its cure.
+pub(crate) fn failed(failure: &Failure) -> Fail {
     let (exit, cure) = exit_and_cure(failure);
-    let fail = Fail::new(exit, escape(&failure.to_string()).into_owned());
-    Fail { kind: kind(failure), ..fail.hint(format!("{waits} {cure}")) }
+    Fail { kind: kind(failure), ..Fail::new(exit, failure.to_string()).hint(cure) }
 }
 
 /// The exit code of a failure, and what to do about it.
@@ -417,6 +427,11 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
                 _ => Exit::Failed,
             },
             cure_of(code),
+        ),
+        Failure::StrangeNotFound => (
+            Exit::Failed,
+            "Check server_origin: the path may be missing, or be one too many. If it is right, a login page \
+             or a proxy stands between.",
         ),
         Failure::NotTheProtocol { .. } => (
             Exit::Failed,

@@ -4,6 +4,7 @@
 use tandem_tasks::session::Urgency;
 
 use crate::home::{TestHome, assert_says};
+use crate::scripted::keep;
 use crate::server::TestServer;
 
 /// A server that has forgotten the version on which the second replica stands.
@@ -33,4 +34,20 @@ fn looking_waits_for_no_writer_where_the_version_has_gone() {
     assert_says(&home.ta(&["doctor"]).done(), &["`ta sync` takes the server's present"]);
     other.execute_batch("ROLLBACK").unwrap();
     home.ta(&["sync"]).done();
+}
+
+#[test]
+fn a_wrong_path_is_told_in_one_sentence() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    server.twist(|_, _| Some(keep(404, &[("content-type", "text/html")], b"<html>")));
+    let told = [
+        "that is not a task server's answer (status 404)",
+        "the path may be missing, or be one too many",
+    ];
+    assert_says(&home.ta(&["sync"]).failed(1), &told);
+    let ran = home.ta(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_says(&ran.out, &told);
 }

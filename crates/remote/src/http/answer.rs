@@ -162,6 +162,7 @@ impl Answer {
         }
         match self.status {
             401 | 403 => Failure::Forbidden,
+            404 => Failure::StrangeNotFound,
             // nginx's words, and Go's, of which Caddy is made.
             400 if ["to https port", "to an https server"]
                 .iter()

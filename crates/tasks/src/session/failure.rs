@@ -52,6 +52,10 @@ pub enum Failure {
         /// How long it wants to be left alone, in seconds.
         retry_seconds: Option<u32>,
     },
+    /// A 404 that is not in the protocol's words, from a server that has never answered in them:
+    /// perhaps none of ours, or another path of it.
+    #[error("somebody answers there, but that is not a task server's answer (status 404)")]
+    StrangeNotFound,
     /// The answer is not the protocol's.
     #[error("that is not a task server's answer: {what}")]
     NotTheProtocol {

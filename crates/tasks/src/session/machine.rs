@@ -374,9 +374,7 @@ impl Session {
     pub(super) fn plain(&mut self, child: Child) -> Result<Child, Failure> {
         match child {
             Child::StrangeNotFound if self.facts.answered => Ok(Child::UpToDate),
-            Child::StrangeNotFound => Err(Failure::NotTheProtocol {
-                what: "a 404 that is not in the words of a task server".into(),
-            }),
+            Child::StrangeNotFound => Err(Failure::StrangeNotFound),
             Child::NoSuchClient | Child::NothingYet => {
                 self.facts.answered = true;
                 if child == Child::NothingYet {

@@ -111,6 +111,7 @@ impl World {
             End::Failed(
                 Failure::Malformed { .. }
                 | Failure::FutureKind { .. }
+                | Failure::StrangeNotFound
                 | Failure::WrongSecret { .. },
             ) => true,
             End::Failed(Failure::NotTheProtocol { what }) => {

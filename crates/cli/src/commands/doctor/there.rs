@@ -14,7 +14,7 @@ use super::{Check, Health};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
 use crate::fail::{Exit, Fail};
-use crate::told::exit_and_cure;
+use crate::told::{exit_and_cure, failed};
 
 /// A clock that is further off than this, in seconds, is worth a word: of two edits the later one
 /// stands, and which one that is the clocks say.
@@ -58,11 +58,6 @@ pub(in crate::commands) fn stand(app: &App<'_>, replica: &mut Replica) -> Result
     verdict::verdict(replica, remote.as_mut())
 }
 
-fn fail(failure: &Failure) -> Fail {
-    let (exit, cure) = exit_and_cure(failure);
-    Fail::new(exit, failure.to_string()).hint(cure)
-}
-
 /// Everything about the server, or the folder in its place.
 pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
     let Ok(settings) = app.settings.remote() else {
@@ -81,7 +76,7 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
         _ => None,
     };
     if let Some(failure) = stand.as_ref().and_then(|stand| stand.missing(remote.as_mut())) {
-        let mut checks = vec![Check::of_fail(NAMES[0], fail(&failure))];
+        let mut checks = vec![Check::of_fail(NAMES[0], failed(&failure))];
         checks.append(&mut skipped(1, "the folder comes first"));
         return checks;
     }
@@ -97,22 +92,17 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
     match &first {
         Err(failure @ Failure::Tls { .. }) => {
             checks.push(Check::well("server", "somebody answers there"));
-            checks.push(Check::of_fail("tls", fail(failure)));
+            checks.push(Check::of_fail("tls", failed(failure)));
             checks.append(&mut skipped(2, "the connection comes first"));
             return checks;
         }
         Err(failure) if !has_answered => {
-            checks.push(Check::of_fail("server", fail(failure)));
+            checks.push(Check::of_fail("server", failed(failure)));
             checks.append(&mut skipped(1, "the server could not be asked"));
             return checks;
         }
         Ok(Child::StrangeNotFound) => {
-            checks.push(Check::ill(
-                "server",
-                Exit::Failed,
-                "somebody answers there, but not as a task server (status 404)",
-                "check server_origin: the path may be missing, or be one too many",
-            ));
+            checks.push(Check::of_fail("server", failed(&Failure::StrangeNotFound)));
             checks.append(&mut skipped(1, "the server comes first"));
             return checks;
         }
@@ -131,7 +121,7 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
         Some(_) => clock(remote.server_date().as_deref(), system_now().seconds()),
     });
     if let Err(failure @ (Failure::Forbidden | Failure::ClientUnknown)) = &first {
-        checks.push(Check::of_fail("client", fail(failure)));
+        checks.push(Check::of_fail("client", failed(failure)));
         checks.append(&mut skipped(4, "the client comes first"));
         return checks;
     }
@@ -239,12 +229,12 @@ fn history(remote: &mut dyn Remote, first: Result<Child, Failure>, is_server: bo
             ),
         ),
         Err(Some(failure @ Failure::WrongSecret { .. })) => (
-            Check::of_fail("secret", fail(&failure)),
+            Check::of_fail("secret", failed(&failure)),
             Check::skipped("history", "the secret comes first"),
         ),
         Err(Some(failure)) => (
             Check::skipped("secret", "nothing could be opened"),
-            Check::of_fail("history", fail(&failure)),
+            Check::of_fail("history", failed(&failure)),
         ),
     };
     vec![known, secret, history]

@@ -8,7 +8,7 @@ use tandem_tasks::session::{Failure, Question};
 
 use super::Check;
 use crate::fail::{Exit, Fail};
-use crate::told::{exit_and_cure, explain_question};
+use crate::told::{explain_question, failed};
 
 /// What is foreseen of the next sync.
 #[derive(Debug)]
@@ -47,8 +47,7 @@ pub(in crate::commands) fn verdict(
         _ => false,
     };
     if would_begin && remote.ask_of_itself().is_some_and(|says| !says.takes_new_clients) {
-        let (exit, cure) = exit_and_cure(&Failure::ClientUnknown);
-        return Err(Fail::new(exit, Failure::ClientUnknown.to_string()).hint(cure));
+        return Err(failed(&Failure::ClientUnknown));
     }
     of(&foresight, &place)
 }
@@ -147,10 +146,7 @@ fn of(foresight: &Foresight, place: &Place) -> Result<Verdict, Fail> {
             let cure = Some((fail.exit, fail.hint.unwrap_or_default()));
             Verdict { state, text: fail.message, cure }
         }
-        Foreseen::Fails(failure) => {
-            let (exit, cure) = exit_and_cure(failure);
-            return Err(Fail::new(exit, failure.to_string()).hint(cure));
-        }
+        Foreseen::Fails(failure) => return Err(failed(failure)),
         _ => well("ahead", "the next sync tells: ta sync"),
     })
 }

@@ -62,8 +62,13 @@ fn not_found_is_read_by_its_words() {
     for body in ["", "no such client", "no snapshot"] {
         assert_eq!(answer(404, body).into_snapshot(), Ok(None), "{body}");
     }
-    is_strange(answer(404, "<html>404</html>").into_snapshot(), "web page");
-    is_strange(answer(404, &"long ".repeat(99)).into_snapshot(), "status 404: long long");
+    for body in ["<html>404</html>", &"long ".repeat(99)] {
+        assert_eq!(
+            answer(404, body).into_snapshot().err(),
+            Some(Failure::StrangeNotFound),
+            "{body}"
+        );
+    }
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn an_upload_is_taken_or_rejected_or_unknown() {
     }
     assert_eq!(answer(404, "no such client").into_added(), Err(Failure::ClientUnknown));
     assert_eq!(answer(404, "").into_added(), Err(Failure::ClientUnknown));
-    is_strange(answer(404, "<h1>").into_added(), "web page");
+    assert_eq!(answer(404, "<h1>").into_added(), Err(Failure::StrangeNotFound));
 }
 
 #[test]

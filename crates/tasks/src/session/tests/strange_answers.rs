@@ -10,7 +10,7 @@ fn a_strange_404_counts_only_from_a_server_that_has_answered_before() {
     let report = Talk::begin(never).hears(&child(3), strange);
     assert!(matches!(
         report.action,
-        Action::Done(report) if matches!(report.end, End::Failed(Failure::NotTheProtocol { .. }))
+        Action::Done(report) if report.end == End::Failed(Failure::StrangeNotFound)
     ));
 }
 
