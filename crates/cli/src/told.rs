@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tandem_client::Synced;
 use tandem_replica::{ConflictKind, ConflictRow};
-use tandem_tasks::session::{DirectoryTrouble, End, Failure, Question, SyncReport};
+use tandem_tasks::session::{DirectoryTrouble, End, Failure, Question, SyncReport, TlsTrouble};
 use tandem_words::text::escape;
 
 use crate::fail::{Exit, Fail};
@@ -401,11 +401,7 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             Exit::Unreachable,
             "The next sync goes on where this one ended. On a slow line raise read_timeout_seconds.",
         ),
-        Failure::Tls { .. } => (
-            Exit::Unreachable,
-            "Check the certificate there and the clock here; a certificate of your own, or your own \
-             authority's, is trusted with: ta config set ca_file FILE",
-        ),
+        Failure::Tls { trouble, .. } => (Exit::Unreachable, tls(*trouble)),
         Failure::Forbidden => (
             Exit::Forbidden,
             "Ask the operator to allow this client id, and check server_client_key.",
@@ -474,6 +470,28 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         ),
         Failure::Directory { trouble, .. } => directory(*trouble),
         _ => (Exit::Failed, "Try again later."),
+    }
+}
+
+/// What to do where a connection cannot be made safe: to the server, or to a proxy on the way.
+fn tls(trouble: TlsTrouble) -> &'static str {
+    match trouble {
+        TlsTrouble::Authority => {
+            "A certificate of your own, or of your own authority, is trusted with: ta config set ca_file \
+             FILE. The system's authorities are trusted again with: ta config unset ca_file"
+        }
+        TlsTrouble::Time => {
+            "Look at the clock here (timedatectl); if it is right, whoever runs the other side has to \
+             renew the certificate."
+        }
+        TlsTrouble::Name => {
+            "Use an address that the certificate is for (ta config set server_origin URL, or that of the \
+             proxy), or have one made for this address."
+        }
+        _ => {
+            "Check server_origin and what is set for a proxy. If they are right, it is to be mended on the \
+             other side."
+        }
     }
 }
 
@@ -627,6 +645,21 @@ mod tests {
             assert_eq!(kind(&failure).as_deref(), Some(name));
         }
         assert_eq!(kind(&Failure::HistoryMissing), None);
+    }
+
+    #[test]
+    fn each_trouble_with_a_certificate_has_a_cure_of_its_own() {
+        for (trouble, part) in [
+            (TlsTrouble::Authority, "ta config set ca_file FILE"),
+            (TlsTrouble::Time, "timedatectl"),
+            (TlsTrouble::Name, "ta config set server_origin URL"),
+            (TlsTrouble::Other, "on the other side"),
+        ] {
+            let failure = Failure::Tls { trouble, what: "it is so".into() };
+            let (exit, cure) = exit_and_cure(&failure);
+            assert_eq!(exit, Exit::Unreachable);
+            assert!(cure.contains(part), "{trouble:?}: {cure}");
+        }
     }
 
     #[test]

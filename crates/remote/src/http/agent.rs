@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tandem_tasks::session::Failure;
+use tandem_tasks::session::{Failure, TlsTrouble};
 use ureq::config::Config;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
@@ -102,8 +102,10 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
 
 /// TLS that believes the certificates in this file.
 fn trusting(path: &Path) -> Result<ClientConfig, Failure> {
-    let wrong =
-        |what: &str| Failure::Tls { what: format!("the CA file {}: {what}", path.display()) };
+    let wrong = |what: &str| Failure::Tls {
+        trouble: TlsTrouble::Authority,
+        what: format!("the CA file {}: {what}", path.display()),
+    };
     let unreadable = |error: std::io::Error| wrong(&error.to_string());
     // A pipe would be waited for.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -127,7 +129,7 @@ fn trusting(path: &Path) -> Result<ClientConfig, Failure> {
         .ok_or_else(|| wrong("no certificate in it can be read"))?;
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::Tls { what: error.to_string() })?
+        .map_err(|error| Failure::Tls { trouble: TlsTrouble::Other, what: error.to_string() })?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(pinned))
         .with_no_client_auth())

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use rustls::{AlertDescription, CertificateError};
-use tandem_tasks::session::Failure;
+use tandem_tasks::session::{Failure, TlsTrouble};
 use ureq::{Error, Timeout};
 
 use super::HttpSettings;
@@ -54,7 +54,7 @@ fn about(error: Error, peer: &Peer, is_connected: bool, settings: &HttpSettings)
         Error::ConnectProxyFailed(text) => {
             unreachable(format!("the proxy does not connect: {}", readable(text.as_bytes())))
         }
-        Error::Tls(text) => Failure::Tls { what: text.to_owned() },
+        Error::Tls(text) => Failure::Tls { trouble: TlsTrouble::Other, what: text.to_owned() },
         Error::Rustls(error) => tls(&error, peer, settings),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(inner) => tls(inner, peer, settings),
@@ -121,7 +121,31 @@ fn tls(error: &rustls::Error, peer: &Peer, settings: &HttpSettings) -> Failure {
             format!("what {peer} says is no proper TLS: {}", readable(other.to_string().as_bytes()))
         }
     };
-    Failure::Tls { what }
+    let trouble = match error {
+        rustls::Error::InvalidCertificate(error) => trouble_with(error),
+        rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => TlsTrouble::Name,
+        _ => TlsTrouble::Other,
+    };
+    Failure::Tls { trouble, what }
+}
+
+fn trouble_with(error: &CertificateError) -> TlsTrouble {
+    match error {
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            TlsTrouble::Authority
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => TlsTrouble::Time,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TlsTrouble::Name
+        }
+        error if is_authoritys(error) => TlsTrouble::Authority,
+        _ => TlsTrouble::Other,
+    }
 }
 
 /// What is wrong with the certificate that was shown.

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tandem_remote::HttpRemote;
-use tandem_tasks::session::{Added, Child, Failure, Response};
+use tandem_tasks::session::{Added, Child, Failure, Response, TlsTrouble};
 
 use crate::certificates::{Authority, SelfSigned, serve_as};
 use crate::scripted::{Received, Reply, Scripted, keep};
@@ -33,9 +33,44 @@ fn pinning(host: &str, server: &Scripted, file: Option<PathBuf>) -> HttpRemote {
 
 #[track_caller]
 fn tls_failure(remote: &mut HttpRemote) -> String {
+    tls_trouble(remote).1
+}
+
+#[track_caller]
+fn tls_trouble(remote: &mut HttpRemote) -> (TlsTrouble, String) {
     match refused(get_child(remote, version(1))) {
-        Failure::Tls { what } => what,
+        Failure::Tls { trouble, what } => (trouble, what),
         other => panic!("{other:?}"),
+    }
+}
+
+/// From the kind follows what to do.
+#[test]
+fn what_is_wrong_with_a_certificate_has_its_kind() {
+    let ordinary = || SelfSigned::with(&["localhost"], |params| params.is_ca = IsCa::ExplicitNoCa);
+    let ended =
+        |params: &mut rcgen::CertificateParams| params.not_after = date_time_ymd(2001, 1, 1);
+    let begins = |params: &mut rcgen::CertificateParams| {
+        params.not_before = date_time_ymd(4000, 1, 1);
+    };
+    let cases: [(SelfSigned, Option<SelfSigned>, TlsTrouble); 7] = [
+        (SelfSigned::new(&["localhost"]), None, TlsTrouble::Authority),
+        (ordinary(), None, TlsTrouble::Authority),
+        (ordinary(), Some(ordinary()), TlsTrouble::Authority),
+        (SelfSigned::new(&["localhost"]), Some(SelfSigned::new(&[])), TlsTrouble::Authority),
+        (SelfSigned::with(&["localhost"], ended), None, TlsTrouble::Time),
+        (SelfSigned::with(&["localhost"], begins), None, TlsTrouble::Time),
+        (SelfSigned::new(&["elsewhere"]), None, TlsTrouble::Name),
+    ];
+    for (n, (own, trusted, expected)) in cases.into_iter().enumerate() {
+        let server =
+            serve_as(own.certificate.der(), &own.key, rustls::DEFAULT_VERSIONS, task_server);
+        let file = match expected {
+            TlsTrouble::Authority => trusted.as_ref().map(SelfSigned::file),
+            _ => Some(own.file()),
+        };
+        let (trouble, what) = tls_trouble(&mut pinning("localhost", &server, file));
+        assert_eq!(trouble, expected, "case {n}: {what}");
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Failure {
     /// The connection could not be made safe.
     #[error("the connection could not be made safe: {what}")]
     Tls {
+        /// The kind of it, from which follows what to do.
+        trouble: TlsTrouble,
         /// What is wrong with the certificate or the handshake.
         what: String,
     },
@@ -118,6 +120,20 @@ pub enum Failure {
         /// What is wrong, and with which file or version.
         what: String,
     },
+}
+
+/// Kinds of trouble with a safe connection. Each has a cure of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsTrouble {
+    /// The certificate is vouched for by nobody who is trusted here.
+    Authority,
+    /// The certificate is not valid now, by the clock here.
+    Time,
+    /// The certificate is for other names.
+    Name,
+    /// Anything else: no TLS there, none that is known here, a certificate that is damaged.
+    Other,
 }
 
 /// Kinds of trouble with a directory. Each has a cure of its own.
