@@ -69,7 +69,9 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
         _ => {}
     }
     let settings = Settings::load(&environment, globals.config.as_deref())?;
-    for warning in settings.warnings() {
+    // The doctor tells them in the place of each.
+    let warnings = settings.warnings().iter().filter(|_| line.command != Command::Doctor);
+    for warning in warnings {
         output.notice(format!("warning: {warning}"));
     }
     let mut app = App {

@@ -51,3 +51,34 @@ fn a_wrong_path_is_told_in_one_sentence() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_says(&ran.out, &told);
 }
+
+#[test]
+fn a_line_in_clear_is_told_once() {
+    let server = TestServer::new();
+    server.twist(|_, _| Some(keep(404, &[], b"no such client")));
+    // The server stands for a proxy on the way to one that is elsewhere.
+    let home = server.home().with("http_proxy", server.url());
+    let home = home.with("TA_SERVER_ORIGIN", "http://tasks.invalid/");
+    let ran = home.ta(&["doctor"]);
+    let told = format!("{}{}", ran.out, ran.err);
+    assert_eq!(told.matches("not encrypted").count(), 1, "{told}");
+    assert_says(&told, &["ok       settings", "warning  tls"]);
+    // Other commands go on telling it.
+    assert_says(&home.ta(&["list"]).err, &["is not encrypted"]);
+    // What the settings may not mean is told beside what they lack.
+    let home = home.without("TA_ENCRYPTION_SECRET").with("TA_ENCRYPTION_SECRT", "x");
+    let ran = home.ta(&["doctor"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(3), ""), "{ran:?}");
+    assert_says(&ran.out, &["problem  settings", "TA_ENCRYPTION_SECRT is set and means nothing"]);
+}
+
+#[test]
+fn a_file_of_certificates_that_is_gone_is_a_matter_of_the_settings() {
+    let home = TestServer::new().home().with("TA_SERVER_ORIGIN", "https://127.0.0.1:1");
+    let home = home.with("TA_CA_FILE", "nowhere.pem");
+    home.add("milk");
+    home.ta(&["sync"]).failed(3);
+    let ran = home.ta(&["doctor"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_says(&ran.out, &["problem  settings", "nowhere.pem", "skipped  server"]);
+}

@@ -1,15 +1,16 @@
 //! What can be looked at on this machine.
 
-use tandem_client::{LastSync, Replica};
+use tandem_client::{LastSync, Replica, connect};
 use tandem_core::VersionId;
 use tandem_replica::{MemoryStorage, OpenOptions, OpenWarning, SqliteStorage};
-use tandem_settings::RemoteSettings;
+use tandem_settings::{RemoteSettings, Warning};
 use tandem_words::dates::age;
 use tandem_words::text::escape;
 
 use super::Check;
 use super::there::Stand;
 use crate::app::{App, REPLICA_FILE};
+use crate::commands::sync::connect_fail;
 use crate::fail::{DAMAGED, Exit, Fail};
 use crate::told::count;
 
@@ -28,9 +29,21 @@ fn cron() -> String {
 /// Whether the settings say all that a sync needs.
 pub(super) fn settings(app: &App<'_>) -> Check {
     const NAME: &str = "settings";
-    let remote = match app.settings.remote() {
-        Err(error) => return Check::of_fail(NAME, error.into()),
-        Ok(remote) => remote,
+    // What may not be meant, told here and not before. Of a line in clear the check of TLS tells.
+    let warnings = app.settings.warnings().iter();
+    let warnings: Vec<String> = warnings
+        .filter(|warning| !matches!(warning, Warning::ClearOrigin { .. }))
+        .map(ToString::to_string)
+        .collect();
+    // The way is looked at, too: a key may name a file that is not there.
+    let remote = match (connect(&app.settings), app.settings.remote()) {
+        (Ok(_), Ok(remote)) => remote,
+        (Err(error), _) => {
+            let fail = connect_fail(error);
+            let message = [vec![fail.message], warnings].concat().join(". ");
+            return Check::of_fail(NAME, Fail { message, ..fail });
+        }
+        (_, Err(error)) => return Check::of_fail(NAME, error.into()),
     };
     let found = match remote {
         RemoteSettings::Server { origin, .. } => {
@@ -41,16 +54,13 @@ pub(super) fn settings(app: &App<'_>) -> Check {
         }
         _ => "complete".to_owned(),
     };
-    match app.settings.warnings() {
-        [] => Check::well(NAME, found),
-        warnings => {
-            let all: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-            Check::warning(
-                NAME,
-                all.join(" "),
-                "`ta config list` shows where each value comes from",
-            )
-        }
+    match warnings.is_empty() {
+        true => Check::well(NAME, found),
+        false => Check::warning(
+            NAME,
+            warnings.join(" "),
+            "`ta config list` shows where each value comes from",
+        ),
     }
 }
 

@@ -60,16 +60,8 @@ pub(in crate::commands) fn stand(app: &App<'_>, replica: &mut Replica) -> Result
 
 /// Everything about the server, or the folder in its place.
 pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
-    let Ok(settings) = app.settings.remote() else {
+    let (Ok(settings), Ok(mut remote)) = (app.settings.remote(), connect(&app.settings)) else {
         return skipped(0, "the settings come first");
-    };
-    let mut remote = match connect(&app.settings) {
-        Ok(remote) => remote,
-        Err(error) => {
-            let mut checks = vec![Check::of_fail(NAMES[0], connect_fail(error))];
-            checks.append(&mut skipped(1, "the server could not be asked"));
-            return checks;
-        }
     };
     let is_tls = match &settings {
         RemoteSettings::Server { origin, .. } => Some(origin.is_https()),
