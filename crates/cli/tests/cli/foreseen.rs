@@ -82,3 +82,21 @@ fn a_file_of_certificates_that_is_gone_is_a_matter_of_the_settings() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_says(&ran.out, &["problem  settings", "nowhere.pem", "skipped  server"]);
 }
+
+#[test]
+fn the_kind_of_trouble_with_a_folder_is_told_to_programs() {
+    let place = tempfile::TempDir::new().unwrap();
+    let file = place.path().join("file");
+    std::fs::write(&file, "not a folder").unwrap();
+    let home = TestHome::at_directory(&file);
+    home.add("milk");
+    let sync = home.ta(&["sync", "--json"]).json();
+    let doctor = home.ta(&["doctor", "--json"]).json();
+    assert_eq!(doctor["error"]["kind"], "directory_not_a_folder");
+    for key in ["code", "kind", "message"] {
+        assert_eq!(doctor["error"][key], sync["error"][key], "{key}");
+    }
+    let well = TestHome::new();
+    well.add("milk");
+    assert!(well.ta(&["doctor", "--json"]).json()["error"].is_null());
+}

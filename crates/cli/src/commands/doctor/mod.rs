@@ -47,20 +47,22 @@ struct Check {
     found: String,
     /// What to do about it.
     cure: Option<String>,
+    /// What it is, for programs, where the code does not say all.
+    kind: Option<String>,
 }
 
 impl Check {
     fn well(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, health: Health::Well, found: found.into(), cure: None }
+        Self { name, health: Health::Well, found: found.into(), cure: None, kind: None }
     }
 
     fn skipped(name: &'static str, why: impl Into<String>) -> Self {
-        Self { name, health: Health::Skipped, found: why.into(), cure: None }
+        Self { name, health: Health::Skipped, found: why.into(), cure: None, kind: None }
     }
 
     fn warning(name: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
         let cure = Some(cure.into());
-        Self { name, health: Health::Warning, found: found.into(), cure }
+        Self { name, health: Health::Warning, found: found.into(), cure, kind: None }
     }
 
     fn ill(
@@ -70,13 +72,13 @@ impl Check {
         cure: impl Into<String>,
     ) -> Self {
         let cure = Some(cure.into());
-        Self { name, health: Health::Ill(exit), found: found.into(), cure }
+        Self { name, health: Health::Ill(exit), found: found.into(), cure, kind: None }
     }
 
     /// From what another command would say about it.
     fn of_fail(name: &'static str, fail: Fail) -> Self {
         let health = Health::Ill(fail.exit);
-        Self { name, health, found: fail.message, cure: fail.hint }
+        Self { name, health, found: fail.message, cure: fail.hint, kind: fail.kind }
     }
 }
 
@@ -87,11 +89,11 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     checks.append(&mut more);
     checks.append(&mut there::checks(app, stand.as_mut()));
     checks.push(here::last_sync(app, stand.as_ref()));
-    let exit = checks.iter().find_map(|check| match check.health {
-        Health::Ill(exit) => Some(exit),
+    let first = checks.iter().find_map(|check| match check.health {
+        Health::Ill(exit) => Some((check, exit)),
         _ => None,
     });
-    let exit = exit.unwrap_or(Exit::Done);
+    let exit = first.map_or(Exit::Done, |(_, exit)| exit);
     let number = |wanted: fn(Health) -> bool| {
         checks.iter().filter(|check| wanted(check.health)).count() as u64
     };
@@ -112,8 +114,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         });
         let shown: Vec<_> = shown.collect();
         let code = exit as u8;
+        let error = first.map(|(check, _)| {
+            json!({
+                "code": code, "kind": check.kind, "message": check.found, "hint": check.cure,
+            })
+        });
         app.output.json(&json!({
-            "checks": shown, "problems": problems, "warnings": warnings, "code": code,
+            "checks": shown, "problems": problems, "warnings": warnings, "code": code, "error": error,
         }));
         return Ok(exit);
     }
