@@ -1,5 +1,6 @@
 //! What went wrong, told so that a person can do something about it.
 
+use serde_json::{Value, json};
 use tandem_client::{EditError, ImportError, LockError, Odd, SyncError};
 use tandem_exchange::{ReadError, TaskrcError};
 use tandem_replica::StorageError;
@@ -59,6 +60,16 @@ impl Fail {
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
+    }
+
+    /// The same for programs (`docs/reference/sync-json.md`).
+    pub(crate) fn as_json(&self) -> Value {
+        json!({
+            "code": self.exit as u8,
+            "kind": self.kind,
+            "message": self.message,
+            "hint": self.hint,
+        })
     }
 
     #[must_use]

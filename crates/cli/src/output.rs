@@ -63,11 +63,7 @@ impl Output {
         if self.is_json {
             self.json(&json!({
                 "outcome": "failed",
-                "error": {
-                    "code": fail.exit as u8,
-                    "message": fail.message,
-                    "hint": fail.hint,
-                },
+                "error": fail.as_json(),
             }));
         }
         self.notice(format!("ta: {}", fail.message));

@@ -603,12 +603,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "conflicts": synced.conflicts.iter().map(conflict_json).collect::<Vec<_>>(),
-        "error": words.fail.as_ref().map(|fail| json!({
-            "code": fail.exit as u8,
-            "kind": fail.kind,
-            "message": fail.message,
-            "hint": fail.hint,
-        })),
+        "error": words.fail.as_ref().map(Fail::as_json),
     })
 }
 

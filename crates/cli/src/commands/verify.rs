@@ -32,16 +32,6 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let mut remote = connect(&app.settings).map_err(connect_fail)?;
     if !base.is_nil() {
         let rebuilt = rebuild(remote.as_mut(), Some(base), &system_now).map_err(rebuild_fail)?;
-        if rebuilt.version.is_nil() {
-            return Err(Fail::new(
-                Exit::Settings,
-                format!("{} holds no history, and this replica stands on one", remote.label()),
-            )
-            .hint(match remote.is_directory() {
-                true => "Mount the disk, or correct server_dir. The replica itself is unchanged.",
-                false => "Check server_origin and server_client_key. If the server was reset, `ta sync` gives it the list again. The replica itself is unchanged.",
-            }));
-        }
         if rebuilt.version == base {
             let ours = replica.base_tasks()?;
             let all = ours.keys().chain(rebuilt.tasks.keys());
@@ -54,13 +44,20 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     // Why nothing was compared is what a sync would have to say first.
     let why_not = match compared {
         Some(_) => None,
-        None => Some(match verdict(&mut replica, remote.as_mut()) {
-            // Who stands on nothing has nothing to compare with in any case.
-            Err(fail) if base.is_nil() => {
-                Verdict { state: "failed", text: fail.message, cure: None }
-            }
-            verdict => verdict?,
-        }),
+        None => Some(verdict(&mut replica, remote.as_mut())),
+    };
+    let (why_not, cure, error) = match why_not {
+        None => (None, None, None),
+        Some(Ok(Verdict { state, text, cure })) => (Some((state, text)), cure, None),
+        Some(Err(fail)) => {
+            let cure = fail.hint.clone().unwrap_or_default();
+            // Who stands on nothing has nothing to compare with, whether the server answers or not.
+            let exit = match fail.exit {
+                Exit::Unreachable if base.is_nil() => Exit::Done,
+                exit => exit,
+            };
+            (Some(("failed", fail.message.clone())), Some((exit, cure)), Some(fail))
+        }
     };
     let mut repaired = Vec::new();
     if repair && let Some(theirs) = &compared {
@@ -75,7 +72,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             "sound": is_sound,
             "problems": problems,
             "compared_with_server": compared.is_some(),
-            "not_compared": why_not.as_ref().map(|verdict| verdict.state),
+            "not_compared": why_not.as_ref().map(|(state, _)| state),
+            "error": error.as_ref().map(Fail::as_json),
             "tasks_differing": differing.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "tasks_repaired": repaired.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }));
@@ -97,17 +95,17 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                 }
             ));
         }
-        if let Some(verdict) = &why_not {
-            app.output.line(format!("Not compared: {}.", escape(&verdict.text)));
-            if let Some((_, cure)) = &verdict.cure {
-                app.output.line(format!("→ {}", escape(cure)));
-            }
+        if let Some((_, text)) = &why_not {
+            app.output.line(format!("Not compared: {}.", escape(text)));
+        }
+        if let Some((_, cure)) = &cure {
+            app.output.line(format!("→ {}", escape(cure)));
         }
         if !repaired.is_empty() {
             app.output.line(format!("Repaired {}.", count(repaired.len() as u64, "task")));
         }
     }
-    if is_sound && let Some(Verdict { cure: Some((exit, _)), .. }) = why_not {
+    if is_sound && let Some((exit, _)) = cure {
         // The lines above say it; the replica itself is sound.
         return Ok(exit);
     }

@@ -5,7 +5,7 @@ use tandem_tasks::session::Urgency;
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::keep;
-use crate::server::TestServer;
+use crate::server::{CLIENT_KEY, TestServer};
 
 /// A server that has forgotten the version on which the second replica stands.
 fn gone() -> (TestServer, TestHome) {
@@ -99,4 +99,69 @@ fn the_kind_of_trouble_with_a_folder_is_told_to_programs() {
     let well = TestHome::new();
     well.add("milk");
     assert!(well.ta(&["doctor", "--json"]).json()["error"].is_null());
+}
+
+/// `ta verify` ends with the code of the sync after it, and says why.
+#[track_caller]
+fn verified(home: &TestHome, state: &str, said: &[&str]) -> i32 {
+    let document = home.ta(&["verify", "--json"]).json();
+    assert_eq!((&document["sound"], &document["not_compared"]), (&true.into(), &state.into()));
+    let ran = home.ta(&["verify"]);
+    assert_says(&ran.out, said);
+    let code = home.ta(&["sync"]).code;
+    assert_eq!(ran.code, code, "{ran:?}");
+    if state == "failed" {
+        assert_eq!(document["error"]["code"].as_i64(), code.map(i64::from), "{document}");
+    }
+    code.unwrap()
+}
+
+#[test]
+fn verify_says_of_a_place_without_the_history_what_a_sync_says() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    // A server that has lost everything gets it again.
+    let lost = TestServer::new();
+    let home = home.with("TA_SERVER_ORIGIN", lost.url());
+    assert_eq!(verified(&home, "empty", &["ta sync offers the whole list"]), 0);
+    // Another client id at the server of the list is rather a typo.
+    let other = CLIENT_KEY.replace('1', "9");
+    let typo = home.copy().with("TA_SERVER_CLIENT_KEY", &other);
+    lost.twist(|_, _| Some(keep(404, &[], b"no such client")));
+    assert_eq!(verified(&typo, "no_such_client", &["If this is a new list"]), 7);
+    // A disk is not mounted.
+    let disk = tempfile::TempDir::new().unwrap();
+    let folder = disk.path().join("server");
+    let home = TestHome::at_directory(&folder);
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    std::fs::rename(&folder, disk.path().join("away")).unwrap();
+    assert_eq!(verified(&home, "failed", &["is empty now", "Mount the disk"]), 3);
+}
+
+#[test]
+fn a_refusal_is_told_of_a_list_that_was_never_synced_too() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    server.twist(|_, _| Some(keep(403, &[], b"")));
+    let said = ["Not compared: the server does not allow this client.", "Ask the operator"];
+    assert_eq!(verified(&home, "failed", &said), 5);
+}
+
+/// The one thing that is told before it matters (docs/reference/cli.md).
+#[test]
+fn a_secret_that_was_changed_is_noticed_by_doctor_before_a_sync_needs_it() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let home = home.with("TA_ENCRYPTION_SECRET", "quite another secret, as long as the other");
+    assert_eq!(home.ta(&["doctor"]).code, Some(6));
+    assert_eq!(home.ta(&["sync"]).done(), "in step\n");
+    home.add("tea");
+    assert_eq!(home.ta(&["doctor"]).code, Some(6));
+    home.ta(&["sync"]).failed(6);
 }
