@@ -169,19 +169,22 @@ impl App<'_> {
         Ok(Replica::new(self.storage()?))
     }
 
+    /// No replica is made in the folder of another program's list.
+    pub(crate) fn check_place(&self, folder: &Path) -> Result<(), Fail> {
+        if folder.join(REPLICA_FILE).exists() || !folder.join("pending.data").exists() {
+            return Ok(());
+        }
+        let message = format!("{} holds a list of Taskwarrior 2", folder.display());
+        Err(Fail::new(Exit::Settings, message).hint(
+            "Set `data_dir` to another folder and bring the list over: task export | ta import",
+        ))
+    }
+
     /// Opens the replica's database.
     pub(crate) fn storage(&mut self) -> Result<SqliteStorage, Fail> {
         let folder = self.data_dir()?;
         let path = folder.join(REPLICA_FILE);
-        if !path.exists() && folder.join("pending.data").exists() {
-            return Err(Fail::new(
-                Exit::Settings,
-                format!("{} holds a list of Taskwarrior 2", folder.display()),
-            )
-            .hint(
-                "Set `data_dir` to another folder and bring the list over: task export | ta import",
-            ));
-        }
+        self.check_place(&folder)?;
         let (storage, notes) = SqliteStorage::open(&path, &OpenOptions::default())?;
         let is_quiet = self.output.is_quiet;
         for warning in notes.warnings.iter().filter(|_| !is_quiet) {

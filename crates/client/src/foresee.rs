@@ -21,6 +21,8 @@ pub enum Foreseen {
     Pull,
     /// It would send what is here, and the remote has nothing that is not here.
     Push,
+    /// It would give the remote a snapshot, and both hold the same.
+    Snapshot,
     /// It would note that what was sent last had arrived, though its answer was not heard.
     Arrived,
     /// It would offer the whole list to a remote that it does not belong to now.
@@ -52,7 +54,7 @@ pub struct Foresight {
 /// is taken notice of, as everywhere.
 ///
 /// # Errors
-/// [`SyncError`] if the replica's own database fails.
+/// [`SyncError`] if the replica's own database fails, or could not be written where the sync would.
 pub fn foresee(
     replica: &mut Replica,
     remote: &mut dyn Remote,
@@ -81,16 +83,18 @@ pub fn foresee(
     };
     let mut session = Session::new(start);
     let mut event = Event::Start;
+    // Something would have been written on the way to what is foreseen.
+    let mut writes = false;
     let foreseen = loop {
         event = match session.next(event) {
             Action::Done(report) => break ended(report.end),
-            Action::Ask(Request::AddVersion { .. } | Request::AddSnapshot { .. }) => {
-                break Foreseen::Push;
-            }
+            Action::Ask(Request::AddVersion { .. }) => break Foreseen::Push,
+            Action::Ask(Request::AddSnapshot { .. }) => break Foreseen::Snapshot,
             Action::Ask(Request::RemoveOrphans { .. }) => break Foreseen::Unorphan,
             Action::Ask(request) => driver.ask(request)?,
             Action::Commit(batch) => match &batch.change {
                 Change::Adopt | Change::Note { .. } => {
+                    writes = true;
                     Event::Committed { first: batch.first, last: batch.last }
                 }
                 Change::Push { accepted: Some(_), .. } => break Foreseen::Arrived,
@@ -107,7 +111,19 @@ pub fn foresee(
             },
         };
     };
+    writes |= driver.proof_to_keep().is_some();
+    if writes || !ends(&foreseen) {
+        driver.replica.storage_mut().check_writable()?;
+    }
     Ok(Foresight { foreseen, report: session.report().clone() })
+}
+
+/// It is the end of a sync, and no write here.
+fn ends(foreseen: &Foreseen) -> bool {
+    matches!(
+        foreseen,
+        Foreseen::InStep | Foreseen::NoHistory | Foreseen::Asks(_) | Foreseen::Fails(_)
+    )
 }
 
 fn ended(end: End) -> Foreseen {
@@ -116,5 +132,48 @@ fn ended(end: End) -> Foreseen {
         End::NoHistory => Foreseen::NoHistory,
         End::Question(question) => Foreseen::Asks(question),
         End::Failed(failure) => Foreseen::Fails(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_core::TaskId;
+    use tandem_remote::{MemoryRemote, MemoryServer};
+    use tandem_replica::{OpenOptions, SqliteStorage, StorageError};
+
+    use super::*;
+    use crate::{sync, system_now};
+
+    #[test]
+    fn a_replica_that_can_only_be_read_is_in_step_or_fails_as_its_sync() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("replica.sqlite3");
+        let open = |read_only| {
+            let options = OpenOptions { read_only, ..OpenOptions::default() };
+            Replica::new(SqliteStorage::open(&path, &options).unwrap().0)
+        };
+        let server = MemoryServer::new(1);
+        let mut remote = MemoryRemote::new(&server, "memory");
+        let options = SyncOptions::default();
+        let add = |n: u8| {
+            let id = TaskId::from_random_bytes([n; 16]);
+            open(false).edit("add", system_now(), |editor| editor.create(id)).unwrap();
+        };
+        add(1);
+        sync(&mut open(false), &mut remote, &options, &system_now, &mut |_| {}).unwrap();
+        let foreseen = foresee(&mut open(true), &mut remote, &options, &system_now).unwrap();
+        assert_eq!(foreseen.foreseen, Foreseen::InStep);
+        add(2);
+        let read_only = |error: SyncError| {
+            assert!(
+                matches!(error, SyncError::Storage(StorageError::ReadOnly { .. })),
+                "{error:?}"
+            );
+        };
+        read_only(foresee(&mut open(true), &mut remote, &options, &system_now).unwrap_err());
+        let synced = sync(&mut open(true), &mut remote, &options, &system_now, &mut |_| {});
+        read_only(synced.unwrap_err());
+        let foreseen = foresee(&mut open(false), &mut remote, &options, &system_now).unwrap();
+        assert_eq!(foreseen.foreseen, Foreseen::Push);
     }
 }

@@ -4,12 +4,13 @@
 //! that holds it, however that ends. The file's content only says who and since when.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tandem_core::Timestamp;
+use tandem_remote::place;
 
 /// The lock file's name in the data directory.
 pub const LOCK_FILE: &str = "tandem-sync.lock";
@@ -57,6 +58,20 @@ pub struct SyncLock {
 }
 
 impl SyncLock {
+    /// Looks whether the lock in `data_dir` could be taken by somebody. Makes nothing.
+    ///
+    /// # Errors
+    /// [`LockError::Io`] if its file cannot be used.
+    pub fn check(data_dir: &Path) -> Result<(), LockError> {
+        let path = data_dir.join(LOCK_FILE);
+        match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => place::check_folder(data_dir),
+            Err(error) => Err(error),
+        }
+        .map_err(|source| LockError::Io { path, source })
+    }
+
     /// Takes the lock in `data_dir`, waiting up to `wait` for another sync to end.
     ///
     /// # Errors
@@ -99,6 +114,22 @@ impl SyncLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_seen_before() {
+        let folder = tempfile::tempdir().unwrap();
+        SyncLock::check(folder.path()).unwrap();
+        assert!(!folder.path().join(LOCK_FILE).exists(), "looking makes nothing");
+        SyncLock::check(&folder.path().join("new")).unwrap();
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let held = SyncLock::take(folder.path(), Duration::ZERO, now).unwrap();
+        SyncLock::check(folder.path()).unwrap();
+        drop(held);
+        std::fs::remove_file(folder.path().join(LOCK_FILE)).unwrap();
+        std::fs::create_dir(folder.path().join(LOCK_FILE)).unwrap();
+        assert!(matches!(SyncLock::check(folder.path()), Err(LockError::Io { .. })));
+        assert!(SyncLock::take(folder.path(), Duration::ZERO, now).is_err(), "so it is");
+    }
 
     #[test]
     fn a_second_one_is_told_who_and_since_when() {

@@ -339,11 +339,17 @@ impl Driver<'_> {
         })
     }
 
+    /// The proof of the key that is to be stored, if there is a new one.
+    pub(crate) fn proof_to_keep(&mut self) -> Option<Vec<u8>> {
+        match self.proof.is_none() || !self.is_proved {
+            true => self.remote.new_proof(),
+            false => None,
+        }
+    }
+
     /// Stores the proof of the key, once: a sync with nothing to do writes nothing.
     fn keep_proof(&mut self) -> Result<(), SyncError> {
-        if (self.proof.is_none() || !self.is_proved)
-            && let Some(proof) = self.remote.new_proof()
-        {
+        if let Some(proof) = self.proof_to_keep() {
             kill_points::reached("before commit", "proof");
             self.replica.keep_proof(self.target, &proof)?;
             kill_points::reached("after commit", "proof");

@@ -8,6 +8,7 @@ mod ancestry;
 pub mod directory;
 pub mod http;
 pub mod memory;
+pub mod place;
 
 use tandem_core::VersionId;
 use tandem_tasks::session::{Failure, Response};
@@ -110,7 +111,8 @@ pub trait Remote: Send {
     }
 
     /// What a server says of itself beside the protocol, which foresees what it would refuse. One
-    /// question. None if it does not say, or has not answered anything yet.
+    /// question. None if it does not say, or has not answered anything yet. Of a directory: whether it
+    /// could be written, or made, as far as that is seen without doing so.
     fn ask_of_itself(&mut self) -> Option<OfItself> {
         None
     }

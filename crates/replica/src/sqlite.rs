@@ -157,10 +157,12 @@ impl SqliteStorage {
 }
 
 impl Storage for SqliteStorage {
+    fn check_writable(&self) -> Result<()> {
+        if self.read_only { Err(self.cannot_write()) } else { Ok(()) }
+    }
+
     fn write<'a>(&'a mut self) -> Result<Box<dyn Txn + 'a>> {
-        if self.read_only {
-            return Err(self.cannot_write());
-        }
+        self.check_writable()?;
         statements::SqliteTxn::write(&self.connection, &self.place)
     }
 

@@ -295,6 +295,14 @@ pub trait Storage: Send {
     /// [`StorageError::Busy`] after that wait.
     fn write<'a>(&'a mut self) -> Result<Box<dyn Txn + 'a>>;
 
+    /// Whether it may be written at all, as far as is known without trying.
+    ///
+    /// # Errors
+    /// What [`write`](Self::write) would say, for as long as this storage is open.
+    fn check_writable(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Begins a transaction that only reads a state that does not change under it. It never waits
     /// for a writer. Writing calls fail.
     fn read<'a>(&'a mut self) -> Result<Box<dyn Txn + 'a>>;

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use serde_json::json;
 use tandem_client::{LastSync, missing_history};
+use tandem_remote::Remote as _;
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
 use tandem_settings::RemoteSettings;
 use tandem_words::dates::{age, date_time};
@@ -43,7 +44,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                 true => directory.orphan_count().unwrap_or(0),
                 false => 0,
             };
-            Some((path.display().to_string(), size, orphans))
+            let refusal = directory.ask_of_itself().and_then(|says| says.not_ready);
+            Some((path.display().to_string(), size, orphans, refusal))
         }
         _ => None,
     };
@@ -76,8 +78,8 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             "synced_with": current.map(|row| row.label.clone()),
             "remote": target,
             "remote_error": remote.as_ref().err().map(ToString::to_string),
-            "directory_bytes": directory.as_ref().map(|(_, size, _)| size),
-            "directory_orphans": directory.as_ref().map(|(.., orphans)| orphans),
+            "directory_bytes": directory.as_ref().map(|(_, size, ..)| size),
+            "directory_orphans": directory.as_ref().map(|(_, _, orphans, _)| orphans),
             "conflicts": conflicts,
             "snapshot_wanted": current.is_some_and(|row| row.wanted_snapshot.is_some()),
         });
@@ -146,15 +148,19 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             table.push(["Server".to_owned(), escape(&format!("{}. {hint}", fail.message)).into()]);
         }
     }
-    if let Some((path, size, orphans)) = &directory {
+    if let Some((path, size, orphans, refusal)) = &directory {
         table.push([
             "Directory".to_owned(),
             match in_the_way(path).map_or(Ok(size), Err) {
                 Err(what) => what.to_owned(),
                 Ok(0) => match missing_history(&remotes, current.is_some(), base, path) {
                     Some(failure) => format!("{failure}: is a disk unmounted?"),
+                    None if let Some(failure) = refusal => failure.to_string(),
                     None => "not there yet: `ta sync` makes it".to_owned(),
                 },
+                Ok(size) if let Some(failure) = refusal => {
+                    format!("{}, and nothing can be put there: {failure}", bytes(*size))
+                }
                 Ok(size) => format!("{} (its format never shrinks)", bytes(*size)),
             },
         ]);

@@ -252,6 +252,9 @@ fn what_a_server_of_ours_would_refuse_is_foreseen() {
     let told = home.ta(&["doctor"]).out;
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_says(&told, &["takes nothing new at present", "nearly full", "make room on its disk"]);
+    let foreseen = [&["doctor"][..], &["status", "--server"]].map(|words| home.ta(words).code);
+    assert_eq!(foreseen, [home.ta(&["sync"]).code; 2], "something is to be sent");
+    assert_ne!(foreseen[0], Some(0));
     let other = TestHome::new();
     let open = Serving::start(&other, &[]);
     let home = replica_of(&open);

@@ -165,3 +165,67 @@ fn a_secret_that_was_changed_is_noticed_by_doctor_before_a_sync_needs_it() {
     assert_eq!(home.ta(&["doctor"]).code, Some(6));
     home.ta(&["sync"]).failed(6);
 }
+
+/// What `ta doctor` and `ta status --server` end with is what the sync after them does.
+#[track_caller]
+fn foreseen_code(home: &TestHome) -> i32 {
+    let doctor = home.ta(&["doctor", "--json"]);
+    let status = home.ta(&["status", "--server"]);
+    let sync = home.ta(&["sync"]);
+    assert_eq!(
+        (doctor.code, status.code),
+        (sync.code, sync.code),
+        "{doctor:?} {status:?} {sync:?}"
+    );
+    sync.code.unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_made_is_foreseen() {
+    use std::os::unix::fs::symlink;
+    let disk = tempfile::TempDir::new().unwrap();
+    let folder = disk.path().join("server");
+    let home = TestHome::at_directory(&folder);
+    assert_says(
+        &home.ta(&["doctor"]).done(),
+        &["is not there yet; the first sync of a list makes it"],
+    );
+    assert!(!folder.exists(), "looking makes nothing");
+    // A link to a disk that is not mounted.
+    symlink(disk.path().join("unmounted"), &folder).unwrap();
+    assert_says(&home.ta(&["doctor"]).done(), &["nothing new can be put there at present"]);
+    assert_eq!(foreseen_code(&home), 0, "nothing is to be put there yet");
+    home.add("milk");
+    let document = home.ta(&["doctor", "--json"]).json();
+    assert_eq!(document["error"]["kind"], "directory_cannot_be_made", "{document}");
+    assert_says(&home.ta(&["status"]).done(), &["cannot be made"]);
+    assert_eq!(foreseen_code(&home), 3);
+    std::fs::remove_file(&folder).unwrap();
+    assert_eq!(foreseen_code(&home), 0);
+    assert_says(&home.ta(&["doctor"]).done(), &["can be read and written"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_replica_that_cannot_be_made_is_foreseen() {
+    let home = TestHome::new();
+    std::fs::create_dir_all(home.path(".local/share")).unwrap();
+    std::os::unix::fs::symlink(home.path("unmounted"), home.data_dir()).unwrap();
+    assert_says(&home.ta(&["doctor"]).out, &["problem  replica", "no replica can be made in"]);
+    assert_eq!(foreseen_code(&home), 1);
+    // The folder of another program's list.
+    let home = TestHome::new();
+    std::fs::create_dir_all(home.data_dir()).unwrap();
+    std::fs::write(home.data_dir().join("pending.data"), "").unwrap();
+    assert_eq!(foreseen_code(&home), 3);
+}
+
+#[test]
+fn a_lock_that_cannot_be_taken_is_foreseen() {
+    let home = TestHome::new();
+    home.add("milk");
+    std::fs::create_dir(home.data_dir().join("tandem-sync.lock")).unwrap();
+    assert_says(&home.ta(&["doctor"]).out, &["problem  folder", "tandem-sync.lock cannot be used"]);
+    assert_eq!(foreseen_code(&home), 1);
+}

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use tandem_tasks::session::{DirectoryTrouble, Failure};
 
+use crate::place;
+
 /// The name of the database in the folder (`protocols/taskchampion.md` section 12).
 pub const FILE_NAME: &str = "taskchampion-local-sync-server.sqlite3";
 
@@ -57,6 +59,31 @@ pub(super) fn create(folder: &Path) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(unusable(&path, &error)),
+    }
+}
+
+/// Looks whether a version could be written there, and makes nothing.
+pub(super) fn check(folder: &Path) -> Result<(), Failure> {
+    if !folder.is_dir() {
+        return place::check_folder(folder).map_err(|error| cannot_be_made(folder, &error));
+    }
+    let path = folder.join(FILE_NAME);
+    let is_there = path.exists();
+    // The folder, too: SQLite makes its journal beside the file.
+    let mut places = [folder, &path].into_iter().take(if is_there { 2 } else { 1 });
+    match places.try_for_each(place::check_writable) {
+        Err(error) if !is_there => Err(unusable(&path, &error)),
+        // What SQLite says of it then, whatever the reason.
+        Err(_) => Err(cannot_be_written(&path)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Says that a file is there and can be read at most.
+pub(super) fn cannot_be_written(path: &Path) -> Failure {
+    Failure::Directory {
+        trouble: DirectoryTrouble::ReadOnly,
+        what: format!("{}: it cannot be written", path.display()),
     }
 }
 

@@ -330,7 +330,7 @@ fn unusable(path: &Path, error: &rusqlite::Error) -> Failure {
     let (trouble, what) = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => (DirectoryTrouble::NotAHistory, "it is not a database"),
         Some(ErrorCode::DatabaseCorrupt) => (DirectoryTrouble::Damaged, "the database is damaged"),
-        Some(ErrorCode::ReadOnly) => (DirectoryTrouble::ReadOnly, "it cannot be written"),
+        Some(ErrorCode::ReadOnly) => return file::cannot_be_written(path),
         Some(ErrorCode::PermissionDenied) => (DirectoryTrouble::Permission, "no permission"),
         Some(ErrorCode::DiskFull) => (DirectoryTrouble::Full, "the disk is full"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

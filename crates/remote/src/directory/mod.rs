@@ -28,7 +28,7 @@ use tandem_tasks::serve;
 use tandem_tasks::session::{Added, Child, DirectoryTrouble, Failure, Proof, Response, Urgency};
 
 use crate::ancestry::Chain;
-use crate::{Call, Identity, Outcome, Remote};
+use crate::{Call, Identity, OfItself, Outcome, Remote};
 use file::FileId;
 use history::{CommitError, History};
 
@@ -284,6 +284,10 @@ impl Remote for DirectoryRemote {
 
     fn label(&self) -> String {
         self.folder.display().to_string()
+    }
+
+    fn ask_of_itself(&mut self) -> Option<OfItself> {
+        Some(OfItself { not_ready: file::check(&self.folder).err(), takes_new_clients: true })
     }
 }
 

@@ -56,8 +56,9 @@ impl World {
                 has_failed || report.versions_down > 0 || report.snapshot_loaded.is_some()
             }
             Foreseen::Arrived => report.versions_up > 0,
-            Foreseen::Push => {
-                has_failed || report.versions_up > 0 || report.snapshot_made.is_some()
+            Foreseen::Push => has_failed || report.versions_up > 0,
+            Foreseen::Snapshot => {
+                has_failed || report.snapshot_made.is_some() || report.snapshot_failure.is_some()
             }
             Foreseen::Offer { again } => report.restarted && report.rejoined == *again,
             Foreseen::Reinitialise => has_failed || report.reinitialised,

@@ -1,7 +1,10 @@
 //! What can be looked at on this machine.
 
-use tandem_client::{LastSync, Replica, connect};
+use std::path::Path;
+
+use tandem_client::{LastSync, Replica, SyncLock, connect};
 use tandem_core::VersionId;
+use tandem_remote::place;
 use tandem_replica::{MemoryStorage, OpenOptions, OpenWarning, SqliteStorage};
 use tandem_settings::{RemoteSettings, Warning};
 use tandem_words::dates::age;
@@ -79,7 +82,14 @@ pub(super) fn replica(app: &App<'_>) -> (Vec<Check>, Option<Stand>) {
 fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     let folder = app.data_dir()?;
     let path = folder.join(REPLICA_FILE);
+    app.check_place(&folder)?;
     if !path.exists() {
+        place::check_folder(&folder).map_err(|error| {
+            Fail::failed(format!("no replica can be made in {}: {error}", folder.display())).hint(
+                "Check the owner and mode of the folder and whether its disk is mounted, or set another \
+                 `data_dir`.",
+            )
+        })?;
         let nothing = Check::warning(
             "replica",
             format!("there is none in {} yet", folder.display()),
@@ -102,6 +112,14 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     let base = replica.base_version()?;
     let (remotes, current) = replica.remotes()?;
     let sound = match (problems.len(), findings.len()) {
+        (0, 0) if notes.read_only => Check::warning(
+            "replica",
+            format!("sound; {}, and it can only be read", count(tasks, "task")),
+            match notes.is_full {
+                true => "make room on the disk",
+                false => "check the owner and mode of the file and its folder",
+            },
+        ),
         (0, 0) => {
             let waiting = match waiting {
                 0 => "nothing waiting".to_owned(),
@@ -122,9 +140,17 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
         ),
     };
     Ok((
-        vec![sound, modes(&notes.warnings, &folder.display().to_string())],
+        vec![sound, folder_check(&folder, &notes.warnings)],
         Some(Stand { replica, base, is_base_known: current.is_some(), met: remotes }),
     ))
+}
+
+/// Whether a sync could begin there, and others keep out.
+fn folder_check(folder: &Path, warnings: &[OpenWarning]) -> Check {
+    match SyncLock::check(folder) {
+        Err(error) => Check::of_fail("folder", error.into()),
+        Ok(()) => modes(warnings, &folder.display().to_string()),
+    }
 }
 
 /// Whether others on this machine may read the list.

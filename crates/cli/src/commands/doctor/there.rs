@@ -1,7 +1,7 @@
 //! What only the server can tell, in a few questions that change nothing.
 
 use jiff::Timestamp as Instant;
-use tandem_client::{connect, missing_history, system_now};
+use tandem_client::{SyncLock, connect, missing_history, system_now};
 use tandem_core::VersionId;
 use tandem_remote::{Call, Outcome, Remote};
 use tandem_replica::{RemoteRow, Replica};
@@ -55,6 +55,7 @@ fn child(remote: &mut dyn Remote, parent: VersionId) -> Result<Child, Failure> {
 /// Where the server stands, for `ta status --server`.
 pub(in crate::commands) fn stand(app: &App<'_>, replica: &mut Replica) -> Result<Verdict, Fail> {
     let mut remote = connect(&app.settings).map_err(connect_fail)?;
+    SyncLock::check(&app.data_dir()?)?;
     verdict::verdict(replica, remote.as_mut())
 }
 
@@ -98,14 +99,31 @@ pub(super) fn checks(app: &App<'_>, stand: Option<&mut Stand>) -> Vec<Check> {
             checks.append(&mut skipped(1, "the server comes first"));
             return checks;
         }
-        _ => checks.push(match says.as_ref().and_then(|says| says.not_ready.as_ref()) {
-            Some(failure) => Check::warning(
-                "server",
-                format!("{} answers, but takes nothing new at present: {failure}", remote.label()),
-                exit_and_cure(failure).1,
-            ),
-            None => Check::well("server", format!("{} answers", remote.label())),
-        }),
+        _ => {
+            let place = remote.label();
+            checks.push(
+                match (says.as_ref().and_then(|says| says.not_ready.as_ref()), &settings) {
+                    (Some(failure), _) => Check::warning(
+                        "server",
+                        match remote.is_directory() {
+                            true => format!("nothing new can be put there at present: {failure}"),
+                            false => format!(
+                                "{place} answers, but takes nothing new at present: {failure}"
+                            ),
+                        },
+                        exit_and_cure(failure).1,
+                    ),
+                    (None, RemoteSettings::Directory(path)) if !path.exists() => Check::well(
+                        "server",
+                        format!("{place} is not there yet; the first sync of a list makes it"),
+                    ),
+                    (None, RemoteSettings::Directory(_)) => {
+                        Check::well("server", format!("{place} can be read and written"))
+                    }
+                    (None, _) => Check::well("server", format!("{place} answers")),
+                },
+            );
+        }
     }
     checks.push(tls(is_tls, &settings));
     checks.push(match is_tls {

@@ -40,14 +40,22 @@ pub(in crate::commands) fn verdict(
         is_known: met.iter().any(|row| Some(&row.key) == key.as_ref() && !row.last_base.is_nil()),
         guards: remote.is_directory() || foresight.report.client_is_expected,
     };
-    // A history would begin there, which a server may not allow: the session would hear of it too late.
+    // What would be sent a server or a folder may not take: the session would hear of it too late.
+    let would_send = matches!(
+        &foresight.foreseen,
+        Foreseen::Push | Foreseen::Offer { again: false } | Foreseen::Unorphan
+    );
+    let says = if would_send { remote.ask_of_itself() } else { None };
     let would_begin = match &foresight.foreseen {
         Foreseen::Push => place.is_new || foresight.report.client_was_forgotten,
         Foreseen::Offer { again } => !again,
         _ => false,
     };
-    if would_begin && remote.ask_of_itself().is_some_and(|says| !says.takes_new_clients) {
+    if would_begin && says.as_ref().is_some_and(|says| !says.takes_new_clients) {
         return Err(failed(&Failure::ClientUnknown));
+    }
+    if let Some(failure) = says.and_then(|says| says.not_ready) {
+        return Err(failed(&failure));
     }
     of(&foresight, &place)
 }
@@ -107,7 +115,7 @@ fn of(foresight: &Foresight, place: &Place) -> Result<Verdict, Fail> {
             let found = "no history there yet for this client: ta sync begins one";
             seen("empty", found, CHECK_CLIENT)
         }
-        Foreseen::Push => well("in_step", "nothing there that is not here"),
+        Foreseen::Push | Foreseen::Snapshot => well("in_step", "nothing there that is not here"),
         Foreseen::Arrived => {
             well("in_step", "what was sent last has arrived, and its answer was not heard: ta sync")
         }
