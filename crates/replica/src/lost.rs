@@ -8,7 +8,7 @@ use tandem_tasks::{LocalOperation, Task, Text};
 
 use crate::commit::Commit;
 use crate::image::base_of;
-use crate::storage::{ConflictKind, ConflictRow, Origin, Result};
+use crate::storage::{ConflictKind, ConflictRow, Result};
 
 /// Edits of others that lost, recorded by one commit at most: they can hold more disagreements than
 /// anybody reads when two lists are joined. What was made here and lost is recorded without limit.
@@ -34,41 +34,15 @@ impl Commit<'_> {
     }
 
     /// What lost where a whole list waits anew and a history that it may have passed is gone through
-    /// once more: the values that this very list has replaced since are none, nor are those that
-    /// nobody set here, which only wait because everything does.
+    /// once more: the values that this very list has replaced since are none.
     pub(crate) fn lost_anew(&mut self, lost: &[Lost]) -> Result<Vec<Lost>> {
         let mut left = Vec::with_capacity(lost.len());
         for loser in lost {
-            let is_told = match loser.here {
-                true => self.is_made_here(loser)?,
-                false => !self.has_replaced(loser)?,
-            };
-            if is_told {
+            if loser.here || !self.has_replaced(loser)? {
                 left.push(loser.clone());
             }
         }
         Ok(left)
-    }
-
-    /// True if our log holds the change that lost as one that was made on this replica. A whole task
-    /// is told whoever made it.
-    fn is_made_here(&mut self, loser: &Lost) -> Result<bool> {
-        let (Some(property), Some(at)) = (&loser.property, loser.at) else { return Ok(true) };
-        for row in self.txn.operations_of(loser.task)? {
-            let LocalOperation::Update { property: p, value, timestamp, .. } = &row.operation
-            else {
-                continue;
-            };
-            if p != property || *value != loser.value || *timestamp != at {
-                continue;
-            }
-            match self.txn.step_of(row.id)?.map(|step| step.origin) {
-                Some(Origin::Version(_)) => {}
-                Some(origin) if origin.is_sync() => {}
-                _ => return Ok(true),
-            }
-        }
-        Ok(false)
     }
 
     /// True if our log holds the change that lost, or shows that its value made way here at that time

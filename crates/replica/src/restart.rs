@@ -15,7 +15,7 @@ use crate::commit::{Answer, Commit, CommitError, ORPHANS};
 use crate::guard;
 use crate::image::{distrust_log, log_trusted_after};
 use crate::replica::read_tail;
-use crate::storage::{InFlightRow, Origin, Result, SYNC, StepRow, Txn};
+use crate::storage::{InFlightRow, LoggedOperation, Origin, Result, SYNC, StepRow, Txn};
 
 /// The operations that lead from one state of a task to another, as of `now`.
 pub(crate) fn towards(
@@ -61,9 +61,10 @@ impl Commit<'_> {
         let mut first = None;
         let mut last = OperationId(0);
         let mut rows = Vec::new();
+        let complete_after = complete_after(self.txn)?;
         for id in tasks {
             let Some(task) = self.txn.task(id)? else { continue };
-            rows.extend(as_creation(self.txn, id, &task)?);
+            rows.extend(as_creation(self.txn, id, &task, complete_after)?);
         }
         self.close_pending()?;
         self.txn.clear_base_images()?;
@@ -270,30 +271,64 @@ fn all_images(txn: &mut dyn Txn, pending: &[Pending]) -> Result<BTreeMap<TaskId,
     Ok(images)
 }
 
+/// The last operation before which tasks have changed without the log: by a snapshot, or by another
+/// program's sync.
+fn complete_after(txn: &mut dyn Txn) -> Result<OperationId> {
+    let trusted = log_trusted_after(txn)?.unwrap_or(OperationId(0));
+    let holes = txn.all_applied()?.into_iter().filter(|row| row.hole);
+    let unlogged = holes.map(|row| OperationId(row.mark.0.saturating_sub(1))).max();
+    Ok(unlogged.map_or(trusted, |last| last.max(trusted)))
+}
+
+/// The latest time at which a property that the log of its task does not name can have been set:
+/// that of the stamp which the log's first change replaced, and before that change itself. None
+/// where the task may have changed without the log.
+///
+/// With the present stamp, a value that nobody has touched for a year would beat last week's change
+/// elsewhere, because of a note that was added here today.
+fn untouched_since(rows: &[LoggedOperation], complete_after: OperationId) -> Option<Timestamp> {
+    if rows.first()?.id <= complete_after {
+        return None;
+    }
+    let mut first = None;
+    for row in rows {
+        let LocalOperation::Update { property, old_value, timestamp, .. } = &row.operation else {
+            continue;
+        };
+        let first = *first.get_or_insert(*timestamp);
+        if property == "modified" {
+            let stamp = old_value.as_ref().and_then(|seconds| seconds.parse().ok());
+            return Some(stamp.map_or(first, |stamp| first.min(Timestamp::from_seconds(stamp))));
+        }
+    }
+    first
+}
+
 /// What a task says, as one Create and one Update per property, each with its operation's time
-/// where the log still knows it, else with what `modified` said before the log of the task begins:
-/// with the present one, a value that nobody has touched for a year would beat last week's change
-/// elsewhere, because of a note that was added here today. Removals that the log knows of
-/// come too, so that a tag taken away here does not come back from there.
-fn as_creation(txn: &mut dyn Txn, id: TaskId, task: &Task) -> Result<Vec<LocalOperation>> {
-    let mut unlogged = None;
+/// where the log still knows it. Removals that the log knows of come too, so that a tag taken away
+/// here does not come back from there. The log tells everything after `complete_after`.
+fn as_creation(
+    txn: &mut dyn Txn,
+    id: TaskId,
+    task: &Task,
+    complete_after: OperationId,
+) -> Result<Vec<LocalOperation>> {
+    let rows = txn.operations_of(id)?;
+    let modified = Timestamp::from_seconds(task.seconds("modified").unwrap_or(0));
+    let untouched = untouched_since(&rows, complete_after).map_or(modified, |at| at.min(modified));
     let mut times = BTreeMap::new();
-    for row in txn.operations_of(id)? {
-        if let LocalOperation::Update { property, old_value, value, timestamp, .. } = row.operation
-        {
-            if property == "modified" && unlogged.is_none() {
-                unlogged = old_value.and_then(|seconds| seconds.parse().ok());
-            }
+    for row in rows {
+        if let LocalOperation::Update { property, value, timestamp, .. } = row.operation {
             times.insert(property, (value, timestamp));
         }
     }
-    let unlogged = unlogged.or_else(|| task.seconds("modified")).unwrap_or(0);
-    let unlogged = Timestamp::from_seconds(unlogged);
     let mut operations = vec![LocalOperation::Create { uuid: id }];
     for (property, value) in &task.properties {
         let timestamp = match times.remove(property) {
             Some((logged, timestamp)) if logged.as_ref() == Some(value) => timestamp,
-            _ => unlogged,
+            // It came after the log's last word, and nobody knows when.
+            Some(_) => modified,
+            None => untouched,
         };
         operations.push(LocalOperation::Update {
             uuid: id,
