@@ -206,7 +206,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
                 }
             ),
             (false, true) => format!(
-                "This list was joined with the one at {}, where it had not been in step before.",
+                "This list was joined with the one at {}, property by property.",
                 synced.label
             ),
             (false, false) => format!(
@@ -558,9 +558,13 @@ fn cure_of(code: &str) -> &'static str {
     }
 }
 
-/// The list came to another remote. Where nothing arrived nothing was offered; why, the failure says.
+/// The list came to another remote. Where nothing went to it or came from it, nothing was offered or
+/// joined; why, the failure says.
 fn has_come_over(report: &SyncReport) -> bool {
-    let has_arrived = !matches!(report.end, End::Failed(_)) || report.versions_up > 0;
+    let has_arrived = !matches!(report.end, End::Failed(_))
+        || report.versions_up > 0
+        || report.versions_down > 0
+        || report.snapshot_loaded.is_some();
     report.restarted && has_arrived
 }
 

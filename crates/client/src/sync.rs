@@ -175,10 +175,18 @@ pub(crate) fn start(
             None => {}
         }
     }
+    // It left its place for another that took nothing of it: a list all the same, which has been in
+    // step somewhere and is joined with no other unasked.
+    let mut is_astray = false;
+    if is_fresh && current.is_none() && row.as_ref().is_none_or(|row| !row.joining) {
+        let (met, _) = replica.remotes().map_err(StartError::Storage)?;
+        is_astray = met.iter().any(|row| !row.last_base.is_nil());
+    }
     let last_base = row.as_ref().map(|row| row.last_base).filter(|version| !version.is_nil());
+    let is_astray = is_astray && last_base.is_none();
     let start = Start {
         tail,
-        relation: if is_ours && !is_to_begin {
+        relation: if is_ours && !is_to_begin && !is_astray {
             Relation::Ours
         } else {
             Relation::Other { last_base }
@@ -303,6 +311,15 @@ impl Driver<'_> {
                 let rows = self.replica.applied_versions()?;
                 let versions = rows.iter().rev().map(|row| row.version).collect();
                 return Ok(Event::Answer(Response::Applied(versions)));
+            }
+            Request::AskReady => {
+                let refusal = self.remote.ask_of_itself().and_then(|says| {
+                    match says.takes_new_clients || self.remote.is_directory() {
+                        true => says.not_ready,
+                        false => Some(Failure::ClientUnknown),
+                    }
+                });
+                return Ok(Event::Answer(Response::Ready(refusal)));
             }
             Request::CheckProof => Call::CheckProof { token: self.proof.clone() },
             #[cfg(feature = "planted-defects")]

@@ -52,7 +52,8 @@ fn list(app: &mut App<'_>, with_resolved: bool) -> Result<Exit, Fail> {
         app.output.line(format!("{}{settled}{since}", conflict_line(row)));
     }
     app.output.line(match rows.len() {
-        0 => "No edits have lost.".to_owned(),
+        0 if with_resolved => "No edits have lost.".to_owned(),
+        0 => "No conflict is open; --all shows settled ones.".to_owned(),
         _ => {
             "This is what this device saw lose; the others have lists of their own. `ta conflicts \
               restore ID` sets a value again, `ta conflicts dismiss ID` puts it aside."

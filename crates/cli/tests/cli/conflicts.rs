@@ -151,7 +151,7 @@ fn who_was_first_at_the_server_is_told_too_that_their_change_lost() {
         home.ta(&["sync"]).done();
     }
     assert_eq!(laptop.descriptions(), ["buy butter"]);
-    assert_eq!(laptop.ta(&["conflicts"]).done(), "No edits have lost.\n");
+    assert_says(&laptop.ta(&["conflicts"]).done(), &["No conflict is open"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! where it would fail.
 
 use tandem_tasks::session::Urgency;
+use tempfile::TempDir;
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::keep;
@@ -85,7 +86,7 @@ fn a_file_of_certificates_that_is_gone_is_a_matter_of_the_settings() {
 
 #[test]
 fn the_kind_of_trouble_with_a_folder_is_told_to_programs() {
-    let place = tempfile::TempDir::new().unwrap();
+    let place = TempDir::new().unwrap();
     let file = place.path().join("file");
     std::fs::write(&file, "not a folder").unwrap();
     let home = TestHome::at_directory(&file);
@@ -132,7 +133,7 @@ fn verify_says_of_a_place_without_the_history_what_a_sync_says() {
     lost.twist(|_, _| Some(keep(404, &[], b"no such client")));
     assert_eq!(verified(&typo, "no_such_client", &["If this is a new list"]), 7);
     // A disk is not mounted.
-    let disk = tempfile::TempDir::new().unwrap();
+    let disk = TempDir::new().unwrap();
     let folder = disk.path().join("server");
     let home = TestHome::at_directory(&folder);
     home.add("milk");
@@ -184,7 +185,7 @@ fn foreseen_code(home: &TestHome) -> i32 {
 #[test]
 fn a_folder_that_cannot_be_made_is_foreseen() {
     use std::os::unix::fs::symlink;
-    let disk = tempfile::TempDir::new().unwrap();
+    let disk = TempDir::new().unwrap();
     let folder = disk.path().join("server");
     let home = TestHome::at_directory(&folder);
     assert_says(
@@ -204,6 +205,31 @@ fn a_folder_that_cannot_be_made_is_foreseen() {
     std::fs::remove_file(&folder).unwrap();
     assert_eq!(foreseen_code(&home), 0);
     assert_says(&home.ta(&["doctor"]).done(), &["can be read and written"]);
+}
+
+/// In step with one folder, and sent to another that is not there: it stays where it was.
+#[cfg(unix)]
+#[test]
+fn a_list_that_finds_no_room_at_its_new_place_still_belongs_to_the_old_one() {
+    let (first, other, disk) =
+        (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let neighbour = TestHome::at_directory(other.path());
+    neighbour.add("of another list");
+    neighbour.ta(&["sync"]).done();
+    let home = TestHome::at_directory(first.path());
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let unmounted = disk.path().join("tasks");
+    std::os::unix::fs::symlink(disk.path().join("unmounted"), &unmounted).unwrap();
+
+    let home = home.with("TA_SERVER_DIR", &unmounted);
+    assert_eq!(foreseen_code(&home), 3);
+    let status = home.ta(&["status", "--json"]).json();
+    assert_eq!(status["waiting"], 0, "{status}");
+    let home = home.with("TA_SERVER_DIR", other.path());
+    assert_says(&home.ta(&["sync"]).failed(7), &["holds a list of its own", "ta sync --join"]);
+    let home = home.with("TA_SERVER_DIR", first.path());
+    assert_eq!(home.ta(&["sync"]).done(), "in step\n");
 }
 
 #[cfg(unix)]

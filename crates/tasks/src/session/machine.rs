@@ -92,6 +92,8 @@ pub(super) enum State {
     /// The base belongs elsewhere: does this remote hold anything?
     StrangeSnapshot,
     StrangeChild,
+    /// Nothing is there: would it take the list?
+    AskingReady,
     Restarting,
     LoadingSnapshot {
         version: VersionId,
@@ -315,9 +317,16 @@ impl Session {
                 Ok(_) if self.facts.needs_new_history && !self.facts.consent.new_history => {
                     self.end(End::Question(Question::NewHistory))
                 }
-                Ok(_) => self.restart(),
+                // All of it waits already, since it was offered to a place that then took nothing.
+                Ok(_) if self.base.is_nil() => {
+                    self.facts.relation = Relation::Ours;
+                    self.nothing_there()
+                }
+                Ok(_) => self.ask(State::AskingReady, Request::AskReady),
                 Err(failure) => self.fail(failure),
             },
+            (State::AskingReady, Response::Ready(None)) => self.restart(),
+            (State::AskingReady, Response::Ready(Some(failure))) => self.fail(failure),
             (State::Walk, Response::Child(child)) => match self.plain(child) {
                 Ok(child) => self.walked(child),
                 Err(failure) => self.flush(AfterPull::Fail(failure)),

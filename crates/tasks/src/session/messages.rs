@@ -44,6 +44,9 @@ pub enum Request {
     CheckProof,
     /// Tell the versions that the replica has applied. Answered without the network.
     ListApplied,
+    /// Say whether the remote would take something new, as far as it tells that beside the protocol.
+    /// Before a list leaves where it stands for a place that takes nothing.
+    AskReady,
 }
 
 /// How much the server wants a snapshot (section 11).
@@ -75,6 +78,8 @@ pub enum Response {
     Proof(Proof),
     /// To ListApplied: all that are remembered, of every remote, newest first.
     Applied(Vec<VersionId>),
+    /// To AskReady: why it takes nothing new; none if it does, or does not say.
+    Ready(Option<Failure>),
 }
 
 /// Answers to GetChildVersion.

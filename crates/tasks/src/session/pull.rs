@@ -126,6 +126,7 @@ impl Session {
         let count = count_in(&in_flight.ranges, &self.pending);
         self.count_pushed(count);
         self.is_forgotten = false;
+        self.report.began_history |= in_flight.parent.is_nil() && !self.facts.consent.new_history;
         let accepted = AcceptedVersion {
             version,
             parent: in_flight.parent,
@@ -206,6 +207,8 @@ impl Session {
     pub(super) fn count_pulled(&mut self) {
         let group = std::mem::take(&mut self.group);
         let mut tasks = BTreeSet::new();
+        // Somebody else was first.
+        self.report.began_history &= group.versions.is_empty() || self.report.versions_up > 0;
         for version in &group.versions {
             self.report.versions_down += 1;
             self.report.operations_down += version.operations.len() as u64;

@@ -95,7 +95,7 @@ fn of(foresight: &Foresight, place: &Place) -> Result<Verdict, Fail> {
         }
         Foreseen::NoHistory => seen(
             "no_such_client",
-            "no history there for this client: a new list, or a typo?",
+            "no history there for this client: a new list, or a typo",
             "if it is a new list, add tasks and run `ta sync --new-history`; else check \
              server_client_key",
         ),

@@ -57,6 +57,7 @@ fn a_server_that_expects_the_client_is_given_the_list_without_a_question() {
         .hears(&child(3), Response::Child(Child::NothingYet))
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), Response::Child(Child::NothingYet))
+        .hears(&Request::AskReady, Response::Ready(None))
         .asks_restart();
 }
 
@@ -76,6 +77,34 @@ fn two_lists_are_joined_only_with_consent() {
         .commits(|change| assert!(matches!(change, Change::LoadSnapshot { .. })));
 }
 
+/// It would stand nowhere: neither where it was nor where it was to go.
+#[test]
+fn a_list_does_not_leave_its_place_for_one_that_takes_nothing() {
+    let elsewhere = Start { relation: Relation::Other { last_base: None }, ..start(tail(3, &[])) };
+    let report = Talk::begin(elsewhere)
+        .hears(&child(3), Response::Child(Child::NoSuchClient))
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), UP_TO_DATE)
+        .hears(&Request::AskReady, Response::Ready(Some(Failure::ClientUnknown)))
+        .fails(Failure::ClientUnknown);
+    assert!(!report.restarted);
+}
+
+/// It left once and got nowhere, so that all of it waits already.
+#[test]
+fn a_list_that_stands_nowhere_is_not_offered_anew_each_time_and_joins_no_other_unasked() {
+    let astray =
+        || Start { relation: Relation::Other { last_base: None }, ..start(tail(0, &[create(1)])) };
+    Talk::begin(astray())
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), UP_TO_DATE)
+        .asks(&Request::CheckProof);
+    Talk::begin(astray())
+        .hears(&Request::GetSnapshot, Response::Snapshot(None))
+        .hears(&child(0), version(1, &[create(2)]))
+        .ends(&End::Question(Question::TwoLists { tasks_here: start(tail(0, &[])).tasks }));
+}
+
 #[test]
 fn a_remote_never_met_gets_the_whole_state() {
     let elsewhere =
@@ -85,6 +114,7 @@ fn a_remote_never_met_gets_the_whole_state() {
         .hears(&child(3), Response::Child(Child::NoSuchClient))
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
         .hears(&child(0), UP_TO_DATE)
+        .hears(&Request::AskReady, Response::Ready(None))
         .asks_restart()
         .tell(Event::Moved(tail(0, &whole)))
         .hears(&Request::GetSnapshot, Response::Snapshot(None))
