@@ -92,7 +92,8 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
         && txn.operations_between(last, last)?.is_empty()
     {
         // The last one that waited is gone: a foreign undo, whatever else came after it.
-        mend_log(txn, first)?;
+        let is_synced_since = seen.base != present.base;
+        mend_log(txn, is_synced_since.then_some(first))?;
     }
     match stored {
         Some(seen) if seen.base == present.base => {
@@ -123,9 +124,9 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
 ///
 /// What was pulled under a pending operation was not logged while that stood over it. Once the
 /// operation has been undone, the log would end with an older value, and a base that is derived
-/// later would go back to it. From `first` on, the first operation that waited, the log may hold what
-/// has been synced since, which is younger than the images.
-fn mend_log(txn: &mut dyn Txn, first: OperationId) -> Result<()> {
+/// later would go back to it. Where another program has synced since, the log may hold from `first`
+/// on, the first operation that waited, what is younger than the images.
+fn mend_log(txn: &mut dyn Txn, first: Option<OperationId>) -> Result<()> {
     let trusted = log_trusted_after(txn)?;
     for (uuid, image) in txn.base_images()? {
         let Some(image) = image else { continue };
@@ -152,7 +153,8 @@ fn mend_log(txn: &mut dyn Txn, first: OperationId) -> Result<()> {
         let timestamp = Timestamp::from_seconds(image.seconds("modified").unwrap_or(0));
         for (property, (id, old_value)) in last {
             let value = image.properties.get(&property).cloned();
-            if id < first && value != old_value && !is_waiting(&property) {
+            let is_older = first.is_none_or(|first| id < first);
+            if is_older && value != old_value && !is_waiting(&property) {
                 let update = LocalOperation::Update { uuid, property, old_value, value, timestamp };
                 txn.append(&update, true)?;
             }
