@@ -32,9 +32,14 @@ impl Output {
     /// A line of the result. Nothing with `--quiet`.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
-            self.text(&escape(text.as_ref()));
-            self.text("\n");
+            self.once(text);
         }
+    }
+
+    /// A line with what is shown only this once, `--quiet` or not.
+    pub(crate) fn once(&mut self, text: impl AsRef<str>) {
+        self.text(&escape(text.as_ref()));
+        self.text("\n");
     }
 
     /// The result itself, as it is.

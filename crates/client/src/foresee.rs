@@ -72,15 +72,7 @@ pub fn foresee(
             return Ok(Foresight { foreseen, report: SyncReport::default() });
         }
     };
-    let mut driver = Driver {
-        replica,
-        remote,
-        target: &mut target,
-        proof,
-        now,
-        is_proved: true,
-        tasks_loaded: None,
-    };
+    let mut driver = Driver::new(replica, remote, &mut target, proof, now);
     let mut session = Session::new(start);
     let mut event = Event::Start;
     // Something would have been written on the way to what is foreseen.

@@ -122,15 +122,7 @@ pub fn sync(
             if !start.tail.pending.is_empty() || start.tail.base.is_nil() {
                 remote.expect_to_seal();
             }
-            let mut driver = Driver {
-                replica,
-                remote,
-                target: &mut target,
-                proof,
-                now,
-                is_proved: true,
-                tasks_loaded: None,
-            };
+            let mut driver = Driver::new(replica, remote, &mut target, proof, now);
             let report = driver.run(Session::new(start), progress)?;
             driver.keep_proof()?;
             tasks_loaded = driver.tasks_loaded;
@@ -252,7 +244,18 @@ pub(crate) struct Driver<'a> {
     pub(crate) tasks_loaded: Option<u64>,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    /// `proof` is the stored one, that our key has opened something of this remote.
+    pub(crate) fn new(
+        replica: &'a mut Replica,
+        remote: &'a mut dyn Remote,
+        target: &'a mut Target,
+        proof: Option<Vec<u8>>,
+        now: &'a dyn Fn() -> Timestamp,
+    ) -> Self {
+        Self { replica, remote, target, proof, now, is_proved: true, tasks_loaded: None }
+    }
+
     fn run(
         &mut self,
         mut session: Session,

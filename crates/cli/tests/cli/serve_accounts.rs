@@ -130,6 +130,29 @@ fn a_rotation_tells_the_new_client_id_alone_and_what_a_list_of_them_needs() {
     assert!(ran.json()["server"].is_null());
     let ran = listed.ta_with_input(&["server", "user", "client", "ann"], b"");
     assert_says(&ran.err, &["put the new client id there, too"]);
+    let ran = listed.ta(&["server", "user", "client", "ann", "--json"]);
+    assert_says(&ran.err, &["put the new client id there, too"]);
+    ran.json();
+}
+
+/// What can never be shown again is no chatter.
+#[test]
+fn what_is_shown_only_once_is_shown_when_quiet_too() {
+    let home = TestHome::new();
+    let ran = home.ta_with_input(&["server", "user", "add", "ann", "--quiet"], PASSWORD);
+    let names: Vec<&str> =
+        ran.out.lines().filter_map(|line| line.trim().split("  ").next()).collect();
+    assert_eq!(names, ["client id", "read token", "write token"], "{ran:?}");
+    let client = |ran: &str| ran.split_whitespace().last().unwrap().to_owned();
+    let another = home.ta(&["server", "user", "client", "ann", "--quiet"]).out;
+    assert_eq!(another.lines().count(), 1, "{another}");
+    let listed = home.ta(&["server", "user", "list", "--json"]).json();
+    let tag = listed[0]["clients"][0].as_str().unwrap().to_owned();
+    let rotated = home.ta(&["server", "client", "rotate", &tag, "--yes", "--quiet"]).out;
+    assert_eq!(rotated.lines().count(), 1, "{rotated}");
+    for shown in [another, rotated] {
+        client(&shown).parse::<tandem_core::ClientId>().unwrap();
+    }
 }
 
 #[test]

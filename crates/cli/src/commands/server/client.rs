@@ -389,7 +389,7 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
         return Ok(Exit::Done);
     }
     desk.output.line(format!("{old_tag} is shut out. In its place: {new_tag}, with the client id"));
-    desk.output.line(format!("  {new}"));
+    desk.output.once(format!("  {new}"));
     desk.output.line("");
     desk.output.line(
         "It begins empty: what is stored is sealed with a key that is made of the secret and the old \

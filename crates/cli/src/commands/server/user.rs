@@ -61,6 +61,7 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     if !desk.ask(&store, async |admin| admin.add_account(new).await)? {
         return Err(taken(name));
     }
+    say_allowed(desk);
     let place = Place::of(&desk.config);
     let database = match &desk.config.database {
         None => file.display().to_string(),
@@ -86,9 +87,9 @@ fn add(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     }
     desk.output.line(format!("The account {name} was made in {database}"));
     desk.output.line("These are shown this once:");
-    desk.output.line(format!("  client id    {client}"));
-    desk.output.line(format!("  read token   {}", read.dangerously_reveal()));
-    desk.output.line(format!("  write token  {}", write.dangerously_reveal()));
+    desk.output.once(format!("  client id    {client}"));
+    desk.output.once(format!("  read token   {}", read.dangerously_reveal()));
+    desk.output.once(format!("  write token  {}", write.dangerously_reveal()));
     say_how(desk, &place, client);
     Ok(Exit::Done)
 }
@@ -104,6 +105,7 @@ fn add_client(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     if !desk.ask(&store, async |admin| admin.add_account_client(name, client, now).await)? {
         return Err(unknown(name));
     }
+    say_allowed(desk);
     let place = Place::of(&desk.config);
     if desk.output.is_json {
         desk.output.json(&json!({
@@ -113,9 +115,19 @@ fn add_client(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
         }));
         return Ok(Exit::Done);
     }
-    desk.output.line(format!("{name} has another client id, for another list: {client}"));
+    desk.output.once(format!("{name} has another client id, for another list: {client}"));
     say_how(desk, &place, client);
     Ok(Exit::Done)
+}
+
+/// A list of those who are served is the servers' own setting, and knows nothing of accounts.
+fn say_allowed(desk: &mut Desk<'_>) {
+    if desk.config.access.allowed.is_some() {
+        desk.output.notice(
+            "allow_client_id names who is served: put the new client id there, too, and start the \
+             servers again.",
+        );
+    }
 }
 
 /// What its owner types. The encryption secret is theirs alone: it is not ours to make or to see.
@@ -126,12 +138,6 @@ fn say_how(desk: &mut Desk<'_>, place: &Place, client: ClientId) {
             "Put the server's address in the place of {PLACEHOLDER}: neither public_url nor an address \
              in listen tells it here."
         ));
-    }
-    if desk.config.access.allowed.is_some() {
-        desk.output.notice(
-            "allow_client_id names who is served: put the new client id there, too, and start the \
-             servers again.",
-        );
     }
     desk.output.line("");
     desk.output.line(
