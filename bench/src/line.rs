@@ -91,9 +91,16 @@ pub(crate) struct Storm {
     pub(crate) rate: f64,
     /// Every answer's time in milliseconds, sorted.
     times: Vec<f64>,
+    /// What the server had of the cores meanwhile, in seconds.
+    pub(crate) server_cpu_s: f64,
 }
 
 impl Storm {
+    /// What one answer cost the server, in microseconds of a core.
+    fn cpu_us(&self) -> f64 {
+        self.server_cpu_s * 1e6 / self.times.len() as f64
+    }
+
     pub(crate) fn quantile(&self, part: f64) -> f64 {
         let last = self.times.len() - 1;
         self.times[((last as f64) * part).round() as usize]
@@ -132,7 +139,7 @@ impl Storm {
         let seconds = all.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
         let mut times: Vec<f64> = all.into_iter().flat_map(|(times, _)| times).collect();
         times.sort_by(f64::total_cmp);
-        Self { rate: times.len() as f64 / seconds, times }
+        Self { rate: times.len() as f64 / seconds, times, server_cpu_s: 0.0 }
     }
 }
 
@@ -153,13 +160,11 @@ impl Rounds {
 
     /// The median of the rounds' rates.
     fn rate(&self, who: &str) -> f64 {
-        let mut rates: Vec<f64> = self.storms[who].iter().map(|storm| storm.rate).collect();
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
+        self.median(who, |storm| storm.rate)
     }
 
-    fn quantile(&self, who: &str, part: f64) -> f64 {
-        let mut all: Vec<f64> = self.storms[who].iter().map(|it| it.quantile(part)).collect();
+    fn median(&self, who: &str, of: impl Fn(&Storm) -> f64) -> f64 {
+        let mut all: Vec<f64> = self.storms[who].iter().map(of).collect();
         all.sort_by(f64::total_cmp);
         all[all.len() / 2]
     }
@@ -174,12 +179,13 @@ impl Rounds {
                 if largest { rates.fold(0.0, f64::max) } else { rates.fold(f64::MAX, f64::min) }
             };
             println!(
-                "  {who:<18} {:>9.0}/s ({:.0} to {:.0}), median {:.3} ms, p99 {:.3} ms",
+                "  {who:<18} {:>9.0}/s ({:.0} to {:.0}), median {:.3} ms, p99 {:.3} ms, {:.1} µs of a core each",
                 self.rate(who),
                 most(false),
                 most(true),
-                self.quantile(who, 0.5),
-                self.quantile(who, 0.99)
+                self.median(who, |storm| storm.quantile(0.5)),
+                self.median(who, |storm| storm.quantile(0.99)),
+                self.median(who, Storm::cpu_us)
             );
         }
         let first = self.rate(self.order[0]);

@@ -55,9 +55,9 @@ pub(crate) fn add_version(tools: &Tools) {
         let (mut rounds, mut alone) = (Rounds::default(), Vec::new());
         for round in 0..ROUNDS {
             let round = count * 100 + round;
-            rounds.push("ours", writers(&ours.address, count, round));
-            rounds.push("reference", writers(&reference.address, count, round));
-            rounds.push("empty handler", senders(&empty.address, count));
+            rounds.push("ours", ours.under(|it| writers(it, count, round)));
+            rounds.push("reference", reference.under(|it| writers(it, count, round)));
+            rounds.push("empty handler", empty.under(|it| senders(it, count)));
             alone.push(bare.rate(count, LENGTH));
         }
         rounds.print(&format!("AddVersion of 300 bytes, {count} writers"));
@@ -109,15 +109,17 @@ pub(crate) fn get_child(tools: &Tools) {
         let their_row = history(&reference.address, &client, count, bytes);
         let (mut rounds, mut idle) = (Rounds::default(), Rounds::default());
         for _ in 0..ROUNDS {
-            let (ours, reference) = (&ours.address, &reference.address);
-            rounds.push("ours", readers(ours, &client, &our_row[..count], 200, bytes));
-            rounds.push("reference", readers(reference, &client, &their_row[..count], 200, bytes));
-            rounds.push(
-                "empty handler",
-                readers(&empty.address, &client, &our_row[..count], 200, bytes),
-            );
-            idle.push("ours", readers(ours, &client, &our_row[count..], 404, 0));
-            idle.push("reference", readers(reference, &client, &their_row[count..], 404, 0));
+            let found = |server: &Serving, row: &[String]| {
+                server.under(|it| readers(it, &client, &row[..count], 200, bytes))
+            };
+            let missing = |server: &Serving, row: &[String]| {
+                server.under(|it| readers(it, &client, &row[count..], 404, 0))
+            };
+            rounds.push("ours", found(&ours, &our_row));
+            rounds.push("reference", found(&reference, &their_row));
+            rounds.push("empty handler", found(&empty, &our_row));
+            idle.push("ours", missing(&ours, &our_row));
+            idle.push("reference", missing(&reference, &their_row));
         }
         rounds.print(&format!("GetChildVersion of {bytes} bytes, 8 connections"));
         if bytes == 300 {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use crate::line::Storm;
 use crate::tools::Tools;
 
 /// A server that ends when this is dropped.
@@ -52,6 +53,24 @@ impl Serving {
         let start_ms = began.elapsed().as_secs_f64() * 1e3;
         let address = line.trim().strip_prefix(words).unwrap().to_owned();
         Self { child, address, start_ms }
+    }
+
+    /// Time that the process has had of the cores so far, in seconds.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).unwrap();
+        // Behind the name, which may hold blanks: user and system time are the 14th and 15th field, in
+        // hundredths of a second on every Linux.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        fields[11..13].iter().map(|it| it.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    }
+
+    /// Runs a storm of requests to this server and notes what it cost the server.
+    pub(crate) fn under(&self, storm: impl FnOnce(&str) -> Storm) -> Storm {
+        let before = self.cpu_s();
+        let mut storm = storm(&self.address);
+        storm.server_cpu_s = self.cpu_s() - before;
+        storm
     }
 
     /// Memory that the process holds now, and the most that it ever held, in megabytes.
