@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// How often the files are copied anew when they changed meanwhile.
@@ -10,6 +10,36 @@ const COPIES_MAX: u32 = 5;
 
 /// What belongs to a database beside its file: what is not in it yet, or must be taken back from it.
 const BESIDE: [&str; 2] = ["-wal", "-journal"];
+
+/// The first bytes of a database, which say what it is.
+///
+/// # Source
+/// SQLite's "Database File Format", section 1.3.
+pub(crate) struct Head {
+    bytes: Vec<u8>,
+}
+
+impl Head {
+    /// Its length in bytes.
+    const BYTES: u64 = 100;
+
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(Self::BYTES).read_to_end(&mut bytes)?;
+        Ok(Self { bytes })
+    }
+
+    /// Whether SQLite would take the file for a database. An empty one may have all in its log.
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.bytes.is_empty() || self.bytes.starts_with(b"SQLite format 3\0")
+    }
+
+    /// What `PRAGMA application_id` says; 0 in an empty file.
+    pub(crate) fn application_id(&self) -> i32 {
+        let id = self.bytes.get(68..72).and_then(|id| id.try_into().ok());
+        id.map_or(0, i32::from_be_bytes)
+    }
+}
 
 /// Why a database was not copied.
 #[derive(Debug)]

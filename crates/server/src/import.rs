@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use tandem_core::{ClientId, Timestamp, VersionId};
 use tandem_tasks::serve::SnapshotTargets;
 
-use crate::copying::{self, CopyError};
+use crate::copying::{self, CopyError, Head};
 use crate::store::{AddSnapshot, AddVersion, Added, Child, Store, StoreError};
 
 mod work;
@@ -123,16 +123,31 @@ pub struct Original {
 }
 
 impl Original {
+    /// The file that `path` names: itself, or the reference's in that folder. For whoever would make
+    /// something first that a slip in a name should not leave behind.
+    ///
+    /// # Errors
+    /// [`ImportError::NotTheReferences`] if there is none, or it is plainly no database;
+    /// [`ImportError::Copy`] if it cannot be read.
+    pub fn find(path: &Path) -> Result<PathBuf, ImportError> {
+        let named = if path.is_dir() { path.join(REFERENCE_FILE) } else { path.to_owned() };
+        if named.is_file() {
+            let head = Head::read(&named);
+            let head = head.map_err(|source| ImportError::Copy { path: named.clone(), source })?;
+            if head.is_sqlite() {
+                return Ok(named);
+            }
+        }
+        Err(ImportError::NotTheReferences { path: named })
+    }
+
     /// Copies the database that `path` names (the file, or its folder) to a folder inside
     /// `work_dir`, and opens the copy.
     ///
     /// # Errors
     /// What stands in the way; the original is as it was.
     pub fn open(path: &Path, work_dir: &Path) -> Result<Self, ImportError> {
-        let named = if path.is_dir() { path.join(REFERENCE_FILE) } else { path.to_owned() };
-        if !named.is_file() {
-            return Err(ImportError::NotTheReferences { path: named });
-        }
+        let named = Self::find(path)?;
         let failed = |source| ImportError::Copy { path: named.clone(), source };
         let work = WorkFolder::make(work_dir).map_err(failed)?;
         let copy = work.path().join("copy");

@@ -101,7 +101,7 @@ fn not_so(what: &str) -> io::Error {
 fn client(files: &TlsFiles) -> io::Result<ClientConfig> {
     let ours = CertificateDer::from_pem_file(&files.certificates).map_err(io::Error::other)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let only_ours = Proven::new(Arc::clone(&provider), move |shown: &CertificateDer<'_>| {
+    let only_ours = Proven::new(&provider, move |shown: &CertificateDer<'_>| {
         let what = "it shows another certificate than the one in its settings";
         if *shown == ours { Ok(()) } else { Err(rustls::Error::General(what.to_owned())) }
     });

@@ -1,16 +1,17 @@
 //! Certificates that are looked at in a way of our own: whoever shows one must still have its key.
 
 use std::fmt;
-use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 /// Takes the certificates that a function accepts, from whoever proves to have the key.
 pub(crate) struct Proven<F> {
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
     accepts: F,
 }
 
@@ -18,8 +19,8 @@ impl<F> Proven<F>
 where
     F: Fn(&CertificateDer<'_>) -> Result<(), Error> + Send + Sync,
 {
-    pub(crate) fn new(provider: Arc<CryptoProvider>, accepts: F) -> Self {
-        Self { provider, accepts }
+    pub(crate) fn new(provider: &CryptoProvider, accepts: F) -> Self {
+        Self { algorithms: provider.signature_verification_algorithms, accepts }
     }
 }
 
@@ -50,8 +51,7 @@ where
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -60,11 +60,10 @@ where
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

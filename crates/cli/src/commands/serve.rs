@@ -130,6 +130,10 @@ pub(super) fn fail(error: tandem_server::program::StartError) -> Fail {
         StartError::Database(OpenError::TooNew { .. }) => {
             Fail::failed(text).hint("Use the version of `ta` that the other nodes have.")
         }
+        StartError::Database(OpenError::NoSessions { .. }) => Fail::failed(text).hint(
+            "With PgBouncer set pool_mode=session for this database, or name PostgreSQL itself: each \
+             node has up to 24 connections of its own.",
+        ),
         StartError::Database(OpenError::TooOld { .. }) => {
             Fail::failed(text).hint("Use PostgreSQL 14 or newer.")
         }
@@ -179,6 +183,10 @@ fn cure(why: tandem_server::store::postgres::Why) -> &'static str {
         Why::Certificate => {
             "Name the authority's file with sslrootcert=PATH, and the host by a name that is in its \
              certificate."
+        }
+        Why::AuthoritysCertificate => {
+            "Its certificate is an authority's (CA:TRUE), as openssl makes it by default, and is taken for \
+             no server's: with -addext basicConstraints=critical,CA:FALSE openssl makes one that is."
         }
         Why::NotLetIn => "pg_hba.conf there needs a line for this user, database and machine.",
         Why::NoLogin => "Let the user log in: ALTER ROLE the_user LOGIN.",

@@ -8,6 +8,9 @@ use crate::serve::{NIL, Serving, ask, ask_as};
 
 const PASSWORD: &[u8] = b"correct horse\n";
 
+/// What is said where the server's own address is without TLS.
+const PROXY: &str = "the proxy's https:// address belongs there";
+
 fn add_user(home: &TestHome, name: &str) -> Value {
     let ran = home.ta_with_input(&["server", "user", "add", name, "--json"], PASSWORD);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -71,14 +74,16 @@ fn it_is_told_where_an_account_was_made_and_what_is_not_known_of_the_server() {
     let everywhere = ["server", "user", "add", "ann", "-l", "0.0.0.0:8080", "--path-prefix=/t"];
     let ran = home.ta_with_input(&everywhere, PASSWORD);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_says(&ran.out, &["tandem-server.sqlite3", "server_origin https://YOUR-SERVER/t"]);
+    assert_says(&ran.out, &["tandem-server.sqlite3", "server_origin http://YOUR-SERVER:8080/t\n"]);
     assert_says(
         &ran.err,
-        &["was made now", "Put the server's address in the place of YOUR-SERVER"],
+        &["was made now", "Put what clients use in the place of YOUR-SERVER:", PROXY],
     );
     let ran = home.ta_with_input(&["server", "user", "add", "bob", "-l", "127.0.0.1:81"], PASSWORD);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_says(&ran.out, &["server_origin http://127.0.0.1:81\n"]);
+    assert_says(&ran.err, &["http://127.0.0.1:81 is without TLS", PROXY]);
+    assert!(!ran.err.contains("in the place of"), "it is known: {}", ran.err);
     let made = add_user(&home, "eve");
     assert!(made["server"].is_null(), "the address that nobody set is none: {made}");
     assert_eq!(made["database_made"], false);
@@ -100,13 +105,44 @@ fn the_built_in_address_is_not_told_as_that_of_the_server() {
                 "sync.server.url=http://YOUR-SERVER:8080/t\n",
             ],
         );
-        assert_says(&ran.err, &["Put the server's address in the place of YOUR-SERVER"]);
+        assert_says(&ran.err, &["Put what clients use in the place of YOUR-SERVER:", PROXY]);
     }
     // Wherever it was set, it is what somebody meant.
     let with = home.with("TA_SERVE_LISTEN", "127.0.0.1:8080");
     let ran = with.ta_with_input(&client, b"");
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_says(&ran.out, &["server_origin http://127.0.0.1:8080/t\n"]);
+    let public = with.with("TA_SERVE_PUBLIC_URL", "https://tasks.example.com/t");
+    let ran = public.ta_with_input(&client, b"");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_says(&ran.out, &["server_origin https://tasks.example.com/t\n"]);
+}
+
+#[test]
+fn a_port_that_the_system_chooses_is_not_told_and_tls_is() {
+    let home = TestHome::new();
+    add_user(&home, "ann");
+    let client = ["server", "user", "client", "ann"];
+    // Nothing reads them here: `ta serve` does.
+    let tls = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    for (listen, flags, origin, gap) in [
+        ("127.0.0.1:0", &[][..], "http://127.0.0.1:PORT\n", Some("PORT:")),
+        ("localhost:0", &tls, "https://localhost:PORT\n", Some("PORT:")),
+        ("[::]:0", &tls, "https://YOUR-SERVER:PORT\n", Some("YOUR-SERVER and PORT:")),
+        ("[::1]:8443", &tls, "https://[::1]:8443\n", None),
+    ] {
+        let words = [&client[..], &["-l", listen], flags].concat();
+        let ran = home.ta(&words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_says(&ran.out, &[&format!("server_origin {origin}"), &format!("url={origin}")]);
+        match gap {
+            Some(gap) => assert_says(&ran.err, &[&format!("in the place of {gap}")]),
+            None => assert_eq!(ran.err, ""),
+        }
+        assert_eq!(ran.err.contains(PROXY), flags.is_empty(), "{}", ran.err);
+        let json = home.ta(&[&words[..], &["--json"]].concat()).json();
+        assert_eq!(json["server"].is_null(), gap.is_some(), "{json}");
+    }
 }
 
 #[test]

@@ -97,7 +97,10 @@ fn a_snapshot_that_is_no_good_is_dropped_for_the_one_before() {
 fn stats_verify_gc_and_health_tell_of_a_running_server() {
     let home = TestHome::new();
     let told = home.ta(&["server", "stats"]).failed(1);
-    assert_says(&told, &["there is no database", "--data-dir"]);
+    assert_says(
+        &told,
+        &["there is no database", "Start `ta serve` once, or name the right folder: --data-dir"],
+    );
     assert!(!home.path(DATA).exists(), "asking makes none");
     let serving = Serving::start(&home, &[]);
     row(&serving.address, NIL.to_owned(), 5);
@@ -106,7 +109,7 @@ fn stats_verify_gc_and_health_tell_of_a_running_server() {
     assert_says(&home.ta(&["server", "verify"]).done(), &["Sound: 5 versions of 1 client"]);
     assert_says(
         &home.ta(&["server", "gc"]).done(),
-        &["Nothing may go yet", "without a second snapshot"],
+        &["Nothing to delete yet", "stored 180 days ago", "Without two snapshots: "],
     );
     let health = ["server", "health", "-l", &serving.address];
     assert_says(&home.ta(&health).done(), &["is ready"]);
@@ -227,6 +230,12 @@ fn a_file_in_the_place_of_a_folder_is_refused_and_a_missing_one_before_anything_
     assert_says(&restore("nowhere.sqlite3"), &["there is no file nowhere.sqlite3"]);
     std::fs::create_dir(home.path("folder")).unwrap();
     assert_says(&restore("folder"), &["folder is a folder", "ta server backup"]);
+    std::fs::write(home.path("letter"), "Dear Ann").unwrap();
+    assert_says(&restore("letter"), &["letter is not a database of this server"]);
+    for wrong in ["letter", "folder"] {
+        let told = home.ta(&["server", "import", wrong]).failed(1);
+        assert_says(&told, &["is no database of taskchampion-sync-server"]);
+    }
     assert!(!home.path(DATA).exists(), "nothing was made");
     let serving = Serving::start(&home, &[]);
     row(&serving.address, NIL.to_owned(), 1);

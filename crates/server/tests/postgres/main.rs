@@ -6,6 +6,7 @@ mod chain;
 mod clock;
 mod damage;
 mod opening;
+mod pooler;
 mod storm;
 mod tls;
 mod upkeep;

@@ -66,6 +66,15 @@ async fn connections_are_encrypted_and_certificates_looked_at_as_wished() {
         let OpenError::Unreachable { why: found, .. } = &error else { panic!("{error}") };
         assert_eq!(*found, why, "{query}: {error}");
     }
+    // An authority is no server.
+    cluster.install("server.key", &std::fs::read(folder.path().join("ca.key")).unwrap());
+    cluster.install("server.crt", &std::fs::read(folder.path().join("ca.pem")).unwrap());
+    cluster.stop();
+    cluster.run();
+    let query = format!("sslmode=verify-full&sslrootcert={roots}");
+    let error = PostgresStore::open(&address("localhost", &query)).await.unwrap_err();
+    let is_told = matches!(error, OpenError::Unreachable { why: Why::AuthoritysCertificate, .. });
+    assert!(is_told, "{error}");
     let no_file = address("localhost", "sslmode=verify-full&sslrootcert=/nowhere");
     let error = PostgresStore::open(&no_file).await.unwrap_err();
     assert!(matches!(error, OpenError::Tls { .. }), "{error}");

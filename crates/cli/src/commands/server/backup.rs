@@ -136,10 +136,8 @@ fn document(copied: &Copied) -> serde_json::Value {
 }
 
 pub(super) fn import(desk: &mut Desk<'_>, path: &Path) -> Result<Exit, Fail> {
-    if !path.exists() {
-        let missing = ImportError::NotTheReferences { path: path.to_owned() };
-        return Err(missing.into());
-    }
+    // Before a database is made for it.
+    Original::find(path)?;
     let store = desk.store_or_new()?;
     // The copy of the original: beside our own database, else where the system keeps such things.
     let work_dir = match desk.config.database {
@@ -217,7 +215,9 @@ impl From<BackupError> for Fail {
         };
         let hint = match &error {
             BackupError::Open(OpenError::TooNew { .. }) => "Use the version of `ta` that made it.",
-            BackupError::Open(_) => "Give a whole file that `ta server backup` made.",
+            BackupError::Open(_) => {
+                "Give a whole file that `ta server backup` made. No database was changed."
+            }
             BackupError::NotThere { .. } | BackupError::NoFile { .. } => {
                 "Name one of the files that `ta server backup` has made. Nothing was changed."
             }
@@ -227,9 +227,11 @@ impl From<BackupError> for Fail {
             BackupError::Exists { .. } => "To put what is there aside: --force.",
             BackupError::InUse { .. } => "End the server and other `ta server` commands first.",
             BackupError::Changing { .. } => "End whatever writes to that file first.",
-            BackupError::NoRoom { .. } => "Make room, or name another folder. Nothing was changed.",
+            BackupError::NoRoom { .. } => {
+                "Make room, or name another folder. No database was changed."
+            }
             BackupError::Unsound { .. } => "Use another backup. `ta server verify` tells more.",
-            _ => "Check the folder's owner and room. Nothing was changed.",
+            _ => "Check the folder's owner and room. No database was changed.",
         };
         Self::failed(chain(&error)).hint(hint)
     }

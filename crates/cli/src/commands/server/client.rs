@@ -25,6 +25,9 @@ const COMMANDS: [&str; 10] =
 /// Clients that are read at once.
 const PAGE: u32 = 1000;
 
+/// Clients that a sentence names; more of them are counted.
+const NAMED_MAX: usize = 3;
+
 /// The longest line that can name a client, in bytes.
 const LINE_BYTES_MAX: u64 = 256;
 
@@ -81,24 +84,29 @@ fn all(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<Vec<ClientEntry>, Fail
     })
 }
 
-/// Why no version may go, as far as that shows from what is known of all clients.
+/// Why no version may go: what it takes, and which clients are still far from it.
 pub(super) fn why_all_stays(desk: &Desk<'_>, store: &Arc<dyn Store>) -> Result<String, Fail> {
     let clients = all(desk, store)?;
-    let has_two = |entry: &&ClientEntry| entry.facts.snapshots.len() >= SNAPSHOT_GENERATIONS;
-    let (all, two) = (clients.len() as u64, clients.iter().filter(has_two).count() as u64);
-    let days = desk.config.rules.grace_days;
-    Ok(match (all, two) {
-        (0, _) => "Nothing may go: no client has a history here.".to_owned(),
-        (_, 0) => format!(
-            "Nothing may go yet: {} without a second snapshot, which each needs first.",
-            counted(all, "client")
-        ),
-        _ => format!(
-            "Nothing may go yet: {} of {all} with two snapshots, but none with versions before \
-             one that was stored {days} days ago and that nobody asked for since.",
-            counted(two, "client")
-        ),
-    })
+    if clients.is_empty() {
+        return Ok("Nothing to delete: no client has a history here.".to_owned());
+    }
+    let is_short = |entry: &&ClientEntry| entry.facts.snapshots.len() < SNAPSHOT_GENERATIONS;
+    let mut short: Vec<String> =
+        clients.iter().filter(is_short).map(|entry| tag(store, entry.id)).collect();
+    let more = short.len().saturating_sub(NAMED_MAX);
+    short.truncate(NAMED_MAX);
+    let names = short.join(", ");
+    let who = match (short.len(), more) {
+        (0, _) => "Every client has two snapshots.".to_owned(),
+        (_, 0) => format!("Without two snapshots: {names}."),
+        _ => format!("Without two snapshots: {names} and {more} more."),
+    };
+    let (days, kept) = (desk.config.rules.grace_days, desk.config.rules.versions_min);
+    Ok(format!(
+        "Nothing to delete yet. A version goes once its client has two snapshots of it or of later \
+         versions, one such was stored {days} days ago, and no replica has asked for it since; the \
+         newest {kept} stay. {who}"
+    ))
 }
 
 /// The client that a tag means, or the beginning of one, or a whole id. An id is a credential, and

@@ -232,7 +232,8 @@ impl From<OpenError> for Fail {
     fn from(error: OpenError) -> Self {
         let hint = match &error {
             OpenError::Missing { .. } => {
-                "Name the server's folder with --data-dir, or its settings with --config."
+                "Start `ta serve` once, or name the right folder: --data-dir, or the server's settings \
+                 with --config."
             }
             OpenError::BeingRestored { .. } => {
                 "Wait for `ta server restore`, or the new version's start, to end."

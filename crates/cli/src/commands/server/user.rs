@@ -15,8 +15,11 @@ use tandem_words::table::{Align, Fit};
 use super::{Desk, tag};
 use crate::fail::{Exit, Fail, misused};
 
-/// Stands for what only its operator knows.
-const PLACEHOLDER: &str = "YOUR-SERVER";
+/// Stands for the server's name, which only its operator knows.
+const HOST: &str = "YOUR-SERVER";
+
+/// Stands for its port, where the system chooses one.
+const PORT: &str = "PORT";
 
 /// What is typed at each replica of `ta`.
 const SET_CLIENT_KEY: &str = "ta config set server_client_key -";
@@ -133,10 +136,15 @@ fn say_allowed(desk: &mut Desk<'_>) {
 /// What its owner types. The encryption secret is theirs alone: it is not ours to make or to see.
 fn say_how(desk: &mut Desk<'_>, place: &Place, client: ClientId) {
     let url = &place.url;
-    if !place.is_known {
+    if let Some(gap) = &place.gap {
         desk.output.notice(format!(
-            "Put the server's address in the place of {PLACEHOLDER}: neither public_url nor an address \
-             in listen tells it here."
+            "Put what clients use in the place of {gap}: neither public_url nor listen tells it here."
+        ));
+    }
+    if place.may_have_proxy {
+        desk.output.notice(format!(
+            "{url} is without TLS. If a proxy in front of the server speaks it, the proxy's https:// \
+             address belongs there; set as public_url, it is shown here."
         ));
     }
     desk.output.line("");
@@ -179,36 +187,39 @@ fn taskrc_client(client: ClientId) -> String {
 /// Where clients reach the server, as far as these settings tell.
 pub(super) struct Place {
     url: String,
-    /// False where something in it must be put right by whoever reads it.
-    is_known: bool,
+    /// What whoever reads it must put right in it.
+    gap: Option<String>,
+    /// Without TLS of its own there may be a proxy in front, with an address of which nothing is known.
+    may_have_proxy: bool,
 }
 
 impl Place {
     /// The built-in address tells nothing: the server that is meant may have been started with
-    /// another one on its own command line. One that listens on all addresses tells no name.
+    /// another one on its own command line. One that listens on all addresses tells no name, and
+    /// port 0 no port.
     pub(super) fn of(config: &Config) -> Self {
         if let Some(url) = &config.public_url {
-            return Self { url: url.clone(), is_known: true };
+            return Self { url: url.clone(), gap: None, may_have_proxy: false };
         }
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
         let listen = config.listen.first().map_or("", String::as_str);
+        let (host, port) = listen.rsplit_once(':').unwrap_or((listen, "0"));
         let address: Option<SocketAddr> = listen.parse().ok();
-        let (scheme, host, is_known) = match address {
-            Some(address) if config.origin(Key::Listen) == Origin::Default => {
-                (scheme, format!("{PLACEHOLDER}:{}", address.port()), false)
-            }
-            // Reached from elsewhere it has TLS, here or at a proxy with a port of its own.
-            Some(address) if address.ip().is_unspecified() => {
-                ("https", PLACEHOLDER.to_owned(), false)
-            }
-            _ => (scheme, listen.to_owned(), true),
-        };
-        Self { url: format!("{scheme}://{host}{}", config.path_prefix), is_known }
+        let has_name = config.origin(Key::Listen) != Origin::Default
+            && address.is_none_or(|address| !address.ip().is_unspecified());
+        let (host, no_host) = if has_name { (host, None) } else { (HOST, Some(HOST)) };
+        let (port, no_port) = if port == "0" { (PORT, Some(PORT)) } else { (port, None) };
+        let gaps: Vec<&str> = no_host.into_iter().chain(no_port).collect();
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        Self {
+            url: format!("{scheme}://{host}:{port}{}", config.path_prefix),
+            gap: (!gaps.is_empty()).then(|| gaps.join(" and ")),
+            may_have_proxy: config.tls.is_none(),
+        }
     }
 
     /// The address, for programs: none where it is not known.
     pub(super) fn known(&self) -> Option<&str> {
-        self.is_known.then_some(&*self.url)
+        self.gap.is_none().then_some(&*self.url)
     }
 }
 

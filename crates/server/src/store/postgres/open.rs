@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, PoolError};
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
 use super::pool::{self, Pools};
@@ -52,6 +53,15 @@ pub enum OpenError {
         what: String,
         /// The same for programs.
         why: Why,
+    },
+    /// What is in between gives each transaction any connection to the database.
+    #[error(
+        "a pooler in front of the database at {place} does not keep sessions (it shares its connections \
+         out anew for each transaction)"
+    )]
+    NoSessions {
+        /// Host and name.
+        place: String,
     },
     /// PostgreSQL is too old.
     #[error("the database at {place} is PostgreSQL {found}; 14 is the oldest that does")]
@@ -105,16 +115,55 @@ pub(super) async fn prepare(
     place: &str,
     tables: Tables,
 ) -> Result<[u8; 32], OpenError> {
-    let mut client = pools.first().await.map_err(|error| OpenError::Unreachable {
+    let unreachable = |error: PoolError| OpenError::Unreachable {
         place: place.to_owned(),
         what: pool::text(&error),
         why: Why::of_pool(&error),
-    })?;
+    };
+    let mut client = pools.first().await.map_err(unreachable)?;
+    {
+        let other = pools.first().await.map_err(unreachable)?;
+        check_sessions(&client, &other, place).await?;
+    }
     look_at_settings(&client, place).await?;
     let mut key = [0; 32];
     getrandom::fill(&mut key)
         .map_err(|error| OpenError::NoRandomness { what: error.to_string() })?;
     migrate(&mut client, place, tables, &key).await
+}
+
+/// Refuses a pooler that does not keep sessions.
+///
+/// What is prepared, and set, on one of our connections is then another's. That goes well while little
+/// happens. Later a name may stand for the statement of another node, which would be carried out in
+/// the place of ours.
+async fn check_sessions(one: &Client, other: &Client, place: &str) -> Result<(), OpenError> {
+    // In this order a pooler shows itself that gives out the connection that was used last, and one
+    // that gives them out in turn, however many it has.
+    let mut served_by = Vec::new();
+    for client in [one, other, other, one] {
+        let process = process_of(client).await.map_err(|error| OpenError::Unreachable {
+            place: place.to_owned(),
+            what: rows::text(&error),
+            why: Why::of(&error),
+        })?;
+        served_by.push(process);
+    }
+    let is_kept = served_by[0] == served_by[3] && served_by[1] == served_by[2];
+    if is_kept && served_by[0] != served_by[1] {
+        return Ok(());
+    }
+    Err(OpenError::NoSessions { place: place.to_owned() })
+}
+
+/// The process that serves a connection. Asked without a prepared statement, which the other side may
+/// not keep.
+async fn process_of(client: &Client) -> Result<Option<String>, tokio_postgres::Error> {
+    let answer = client.simple_query("SELECT pg_backend_pid()").await?;
+    Ok(answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
 }
 
 async fn look_at_settings(client: &Client, place: &str) -> Result<(), OpenError> {

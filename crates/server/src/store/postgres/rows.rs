@@ -115,6 +115,7 @@ pub(super) fn known(error: &tokio_postgres::Error) -> Known {
     let outdated = [
         SqlState::FEATURE_NOT_SUPPORTED,
         SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
         SqlState::READ_ONLY_SQL_TRANSACTION,
     ];
     if outdated.contains(code) { Known::Outdated } else { Known::Refused }
@@ -132,6 +133,10 @@ pub(super) fn unchanged(error: &tokio_postgres::Error) -> StoreError {
     let Some(code) = error.code() else { return StoreError::Unavailable { what } };
     if *code == SqlState::DISK_FULL {
         return StoreError::Full;
+    }
+    // Not what is stored: a pooler in between has begun to share sessions out.
+    if *code == SqlState::DUPLICATE_PSTATEMENT {
+        return StoreError::Unavailable { what };
     }
     // Classes: data exception, integrity, syntax or missing tables, corruption.
     if ["22", "23", "42", "XX"].iter().any(|class| code.code().starts_with(class)) {

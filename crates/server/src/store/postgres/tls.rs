@@ -22,7 +22,7 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, OpenError> {
         .map_err(|error| failed(error.to_string()))?;
     let builder = match trust {
         Trust::Anybody => {
-            let anybody = Proven::new(provider, |_| Ok(()));
+            let anybody = Proven::new(&provider, |_| Ok(()));
             builder.dangerous().with_custom_certificate_verifier(Arc::new(anybody))
         }
         Trust::System => {

@@ -32,6 +32,8 @@ pub enum Why {
     HasNoTls,
     /// Its certificate is not trusted, or for another name.
     Certificate,
+    /// Its certificate is an authority's (CA:TRUE), which is taken for no server's.
+    AuthoritysCertificate,
     /// It lets this user into this database from nowhere that we are.
     NotLetIn,
     /// The user may not log in at all.
@@ -70,8 +72,8 @@ impl Why {
             if let Some(why) = error.downcast_ref().and_then(Self::of_io) {
                 return why;
             }
-            if error.is::<rustls::Error>() {
-                return Self::Certificate;
+            if let Some(error) = error.downcast_ref() {
+                return Self::of_tls(error);
             }
             cause = error.source();
         }
@@ -107,10 +109,15 @@ impl Why {
                 Some(Self::NotPostgres)
             }
             // The handshake's own errors are inside of these.
-            _ => error
-                .get_ref()
-                .filter(|inner| inner.is::<rustls::Error>())
-                .map(|_| Self::Certificate),
+            _ => error.get_ref().and_then(|inner| inner.downcast_ref()).map(Self::of_tls),
+        }
+    }
+
+    /// The library has no name of its own for an authority's certificate in a server's place.
+    fn of_tls(error: &rustls::Error) -> Self {
+        match error.to_string().contains("CaUsedAsEndEntity") {
+            true => Self::AuthoritysCertificate,
+            false => Self::Certificate,
         }
     }
 

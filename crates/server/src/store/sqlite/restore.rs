@@ -7,8 +7,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::backup::{self, BackupError, Copied, check_room, file, sync_folder};
 use super::files::{self, Owner};
+use super::open::OpenError;
 use super::{DATABASE_FILE, open, schema};
-use crate::copying::{self, CopyError, beside, remove_if_there};
+use crate::copying::{self, CopyError, Head, beside, remove_if_there};
 
 /// What SQLite may have beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -25,7 +26,8 @@ pub enum Existing {
 /// Makes a copy the database of `data_dir`, after it was checked.
 ///
 /// # Errors
-/// What stands in the way; [`BackupError::InUse`] while a server runs. The database is then as it
+/// What stands in the way (a file that is plainly none of ours before anything is made);
+/// [`BackupError::InUse`] while a server runs. The database is then as it
 /// was.
 pub fn restore(
     from: &Path,
@@ -39,6 +41,11 @@ pub fn restore(
     })?;
     if found.is_dir() {
         return Err(BackupError::NoFile { path: from.to_owned() });
+    }
+    // A slip in a name leaves nothing behind. The rest is looked at in the copy, with its log.
+    let head = Head::read(from).map_err(|source| file(from, source))?;
+    if schema::is_foreign(&head, beside(from, "-wal").exists()) {
+        return Err(OpenError::NotOurs { path: from.to_owned() }.into());
     }
     files::make_folder(data_dir).map_err(|source| file(data_dir, source))?;
     let path = data_dir.join(DATABASE_FILE);

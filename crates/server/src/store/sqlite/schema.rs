@@ -7,6 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use tandem_tasks::serve::retention::Day;
 use tandem_tasks::serve::rounds::Rounds;
 
+use crate::copying::Head;
+
 use super::facts;
 use super::files::{self, Owner};
 use super::open::OpenError;
@@ -20,6 +22,13 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("sql/0002_accounts.sql"),
     include_str!("sql/0003_ids_once.sql"),
 ];
+
+/// Whether a file is none of ours, as far as its first bytes tell. Ours is marked with its first
+/// table; until that is moved there from a log, the mark may be in the log alone.
+pub(super) fn is_foreign(head: &Head, has_log: bool) -> bool {
+    let id = head.application_id();
+    !head.is_sqlite() || !(id == APPLICATION_ID || (id == 0 && has_log))
+}
 
 pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let not_ours = || OpenError::NotOurs { path: path.to_owned() };

@@ -42,6 +42,14 @@ async fn a_copy_made_in_use_brings_back_the_same_chains() {
     std::fs::write(folder.path().join("junk"), b"no database").unwrap();
     let junk = folder.path().join("junk");
     assert!(restore(&junk, &data, Existing::PutAside, "y").is_err());
+    let other = folder.path().join("other.sqlite3");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE tasks (id INTEGER)").unwrap();
+    for foreign in [&junk, &other] {
+        let new = folder.path().join("new");
+        let told = restore(foreign, &new, Existing::Refuse, "y");
+        assert!(matches!(told, Err(BackupError::Open(OpenError::NotOurs { .. }))), "{told:?}");
+        assert!(!new.exists(), "nothing was made");
+    }
     SqliteStore::open_existing(&data).unwrap();
 }
 
