@@ -44,8 +44,9 @@ pub enum Request {
     CheckProof,
     /// Tell the versions that the replica has applied. Answered without the network.
     ListApplied,
-    /// Say whether the remote would take something new, as far as it tells that beside the protocol.
-    /// Before a list leaves where it stands for a place that takes nothing.
+    /// Say whether the remote would take something new, as far as it tells that beside the protocol:
+    /// before a list leaves where it stands for a place that takes nothing, and before a person is
+    /// told how a history is begun there.
     AskReady,
 }
 
