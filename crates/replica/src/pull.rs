@@ -14,6 +14,7 @@ use crate::commit::{Commit, CommitError, Outcome};
 use crate::edit::retire;
 use crate::guard;
 use crate::image::{TaskPending, base_of, distrust_log, settle};
+use crate::moving;
 use crate::storage::{ConflictRow, Origin, Result, StepRow};
 use crate::unseen::{Lookout, Overwritten};
 
@@ -31,6 +32,9 @@ impl Commit<'_> {
             }
         }
         let Some(end) = versions.last() else { return Ok(()) };
+        if self.txn.base_version()?.is_nil() {
+            moving::meet(self.txn)?;
+        }
         let mut touched: BTreeMap<TaskId, Vec<(usize, &Operation)>> = BTreeMap::new();
         for (n, version) in versions.iter().enumerate() {
             for operation in &version.operations {
@@ -264,6 +268,7 @@ impl Commit<'_> {
             }
         }
         self.loaded = Some(loaded);
+        moving::meet(self.txn)?;
         arrived.sort_unstable();
         let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
         for (_, id) in arrived {

@@ -18,8 +18,8 @@ impl Session {
                 self.ask(State::RemovingOrphans, Request::RemoveOrphans { versions })
             }
             // What we sent first may have begun the history: a snapshot would hold it, and pending
-            // it would be pushed once more.
-            Relation::Ours if self.base.is_nil() && self.in_flight.is_some() => {
+            // it would be pushed once more. A directory has a name only since then.
+            _ if self.base.is_nil() && self.in_flight.is_some() => {
                 self.ask(State::FreshInFlight, Request::GetChildVersion { parent: VersionId::NIL })
             }
             Relation::Ours if self.base.is_nil() => {
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// The base belongs to another remote than this one.
-    fn come_as_another(&mut self) -> Action {
+    pub(super) fn come_as_another(&mut self) -> Action {
         match self.facts.relation {
             Relation::Other { last_base: Some(parent) } if !parent.is_nil() => {
                 self.ask(State::CheckKnown, Request::GetChildVersion { parent })
@@ -86,7 +86,8 @@ impl Session {
 
     pub(super) fn restart(&mut self) -> Action {
         self.report.restarted = true;
-        self.commit(State::Restarting, Change::Restart)
+        let again = self.report.rejoined;
+        self.commit(State::Restarting, Change::Restart { again })
     }
 
     /// A history was found where we come as a stranger: may the lists be joined?

@@ -267,8 +267,10 @@ impl Session {
         match (state, response) {
             (State::FreshInFlight, Response::Child(child)) => match self.plain(child) {
                 Ok(Child::Version { version, parent, segment }) if self.is_in_flight(&segment) => {
+                    self.facts.relation = Relation::Ours;
                     self.walked(Child::Version { version, parent, segment })
                 }
+                Ok(_) if self.facts.relation != Relation::Ours => self.come_as_another(),
                 Ok(_) => self.ask(State::FreshSnapshot, Request::GetSnapshot),
                 Err(failure) => self.fail(failure),
             },

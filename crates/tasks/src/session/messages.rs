@@ -343,7 +343,10 @@ pub struct Batch {
 pub enum Change {
     /// The base becomes nil and belongs to this remote; the whole state becomes pending. Answered
     /// with `Moved`.
-    Restart,
+    Restart {
+        /// The remote holds the version on which this list had stood there before.
+        again: bool,
+    },
     /// The remote turned out to be the one that the base belongs to, under another address.
     Adopt,
     /// All tasks come from a snapshot; pending operations stay on top.
