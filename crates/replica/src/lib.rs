@@ -16,6 +16,7 @@ mod commit;
 mod edit;
 mod guard;
 mod image;
+mod joined;
 mod lost;
 mod memory;
 mod moving;

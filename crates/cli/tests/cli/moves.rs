@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tandem_tasks::session::Urgency;
 use tempfile::TempDir;
 
-use crate::home::TestHome;
+use crate::home::{TestHome, assert_says};
 use crate::kills::{PLACES_MAX, killed_at};
 use crate::scripted::Reply;
 use crate::server::{TestServer, is_push};
@@ -142,4 +142,31 @@ fn a_move_whose_answer_was_lost_is_told_by_the_next_sync() {
     assert_eq!(told(&home, "its answer was lost"), [SENTENCES[0]]);
     let document = home.ta(&["sync", "--json"]).json();
     assert_eq!(document["restarted"], false, "once: {document}");
+}
+
+/// Decision 4: the work lies in a task that no list shows.
+#[test]
+fn a_task_that_was_deleted_here_and_changed_where_the_list_goes_is_told_and_comes_back() {
+    let (first, second) = (TestServer::new(), TempDir::new().unwrap());
+    let laptop = synced(first.home(), &["milk", "tea", "bread"]);
+    let desktop = synced(first.home(), &[]);
+    let moved = |home: TestHome| {
+        let home = home.without("TA_SERVER_ORIGIN").without("TA_SERVER_CLIENT_KEY");
+        home.without("TA_ENCRYPTION_SECRET").with("TA_SERVER_DIR", second.path())
+    };
+    desktop.ta(&["milk", "delete"]).done();
+    desktop.ta(&["bread", "delete"]).done();
+    let laptop = moved(laptop);
+    laptop.ta(&["milk", "annotate", "two litres"]).done();
+    laptop.ta(&["tea", "delete"]).done();
+    laptop.ta(&["sync"]).done();
+    let desktop = moved(desktop);
+    let told = desktop.ta(&["sync", "--join"]).done();
+    let sentence = "\"milk\" was changed elsewhere while it was deleted here. It was left deleted;";
+    assert_says(&told, &["This list was joined", sentence]);
+    assert_eq!(told.matches("Conflict").count(), 1, "the others were just deleted: {told}");
+    let uuid = desktop.uuid("milk");
+    assert_says(&desktop.ta(&[&uuid, "history"]).done(), &["note \"two litres\" added"]);
+    desktop.ta(&["conflicts", "restore", "1"]).done();
+    assert_says(&desktop.ta(&["list"]).done(), &["milk"]);
 }
