@@ -170,3 +170,23 @@ fn a_task_that_was_deleted_here_and_changed_where_the_list_goes_is_told_and_come
     desktop.ta(&["conflicts", "restore", "1"]).done();
     assert_says(&desktop.ta(&["list"]).done(), &["milk"]);
 }
+
+/// A first load knows no times: what it offers may be younger than what is there, and say the same.
+#[test]
+fn what_a_joined_list_says_again_is_no_change() {
+    let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let homes = [(); 3].map(|()| TestHome::at_directory(first.path()));
+    let record = br#"[{"description":"milk","status":"pending","entry":"20200101T000000Z","modified":"20200101T000000Z"}]"#;
+    homes[0].ta_with_input(&["import"], record).done();
+    homes[0].ta(&["milk", "modify", "+home"]).done();
+    homes.iter().for_each(|home| drop(home.ta(&["sync"]).done()));
+    let [made, loaded, last] = homes.map(|home| home.with("TA_SERVER_DIR", second.path()));
+    made.ta(&["sync"]).done();
+    let document = loaded.ta(&["sync", "--join", "--json"]).json();
+    let up = &document["up"];
+    assert_eq!((&up["versions"], &up["changes"]), (&1.into(), &0.into()), "{document}");
+    last.ta(&["sync", "--join"]).done();
+    let history = last.ta(&["milk", "history"]).done();
+    assert_says(&history, &["entry set to"]);
+    assert!(!history.contains("changed from"), "{history}");
+}

@@ -474,7 +474,8 @@ pub struct SyncReport {
     pub versions_up: u64,
     /// Operations pushed.
     pub operations_up: u64,
-    /// Of these, changes that a person made (not the `modified` stamp that goes with them).
+    /// Of these, changes that a person made: not the `modified` stamp that goes with them, nor what a
+    /// whole list says again of what is there already.
     pub changes_up: u64,
     /// Versions pulled.
     pub versions_down: u64,
