@@ -192,14 +192,15 @@ pub(crate) fn words(synced: &Synced) -> Words {
             count(tasks, "task")
         ));
     }
-    if has_come_over(report) {
+    if let Some(arrived) = synced.arrived {
         is_worth_telling = true;
-        let found_a_list = report.snapshot_loaded.is_some() || report.versions_down > 0;
-        lines.push(match (report.rejoined, found_a_list) {
+        lines.push(match (arrived.again, arrived.joined) {
             (true, _) => format!(
                 "This list was joined with the one at {} again; {}.",
                 synced.label,
                 match (synced.waiting, report.changes_up) {
+                    // What an earlier sync sent before it was broken off is not known here.
+                    (0, 0) if !report.restarted => "nothing is missing there now",
                     (0, 0) => "nothing was missing there",
                     (0, _) => "what differed was sent",
                     _ => "what differs is still to be sent",
@@ -218,7 +219,7 @@ pub(crate) fn words(synced: &Synced) -> Words {
         });
     }
     // A list from elsewhere is said to have been offered, which is told above.
-    if report.began_history && !report.restarted && report.versions_up > 0 {
+    if report.began_history && synced.arrived.is_none() && report.versions_up > 0 {
         is_worth_telling = true;
         lines.push(format!(
             "A new history was begun at {}, which held none. If it should have held one, check {}.",
@@ -558,16 +559,6 @@ fn cure_of(code: &str) -> &'static str {
     }
 }
 
-/// The list came to another remote. Where nothing went to it or came from it, nothing was offered or
-/// joined; why, the failure says.
-fn has_come_over(report: &SyncReport) -> bool {
-    let has_arrived = !matches!(report.end, End::Failed(_))
-        || report.versions_up > 0
-        || report.versions_down > 0
-        || report.snapshot_loaded.is_some();
-    report.restarted && has_arrived
-}
-
 /// The document that `ta sync --json` prints (`docs/reference/sync-json.md`).
 pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
     let report = &synced.report;
@@ -601,8 +592,8 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "reinitialised": report.reinitialised,
         "forked_at": report.reinitialised.then_some(report.forked_at).flatten().map(|version| version.to_string()),
         "address_changed": report.address_changed,
-        "restarted": has_come_over(report),
-        "rejoined": report.rejoined && has_come_over(report),
+        "restarted": synced.arrived.is_some(),
+        "rejoined": synced.arrived.is_some_and(|arrived| arrived.again),
         "began_history": report.began_history && report.versions_up > 0,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),

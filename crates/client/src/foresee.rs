@@ -92,7 +92,7 @@ pub fn foresee(
                 Change::Push { accepted: Some(_), .. } => break Foreseen::Arrived,
                 Change::Push { .. } => break Foreseen::Push,
                 Change::Pull { .. } | Change::LoadSnapshot { .. } => break Foreseen::Pull,
-                Change::Restart => break Foreseen::Offer { again: session.report().rejoined },
+                Change::Restart { again } => break Foreseen::Offer { again: *again },
                 Change::Unorphan { .. } => break Foreseen::Unorphan,
                 Change::Reinitialise { .. } => {
                     break match driver.replica.rehearse(&batch)? {

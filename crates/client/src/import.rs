@@ -189,7 +189,7 @@ pub enum AdoptError {
 }
 
 /// What was taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
     /// Tasks.
     pub tasks: u64,
@@ -199,6 +199,8 @@ pub struct Adopted {
     pub base: VersionId,
     /// `ta` has used the source before; its settings are kept elsewhere and were not taken over.
     pub was_ours: bool,
+    /// What the base belongs to, by its address or folder, where `ta` has synchronised the source.
+    pub place: Option<String>,
 }
 
 /// Makes the empty replica at `target` a copy of the one at `source`: tasks, base version, pending
@@ -227,7 +229,10 @@ pub fn adopt_replica(source: &Path, target: &Path) -> Result<Adopted, AdoptError
     let only_read = OpenOptions { read_only: true, create: false, ..OpenOptions::default() };
     let (theirs, notes) = SqliteStorage::open(source, &only_read)?;
     theirs.copy_to(&copy.0)?;
-    drop(theirs);
+    let place = match notes.had_our_tables {
+        true => place_of(Replica::new(theirs))?,
+        false => None,
+    };
     // Opening it brings it to our schema.
     drop(SqliteStorage::open(&copy.0, &OpenOptions::default())?);
     if let TakenOver::NotEmpty { tasks } = storage.take_over(&copy.0)? {
@@ -239,7 +244,14 @@ pub fn adopt_replica(source: &Path, target: &Path) -> Result<Adopted, AdoptError
         pending: ours.pending_changes()?,
         base: ours.base_version()?,
         was_ours: notes.had_our_tables,
+        place,
     })
+}
+
+/// What the base of a replica belongs to.
+fn place_of(mut replica: Replica) -> Result<Option<String>, StorageError> {
+    let (met, current) = replica.remotes()?;
+    Ok(met.into_iter().find(|row| Some(row.id) == current).map(|row| row.label))
 }
 
 /// The copy beside the target, removed with all that SQLite puts beside it.

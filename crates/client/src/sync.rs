@@ -10,7 +10,8 @@ use tandem_core::limits::{PULL_GROUP_BYTES_MAX, SEGMENT_OPERATIONS_BYTES_MAX};
 use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_remote::{Call, Outcome, Remote};
 use tandem_replica::{
-    CommitError, Committed, ConflictRow, Keep, RemoteRow, Replica, StorageError, SyncFacts, Target,
+    CommitError, Committed, ConflictRow, Keep, Move, RemoteRow, Replica, StorageError, SyncFacts,
+    Target,
 };
 use tandem_tasks::session::{
     Action, Change, Consent, End, Event, Failure, Proof, Relation, Request, Response, Session,
@@ -85,6 +86,9 @@ pub struct Synced {
     pub is_directory: bool,
     /// Tasks in the snapshot that was loaded; none if none was.
     pub tasks_loaded: Option<u64>,
+    /// The list has moved here from another place, and this is the first sync that can say so: the one
+    /// that began the move may have been broken off.
+    pub arrived: Option<Move>,
 }
 
 impl Synced {
@@ -382,7 +386,7 @@ impl<'a> Driver<'a> {
 fn name_of(change: &Change) -> &'static str {
     match change {
         Change::Adopt => "adopt",
-        Change::Restart => "restart",
+        Change::Restart { .. } => "restart",
         Change::LoadSnapshot { .. } => "snapshot",
         Change::Pull { .. } => "pull",
         Change::Push { accepted: None, .. } => "in flight",
@@ -446,5 +450,24 @@ fn conclude(
     }
     let waiting = replica.pending_changes()?;
     let base = replica.base_version()?;
-    Ok(Synced { report, waiting, conflicts, kept, base, label, is_directory, tasks_loaded: None })
+    // Where nothing went there or came from there, a later sync tells of it.
+    let arrived = match moved || (report.end == End::InStep && !base.is_nil()) {
+        true => {
+            kill_points::reached("before commit", "move told");
+            replica.take_move()?
+        }
+        false => None,
+    };
+    let tasks_loaded = None;
+    Ok(Synced {
+        report,
+        waiting,
+        conflicts,
+        kept,
+        base,
+        label,
+        is_directory,
+        tasks_loaded,
+        arrived,
+    })
 }

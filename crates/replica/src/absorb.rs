@@ -13,6 +13,7 @@ use tandem_tasks::{LocalOperation, OperationId, Task, Text};
 use crate::edit::{retiring, set_retiring};
 use crate::guard;
 use crate::image::{base_of, log_trusted_after, settle};
+use crate::moving;
 use crate::storage::{AppliedRow, Origin, PendingMark, Result, StepRow, StorageError, Txn};
 
 const SEEN: &str = "seen";
@@ -112,6 +113,7 @@ pub(crate) fn absorb(txn: &mut dyn Txn, now: Timestamp) -> Result<Absorbed> {
             // First sight of this file, or a foreign sync: images are made afresh from the state.
             txn.clear_base_images()?;
             settle_new(txn, None)?;
+            moving::forget(txn)?;
             adopt_base(txn, present.base)?;
         }
     }

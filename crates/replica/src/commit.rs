@@ -82,7 +82,7 @@ impl Replica {
         let needs_all =
             !matches!(batch.change, Change::Push { accepted: Some(_), .. } | Change::Note { .. });
         // What is pending and where the base was does not matter when all of it begins anew.
-        let is_restart = matches!(batch.change, Change::Restart);
+        let is_restart = matches!(batch.change, Change::Restart { .. });
         if !is_restart && (present.base != batch.base || (needs_all && !as_believed)) {
             let tail = read_tail(txn.as_mut())?;
             if had_moved {
@@ -180,8 +180,8 @@ impl Commit<'_> {
                 }
             }
             Change::Adopt => self.adopt()?,
-            Change::Restart => {
-                self.restart()?;
+            Change::Restart { again } => {
+                self.restart(again)?;
                 return Ok(Answer::Moved);
             }
             Change::Reinitialise { end, theirs, walked, branch, consent } => {

@@ -12,7 +12,7 @@ use crate::storage::{ConflictKind, ConflictRow, Result};
 
 /// Edits of others that lost, recorded by one commit at most: they can hold more disagreements than
 /// anybody reads when two lists are joined. What was made here and lost is recorded without limit.
-const CONFLICTS_PER_COMMIT_MAX: usize = 1_000;
+pub(crate) const CONFLICTS_PER_COMMIT_MAX: usize = 1_000;
 
 /// Values by property, as [`ConflictRow::edits`] reads them.
 type Values = BTreeMap<Text, Option<Text>>;
@@ -47,7 +47,7 @@ impl Commit<'_> {
 
     /// True if our log holds the change that lost, or shows that its value made way here at that time
     /// or later.
-    fn has_replaced(&mut self, loser: &Lost) -> Result<bool> {
+    pub(crate) fn has_replaced(&mut self, loser: &Lost) -> Result<bool> {
         let (Some(property), Some(at)) = (&loser.property, loser.at) else { return Ok(false) };
         let rows = self.txn.operations_of(loser.task)?;
         Ok(rows.iter().filter(|row| row.synced).any(|row| match &row.operation {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tandem_core::{TaskId, VersionId};
+use tandem_core::{TaskId, Timestamp, VersionId};
 use tandem_tasks::deletion::deleted_and_changed;
+use tandem_tasks::reinitialise::updates;
 use tandem_tasks::session::{Lost, PullKind, PulledVersion};
 use tandem_tasks::snapshot::{self, ReadSnapshotError};
 use tandem_tasks::{LocalOperation, Operation, OperationId, Task, Text};
@@ -14,6 +15,8 @@ use crate::commit::{Commit, CommitError, Outcome};
 use crate::edit::retire;
 use crate::guard;
 use crate::image::{TaskPending, base_of, distrust_log, settle};
+use crate::joined::{Deletions, Joined};
+use crate::moving;
 use crate::storage::{ConflictRow, Origin, Result, StepRow};
 use crate::unseen::{Lookout, Overwritten};
 
@@ -31,6 +34,9 @@ impl Commit<'_> {
             }
         }
         let Some(end) = versions.last() else { return Ok(()) };
+        if self.txn.base_version()?.is_nil() {
+            moving::meet(self.txn)?;
+        }
         let mut touched: BTreeMap<TaskId, Vec<(usize, &Operation)>> = BTreeMap::new();
         for (n, version) in versions.iter().enumerate() {
             for operation in &version.operations {
@@ -46,6 +52,7 @@ impl Commit<'_> {
         let mut log: Vec<(usize, LocalOperation)> = Vec::new();
         let mut arrived: Vec<(i64, TaskId)> = Vec::new();
         let mut lookout = Lookout::new(self.txn, kind)?;
+        let mut deletions = Deletions::default();
         for (id, operations) in touched {
             let pending = match has_pending {
                 true => self.txn.pending_of(id)?,
@@ -60,9 +67,19 @@ impl Commit<'_> {
                 _ => None,
             };
             let mut changed_there: Vec<&str> = Vec::new();
+            // What waits is no change: the whole list, or a task that was made on either side.
+            let is_joined = match kind {
+                PullKind::Replay => true,
+                PullKind::Usual => base.is_none(),
+                PullKind::FirstLoad => false,
+            };
+            let ours = match is_joined && !pending.is_empty() {
+                true => self.txn.task(id)?.map(|ours| (ours, pending.clone(), base.clone())),
+                false => None,
+            };
             let (settled, pending): (TaskPending, TaskPending) =
                 pending.into_iter().partition(|(place, _)| dropped_ids.contains(place));
-            for (n, operation) in operations {
+            for (n, operation) in operations.iter().copied() {
                 if kind == PullKind::FirstLoad {
                     operation.apply(&mut base);
                     continue;
@@ -82,6 +99,7 @@ impl Commit<'_> {
                     log.push((n, local));
                 }
             }
+            let theirs = base.clone().filter(|_| ours.is_some());
             let state = match has_pending {
                 true => settle(self.txn, id, base, &pending)?,
                 false => {
@@ -94,6 +112,14 @@ impl Commit<'_> {
                 let here: Vec<&str> = here.iter().map(Text::as_str).collect();
                 let lost = deleted_and_changed(id, before, after, &here, &changed_there);
                 losers.extend(lost.map(|lost| self.row(&lost, Some(before), Some(after))));
+            }
+            if let (Some((ours, waiting, before)), Some(theirs), Some(after)) =
+                (&ours, &theirs, &state)
+            {
+                let said: Vec<&Operation> = operations.iter().map(|(_, said)| *said).collect();
+                let before = before.as_ref();
+                let joined = Joined { id, ours, waiting, before, said: &said, theirs };
+                self.look_for_deletion(&mut deletions, &joined, after)?;
             }
             for unseen in lookout.unseen(self.txn, id, &overwritten, state.as_ref())? {
                 let row = self.row(&unseen.lost, None, state.as_ref());
@@ -114,6 +140,7 @@ impl Commit<'_> {
             self.applied_with(version.version, version.parent, false, (mark, None))?;
         }
         retire(self.txn)?;
+        self.tell_deletions(deletions, &mut losers)?;
         self.record_lost(losers)?;
         Ok(())
     }
@@ -232,7 +259,7 @@ impl Commit<'_> {
         lost: &[Lost],
     ) -> Outcome<()> {
         let lost = self.lost_anew(lost)?;
-        let losers = self.before_losing(&lost)?;
+        let mut losers = self.before_losing(&lost)?;
         let mut with_pending: BTreeSet<TaskId> = BTreeSet::new();
         self.txn.each_pending(&mut |_, operation| {
             with_pending.extend(operation.task());
@@ -264,6 +291,7 @@ impl Commit<'_> {
             }
         }
         self.loaded = Some(loaded);
+        moving::meet(self.txn)?;
         arrived.sort_unstable();
         let mut next = numbers.last().map_or(1, |(number, _)| number.saturating_add(1));
         for (_, id) in arrived {
@@ -272,17 +300,30 @@ impl Commit<'_> {
         }
         self.txn.set_working_set(&numbers)?;
         let dropped_ids: BTreeSet<OperationId> = dropped.iter().copied().collect();
+        let mut deletions = Deletions::default();
         for id in with_pending {
-            let base = self.txn.task(id)?;
+            let theirs = self.txn.task(id)?;
             let mut pending = self.txn.pending_of(id)?;
+            // Nothing was here but what waits.
+            let ours = theirs.as_ref().and_then(|_| made_of(&pending));
+            let waiting = pending.clone();
             pending.retain(|(place, _)| !dropped_ids.contains(place));
-            let state = settle(self.txn, id, base, &pending)?;
+            let state = settle(self.txn, id, theirs.clone(), &pending)?;
             self.renumber(id, state.as_ref())?;
+            if let (Some(ours), Some(theirs), Some(after)) = (&ours, &theirs, &state) {
+                let at = Timestamp::from_seconds(theirs.seconds("modified").unwrap_or(0));
+                let said = updates(id, &Task::default(), theirs, at);
+                let said: Vec<&Operation> = said.iter().collect();
+                let waiting = &waiting;
+                let joined = Joined { id, ours, waiting, before: None, said: &said, theirs };
+                self.look_for_deletion(&mut deletions, &joined, after)?;
+            }
         }
         self.drop_pending(dropped)?;
         distrust_log(self.txn)?;
         self.stand_on(version)?;
         self.applied(version, VersionId::NIL, true)?;
+        self.tell_deletions(deletions, &mut losers)?;
         self.record_lost(losers)?;
         Ok(())
     }
@@ -292,6 +333,15 @@ impl Commit<'_> {
 /// person would have met them. Those that do not say come last.
 fn age_of(task: &Task) -> i64 {
     task.seconds("entry").unwrap_or(i64::MAX)
+}
+
+/// What pending operations make of nothing.
+fn made_of(pending: &[(OperationId, LocalOperation)]) -> Option<Task> {
+    let mut task = None;
+    for operation in pending.iter().filter_map(|(_, operation)| operation.to_operation()) {
+        operation.apply(&mut task);
+    }
+    task
 }
 
 /// The properties that pending operations have changed.

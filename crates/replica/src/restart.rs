@@ -14,6 +14,7 @@ use crate::absorb::set_current_remote;
 use crate::commit::{Answer, Commit, CommitError, ORPHANS};
 use crate::guard;
 use crate::image::{distrust_log, log_trusted_after};
+use crate::moving;
 use crate::replica::read_tail;
 use crate::storage::{InFlightRow, LoggedOperation, Origin, Result, SYNC, StepRow, Txn};
 
@@ -51,8 +52,9 @@ impl Commit<'_> {
         Ok(())
     }
 
-    /// The whole state becomes pending over an empty base.
-    pub(crate) fn restart(&mut self) -> Result<()> {
+    /// The whole state becomes pending over an empty base; `again` if the place knew this list.
+    pub(crate) fn restart(&mut self, again: bool) -> Result<()> {
+        moving::set_out(self.txn, again)?;
         let mut tasks = Vec::new();
         self.txn.each_task(&mut |id, _| {
             tasks.push(id);

@@ -13,7 +13,7 @@
 //! The list never rewrites an operation; it only drops some. So operation ids stay true, and what
 //! is kept beside the database always says the same as the database.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,8 @@ pub struct PendingList {
     index: Option<Index>,
     /// A later change to a value that the server's history says too is kept all the same.
     keeps_later_repeats: bool,
+    /// Those that were kept so, and say again what the history said last.
+    repeats: BTreeSet<OperationId>,
     /// Per task, the position of its last operation, dead or alive. Made at the first cut.
     last_of_task: Option<Map<TaskId, u32>>,
 }
@@ -164,6 +166,7 @@ impl PendingList {
             front: 0,
             index: None,
             keeps_later_repeats: false,
+            repeats: BTreeSet::new(),
             last_of_task: None,
         }
     }
@@ -175,6 +178,12 @@ impl PendingList {
     /// again, later. The first a must not use ours up, or b would win.
     pub fn keep_later_repeats(&mut self, keeps: bool) {
         self.keeps_later_repeats = keeps;
+    }
+
+    /// True if an operation says again, under a younger time, what the history said last of it: it
+    /// changes nothing there.
+    pub fn is_repeat(&self, id: OperationId) -> bool {
+        self.repeats.contains(&id)
     }
 
     /// How many operations are left.
@@ -206,6 +215,9 @@ impl PendingList {
             let mut meeting = transform(server, &item.operation);
             if self.keeps_later_repeats && is_later_repeat(meeting, server, &item.operation) {
                 meeting = Meeting::LocalWins;
+                self.repeats.insert(item.id);
+            } else if !self.repeats.is_empty() {
+                self.repeats.remove(&item.id);
             }
             if meeting == Meeting::Apart {
                 debug_assert!(false, "the index offers only operations that meet");
@@ -226,7 +238,7 @@ impl PendingList {
     /// Brings back operations that a meeting has dropped: what they met is not to be applied after
     /// all. Costs a pass over the list.
     pub fn revive(&mut self, ids: &[OperationId]) {
-        let ids: std::collections::BTreeSet<OperationId> = ids.iter().copied().collect();
+        let ids: BTreeSet<OperationId> = ids.iter().copied().collect();
         for (position, item) in self.items.iter().enumerate() {
             if !self.alive[position] && ids.contains(&item.id) {
                 self.alive[position] = true;
@@ -370,6 +382,26 @@ mod tests {
         assert!(pending.meet(&update(1, "prio", "H", 11), &mut |_, _| {}));
         let left: Vec<_> = pending.iter().map(|item| item.id).collect();
         assert_eq!(left, [OperationId(2)]);
+    }
+
+    #[test]
+    fn what_is_kept_to_say_again_what_is_there_is_known() {
+        for (history, is_repeat) in [
+            (&[("a", 1)][..], true),
+            (&[("b", 1), ("a", 2)], true),
+            // They said something else since, and we say a once more.
+            (&[("a", 1), ("b", 2)], false),
+            (&[("b", 1)], false),
+            (&[], false),
+        ] {
+            let mut pending = list(vec![(true, update(1, "p", "a", 5))]);
+            pending.keep_later_repeats(true);
+            for (value, at) in history {
+                pending.meet(&update(1, "p", value, *at), &mut |_, _| {});
+            }
+            assert_eq!(pending.len(), 1);
+            assert_eq!(pending.is_repeat(OperationId(1)), is_repeat, "{history:?}");
+        }
     }
 
     #[test]

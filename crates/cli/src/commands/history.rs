@@ -113,8 +113,9 @@ fn what(
         LocalOperation::Delete { .. } => return Ok(Some("removed".into())),
         LocalOperation::Update { property, old_value, value, .. } => (property, old_value, value),
     };
-    // The redundant lists of `tag_` and `dep_` keys.
-    if property == "tags" || property == "depends" {
+    // The redundant lists of `tag_` and `dep_` keys; and what a joined list said again under a younger
+    // time.
+    if property == "tags" || property == "depends" || old_value == value {
         return Ok(None);
     }
     if let Some(tag) = property.strip_prefix("tag_") {

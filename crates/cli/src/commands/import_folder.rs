@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tandem_client::{AdoptError, adopt_replica};
 use tandem_exchange::Taskrc;
-use tandem_settings::{ConfigFile, Key, Origin, set};
+use tandem_settings::{ConfigFile, Key, Origin, RemoteSettings, Settings, Value, set};
+use tandem_words::text::escape;
 
 use crate::app::{App, REPLICA_FILE};
 use crate::fail::{Exit, Fail, chain};
@@ -38,17 +39,24 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
         Some(taskrc) => Some(taskrc),
         None => taskrc_of(folder, app.environment.home()),
     };
-    let mut taken = Vec::new();
-    if let Some(taskrc) = taskrc {
-        taken = take_settings(app, &taskrc)?;
-    }
+    let theirs = match taskrc {
+        Some(taskrc) => take_settings(app, &taskrc)?,
+        None => Theirs::default(),
+    };
+    let settings = Settings::load(&app.environment, app.config_flag.as_deref())?;
+    // What has never been synchronised may begin anywhere.
+    let is_elsewhere =
+        !adopted.base.is_nil() && !is_same_place(&settings, &theirs, adopted.place.as_deref());
     if app.output.is_json {
         app.output.json(&json!({
             "tasks": adopted.tasks,
             "waiting": adopted.pending,
             "base_version": adopted.base.to_string(),
-            "settings": taken,
+            "settings": theirs.taken,
+            "settings_not_taken": theirs.not_taken,
             "was_ours": adopted.was_ours,
+            "synchronised_with": adopted.place,
+            "set_server_first": is_elsewhere,
         }));
         return Ok(Exit::Done);
     }
@@ -57,8 +65,14 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
         crate::told::count(adopted.tasks, "task"),
         crate::told::count(adopted.pending, "change")
     ));
-    if !taken.is_empty() {
-        app.output.line(format!("Took over the settings {}.", taken.join(", ")));
+    if !theirs.taken.is_empty() {
+        app.output.line(format!("Took over the settings {}.", theirs.taken.join(", ")));
+    }
+    if !theirs.not_taken.is_empty() {
+        app.output.line(format!(
+            "Did not take over {}: another value is set here, and holds.",
+            theirs.not_taken.join(", ")
+        ));
     }
     if adopted.was_ours {
         app.output.line(
@@ -66,12 +80,75 @@ pub(crate) fn run(app: &mut App<'_>, folder: &Path) -> Result<Exit, Fail> {
              over: `ta config list` shows what holds here.",
         );
     }
-    app.output.line("From now on use one of the two, or let both sync: `ta sync`.");
+    if is_elsewhere {
+        let with = adopted.place.map(|place| format!(" with {}", escape(&place)));
+        app.output.line(format!(
+            "This list has been synchronised{}, and what is set here is not known to be the same place. \
+             Set the same server first (server_origin, server_client_key and encryption_secret, or \
+             server_dir for a folder, with `ta config set`), then run: ta sync",
+            with.unwrap_or_default()
+        ));
+    } else {
+        app.output.line("From now on use one of the two, or let both sync: `ta sync`.");
+    }
     Ok(Exit::Done)
 }
 
+/// The sync settings of a `.taskrc`, and what became of them.
+#[derive(Debug, Default)]
+struct Theirs {
+    taken: Vec<&'static str>,
+    /// Another value is set here.
+    not_taken: Vec<&'static str>,
+    /// Where Taskwarrior synchronises the list; nothing where that is not said in full.
+    place: Option<Place>,
+}
+
+/// A place for a list, as far as settings say it.
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    Server,
+}
+
+/// True if what is set here is where the list has been synchronised, as far as is known of that.
+fn is_same_place(settings: &Settings, theirs: &Theirs, place: Option<&str>) -> bool {
+    let ours = match settings.remote() {
+        Ok(RemoteSettings::Directory(path)) => Place::Folder(path),
+        Ok(RemoteSettings::Server { origin, .. })
+            if place.is_some_and(|place| same_address(origin.as_str(), place)) =>
+        {
+            return true;
+        }
+        Ok(RemoteSettings::Server { .. }) => Place::Server,
+        _ => return false,
+    };
+    match (ours, &theirs.place) {
+        (Place::Folder(ours), _) if place.is_some_and(|place| ours == Path::new(place)) => true,
+        (Place::Folder(ours), Some(Place::Folder(theirs))) => ours == *theirs,
+        (Place::Server, Some(Place::Server)) => theirs.not_taken.is_empty(),
+        _ => false,
+    }
+}
+
+fn same_address(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+/// True if a setting here says the same as one of theirs.
+fn says_the_same(ours: &Value, theirs: &str) -> bool {
+    match ours {
+        Value::Path(path) => path == Path::new(theirs),
+        Value::ServerOrigin(origin) => same_address(origin.as_str(), theirs),
+        Value::ClientKey(key) => theirs.parse() == Ok(*key),
+        // Compared, and shown nowhere.
+        Value::Secret(secret) => secret.dangerously_expose() == theirs,
+        _ => false,
+    }
+}
+
 /// Sets our keys from the `.taskrc`, unless they are set already.
-fn take_settings(app: &mut App<'_>, taskrc: &Taskrc) -> Result<Vec<&'static str>, Fail> {
+fn take_settings(app: &mut App<'_>, taskrc: &Taskrc) -> Result<Theirs, Fail> {
     let sync = taskrc.sync_settings(app.environment.home());
     if let Some(key) = &sync.unsupported {
         app.output.notice(format!(
@@ -79,7 +156,17 @@ fn take_settings(app: &mut App<'_>, taskrc: &Taskrc) -> Result<Vec<&'static str>
         ));
     }
     let file = ConfigFile::locate(&app.environment, app.config_flag.as_deref())?;
-    let mut taken = Vec::new();
+    let mut theirs = Theirs {
+        place: match &sync.server_dir {
+            Some(folder) => Some(Place::Folder(folder.clone())),
+            None => [&sync.server_origin, &sync.server_client_key, &sync.encryption_secret]
+                .iter()
+                .all(|value| value.is_some())
+                .then_some(Place::Server)
+                .filter(|_| sync.unsupported.is_none()),
+        },
+        ..Theirs::default()
+    };
     let path = |path: PathBuf| path.to_string_lossy().into_owned();
     for (key, value) in [
         (Key::ServerDir, sync.server_dir.map(path)),
@@ -88,14 +175,17 @@ fn take_settings(app: &mut App<'_>, taskrc: &Taskrc) -> Result<Vec<&'static str>
         (Key::EncryptionSecret, sync.encryption_secret),
     ] {
         let Some(value) = value else { continue };
-        let is_free = app.settings.get(key).is_none_or(|setting| setting.origin == Origin::Default);
-        if is_free {
-            let from = Origin::OtherFile { path: Path::new(".taskrc").into() };
-            for notice in set(&file.path, key, &value, from, &app.environment)?.notices {
-                app.output.notice(notice.to_string());
+        match app.settings.get(key).filter(|setting| setting.origin != Origin::Default) {
+            None => {
+                let from = Origin::OtherFile { path: Path::new(".taskrc").into() };
+                for notice in set(&file.path, key, &value, from, &app.environment)?.notices {
+                    app.output.notice(notice.to_string());
+                }
+                theirs.taken.push(key.name());
             }
-            taken.push(key.name());
+            Some(ours) if says_the_same(&ours.value, &value) => {}
+            Some(_) => theirs.not_taken.push(key.name()),
         }
     }
-    Ok(taken)
+    Ok(theirs)
 }

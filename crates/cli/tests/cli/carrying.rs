@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::home::{TestHome, assert_says};
+use crate::server::{CLIENT_KEY, SECRET, TestServer};
 use crate::words::home_with;
 
 #[test]
@@ -84,6 +85,47 @@ fn an_import_that_cannot_be_read_changes_nothing() {
     assert_eq!(home.descriptions(), ["one"]);
 }
 
+/// At another place it would be taken for another list, or for one that has lost its history.
+#[test]
+fn who_takes_over_a_list_that_syncs_is_told_to_set_the_same_server_first() {
+    const FIRST: &str = "Set the same server first";
+    let server = TestServer::new();
+    let source = server.home();
+    source.add("milk");
+    source.ta(&["sync"]).done();
+    let folder = source.data_dir().display().to_string();
+    let import = ["import", folder.as_str()];
+    let told = TestHome::new().ta(&import).done();
+    assert_says(&told, &["This list has been synchronised with http://<server>", FIRST]);
+    assert!(!server.home().ta(&import).done().contains(FIRST), "it is the same place");
+
+    let taskrc = format!(
+        "data.location={folder}\nsync.server.url={}\nsync.server.client_id={CLIENT_KEY}\n\
+         sync.encryption_secret={SECRET}\n",
+        server.url()
+    );
+    let with_taskrc = |home: TestHome| {
+        std::fs::write(home.path(".taskrc"), &taskrc).unwrap();
+        home
+    };
+    let told = with_taskrc(TestHome::new()).ta(&import).done();
+    assert_says(
+        &told,
+        &["settings server_origin, server_client_key, encryption_secret.", "or let both"],
+    );
+    let elsewhere = with_taskrc(server.home().with("TA_SERVER_ORIGIN", "http://127.0.0.1:1"));
+    let told = elsewhere.copy().ta(&import).done();
+    assert_says(&told, &["Did not take over server_origin: another value", FIRST]);
+    assert!(!told.contains(SECRET), "{told}");
+    let document = elsewhere.ta(&[&import[..], &["--json"]].concat()).json();
+    assert_eq!(document["settings_not_taken"], json!(["server_origin"]));
+    assert_eq!(document["set_server_first"], true);
+    // What has never been synchronised may begin anywhere.
+    let fresh = home_with(&[&["one"]]);
+    let told = TestHome::new().ta(&["import", &fresh.data_dir().display().to_string()]).done();
+    assert!(!told.contains(FIRST), "{told}");
+}
+
 #[test]
 fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
     let source = home_with(&[&["one"], &["two"]]);
@@ -112,6 +154,7 @@ fn a_replica_folder_is_taken_over_with_its_settings_by_an_empty_replica_only() {
     let folder_of_theirs = theirs.data_dir().display().to_string();
     let told = TestHome::new().ta(&["import", &folder_of_theirs]).done();
     assert!(told.contains("Took over 3 tasks") && !told.contains("config.toml"), "{told}");
+    assert_says(&told, &["has been synchronised, and", "Set the same server first"]);
     assert_eq!(target.state(), source.state());
     assert_eq!(crate::home::look(&folder)[&source.replica_file()], before[&source.replica_file()]);
     assert_says(&target.ta(&["sync"]).done(), &["up 4 changes · down 0 changes"]);

@@ -265,6 +265,37 @@ fn what_a_server_of_ours_would_refuse_is_foreseen() {
     assert_eq!((health(&document, "server"), health(&document, "client")), ("ok", "ok"));
 }
 
+/// It would refuse what a question offers.
+#[test]
+fn nobody_is_asked_to_begin_a_history_at_a_server_that_begins_none() {
+    let at = TestHome::new();
+    let open = Serving::start(&at, &[]);
+    let address = open.address.clone();
+    let (list, new) = (replica_of(&open), replica_of(&open));
+    let new = new.with("TA_SERVER_CLIENT_KEY", CLIENT_KEY.replace('1', "8"));
+    list.add("milk");
+    list.ta(&["sync"]).done();
+    // It finds nothing, which a sync with tasks would ask about.
+    assert_says(&new.ta(&["sync"]).done(), &["ta sync --new-history"]);
+    open.signal("-TERM");
+    assert_eq!(open.ended().0, Some(0));
+    let _closed = Serving::of(at.command(&["serve", "-l", &address, "--no-create-clients"]));
+    let typo = list.copy().with("TA_SERVER_CLIENT_KEY", CLIENT_KEY.replace('1', "9"));
+    let refused = |home: &TestHome| {
+        for words in [&["doctor"][..], &["status", "--server"]] {
+            assert_eq!(home.ta(words).code, Some(5), "{words:?}");
+        }
+        let told = home.ta(&["sync"]).failed(5);
+        assert_says(&told, &["makes no new ones", "Ask the operator to add this client id"]);
+        assert!(!told.contains("--new-history"), "{told}");
+    };
+    refused(&typo);
+    refused(&new);
+    new.add("tea");
+    refused(&new);
+    list.ta(&["sync"]).done();
+}
+
 /// The exit code of a sync, once `ta doctor` and `ta status --server` have come to it before.
 #[track_caller]
 fn foreseen(home: &TestHome, state: &str) -> i32 {

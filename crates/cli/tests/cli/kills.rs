@@ -17,10 +17,10 @@ use crate::home::{State, TestHome, assert_says, copy_folder};
 use crate::server::TestServer;
 
 /// More places than any sync here has; reaching this many means that it never ends.
-const PLACES_MAX: u32 = 200;
+pub(crate) const PLACES_MAX: u32 = 200;
 
 /// Runs a sync that is killed at its `n`th place; names the place, or none if it came to its end.
-fn killed_at(home: &TestHome, words: &[&str], n: u32) -> Option<String> {
+pub(crate) fn killed_at(home: &TestHome, words: &[&str], n: u32) -> Option<String> {
     let mut command = home.command(words);
     command.env("TANDEM_KILL_AT", n.to_string());
     let ran = home.run(command, b"");

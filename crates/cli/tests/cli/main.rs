@@ -32,6 +32,7 @@ mod foreseen;
 #[cfg(all(unix, feature = "server"))]
 mod front;
 mod kills;
+mod moves;
 #[cfg(all(unix, feature = "server"))]
 mod nodes;
 #[cfg(all(unix, feature = "server"))]

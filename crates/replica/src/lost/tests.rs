@@ -28,7 +28,7 @@ fn come_back() -> (Replica, Target) {
     }
     let target = Target { key: Some("server".into()), label: "server".into() };
     let Tail { base, first, last, .. } = replica.sync_facts(&target, at(30)).unwrap().tail;
-    let batch = Batch { base, last, first, change: Change::Restart };
+    let batch = Batch { base, last, first, change: Change::Restart { again: false } };
     let committed = replica.commit(&target, batch, at(30)).unwrap();
     assert!(matches!(committed, Committed::Moved(_)), "{committed:?}");
     (replica, target)

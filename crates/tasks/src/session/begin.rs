@@ -2,6 +2,7 @@
 
 use tandem_core::VersionId;
 
+use crate::session::failure::Failure;
 use crate::session::machine::{Session, State};
 use crate::session::messages::{Action, Change, Child, End, Question, Relation, Request};
 
@@ -17,8 +18,8 @@ impl Session {
                 self.ask(State::RemovingOrphans, Request::RemoveOrphans { versions })
             }
             // What we sent first may have begun the history: a snapshot would hold it, and pending
-            // it would be pushed once more.
-            Relation::Ours if self.base.is_nil() && self.in_flight.is_some() => {
+            // it would be pushed once more. A directory has a name only since then.
+            _ if self.base.is_nil() && self.in_flight.is_some() => {
                 self.ask(State::FreshInFlight, Request::GetChildVersion { parent: VersionId::NIL })
             }
             Relation::Ours if self.base.is_nil() => {
@@ -74,7 +75,7 @@ impl Session {
     }
 
     /// The base belongs to another remote than this one.
-    fn come_as_another(&mut self) -> Action {
+    pub(super) fn come_as_another(&mut self) -> Action {
         match self.facts.relation {
             Relation::Other { last_base: Some(parent) } if !parent.is_nil() => {
                 self.ask(State::CheckKnown, Request::GetChildVersion { parent })
@@ -85,7 +86,8 @@ impl Session {
 
     pub(super) fn restart(&mut self) -> Action {
         self.report.restarted = true;
-        self.commit(State::Restarting, Change::Restart)
+        let again = self.report.rejoined;
+        self.commit(State::Restarting, Change::Restart { again })
     }
 
     /// A history was found where we come as a stranger: may the lists be joined?
@@ -110,20 +112,44 @@ impl Session {
 
     /// Neither snapshot nor first version: the remote is empty.
     pub(super) fn nothing_there(&mut self) -> Action {
-        if self.facts.tasks == 0 && self.pending.is_empty() {
-            if self.facts.is_directory {
-                return self.end(End::InStep);
-            }
-            // Noted, a later sync with tasks will ask whether a history is to begin.
-            return match self.facts.needs_new_history || self.report.client_is_expected {
-                true => self.end(End::NoHistory),
-                false => self.note(true, false, End::NoHistory),
-            };
+        let is_empty = self.is_empty();
+        if is_empty && self.facts.is_directory {
+            return self.end(End::InStep);
         }
-        if self.facts.needs_new_history && !self.facts.consent.new_history {
-            return self.end(End::Question(Question::NewHistory));
+        // Nobody is told how to begin a history where none can be begun.
+        let is_unexpected = is_empty && !self.report.client_is_expected;
+        if is_unexpected || self.is_beginning_asked() {
+            return self.ask(State::AskingReady, Request::AskReady);
+        }
+        if is_empty {
+            return self.end(End::NoHistory);
         }
         self.report.began_history = !self.facts.consent.new_history;
         self.at_tip()
+    }
+
+    /// Nothing is there, and the remote has said why it takes nothing new, if it does not.
+    pub(super) fn ready_or_not(&mut self, refusal: Option<Failure>) -> Action {
+        let brings_nothing = self.facts.relation == Relation::Ours && self.is_empty();
+        match refusal {
+            // That this is no time for it is no matter to a list that brings nothing.
+            Some(failure) if !brings_nothing || failure == Failure::ClientUnknown => {
+                self.fail(failure)
+            }
+            _ if brings_nothing && self.facts.needs_new_history => self.end(End::NoHistory),
+            // Noted, a later sync with tasks will ask whether a history is to begin.
+            _ if brings_nothing => self.note(true, false, End::NoHistory),
+            _ if self.is_beginning_asked() => self.end(End::Question(Question::NewHistory)),
+            _ => self.restart(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.facts.tasks == 0 && self.pending.is_empty()
+    }
+
+    /// Whether a history is to begin there, only a person can say, and has not said.
+    fn is_beginning_asked(&self) -> bool {
+        self.facts.needs_new_history && !self.facts.consent.new_history
     }
 }

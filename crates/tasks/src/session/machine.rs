@@ -14,8 +14,8 @@ use crate::session::failure::Failure;
 use crate::session::gone::{Ancestors, ForkSearch, Lookout};
 use crate::session::group::Group;
 use crate::session::messages::{
-    AcceptedVersion, Action, Batch, Change, Child, Consent, End, Event, InFlight, Question,
-    Relation, Request, Response, Start, SyncReport, Tail,
+    AcceptedVersion, Action, Batch, Change, Child, Consent, End, Event, InFlight, Relation,
+    Request, Response, Start, SyncReport, Tail,
 };
 
 /// How often one sync goes back to pulling because another replica pushed first.
@@ -92,7 +92,7 @@ pub(super) enum State {
     /// The base belongs elsewhere: does this remote hold anything?
     StrangeSnapshot,
     StrangeChild,
-    /// Nothing is there: would it take the list?
+    /// Nothing is there: would it take anything?
     AskingReady,
     Restarting,
     LoadingSnapshot {
@@ -267,8 +267,10 @@ impl Session {
         match (state, response) {
             (State::FreshInFlight, Response::Child(child)) => match self.plain(child) {
                 Ok(Child::Version { version, parent, segment }) if self.is_in_flight(&segment) => {
+                    self.facts.relation = Relation::Ours;
                     self.walked(Child::Version { version, parent, segment })
                 }
+                Ok(_) if self.facts.relation != Relation::Ours => self.come_as_another(),
                 Ok(_) => self.ask(State::FreshSnapshot, Request::GetSnapshot),
                 Err(failure) => self.fail(failure),
             },
@@ -314,9 +316,6 @@ impl Session {
             (State::StrangeChild, Response::Child(child)) => match self.plain_first(child) {
                 Ok(Child::Version { .. }) => self.strange_history(),
                 Ok(Child::Gone | Child::Orphaned(_)) => self.fail(Failure::HistoryMissing),
-                Ok(_) if self.facts.needs_new_history && !self.facts.consent.new_history => {
-                    self.end(End::Question(Question::NewHistory))
-                }
                 // All of it waits already, since it was offered to a place that then took nothing.
                 Ok(_) if self.base.is_nil() => {
                     self.facts.relation = Relation::Ours;
@@ -325,8 +324,7 @@ impl Session {
                 Ok(_) => self.ask(State::AskingReady, Request::AskReady),
                 Err(failure) => self.fail(failure),
             },
-            (State::AskingReady, Response::Ready(None)) => self.restart(),
-            (State::AskingReady, Response::Ready(Some(failure))) => self.fail(failure),
+            (State::AskingReady, Response::Ready(refusal)) => self.ready_or_not(refusal),
             (State::Walk, Response::Child(child)) => match self.plain(child) {
                 Ok(child) => self.walked(child),
                 Err(failure) => self.flush(AfterPull::Fail(failure)),

@@ -44,8 +44,9 @@ pub enum Request {
     CheckProof,
     /// Tell the versions that the replica has applied. Answered without the network.
     ListApplied,
-    /// Say whether the remote would take something new, as far as it tells that beside the protocol.
-    /// Before a list leaves where it stands for a place that takes nothing.
+    /// Say whether the remote would take something new, as far as it tells that beside the protocol:
+    /// before a list leaves where it stands for a place that takes nothing, and before a person is
+    /// told how a history is begun there.
     AskReady,
 }
 
@@ -342,7 +343,10 @@ pub struct Batch {
 pub enum Change {
     /// The base becomes nil and belongs to this remote; the whole state becomes pending. Answered
     /// with `Moved`.
-    Restart,
+    Restart {
+        /// The remote holds the version on which this list had stood there before.
+        again: bool,
+    },
     /// The remote turned out to be the one that the base belongs to, under another address.
     Adopt,
     /// All tasks come from a snapshot; pending operations stay on top.
@@ -470,7 +474,8 @@ pub struct SyncReport {
     pub versions_up: u64,
     /// Operations pushed.
     pub operations_up: u64,
-    /// Of these, changes that a person made (not the `modified` stamp that goes with them).
+    /// Of these, changes that a person made: not the `modified` stamp that goes with them, nor what a
+    /// whole list says again of what is there already.
     pub changes_up: u64,
     /// Versions pulled.
     pub versions_down: u64,

@@ -179,8 +179,8 @@ impl Session {
     pub(super) fn count_pushed(&mut self, count: usize) {
         self.report.versions_up += 1;
         self.report.operations_up += count as u64;
-        self.report.changes_up +=
-            count_changes(self.pending.iter().take(count).map(|item| &item.operation));
+        let sent = self.pending.iter().take(count).filter(|item| !self.pending.is_repeat(item.id));
+        self.report.changes_up += count_changes(sent.map(|item| &item.operation));
     }
 
     pub(super) fn accepted(

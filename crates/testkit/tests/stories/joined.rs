@@ -5,7 +5,7 @@ use tandem_replica::{MemoryStorage, Storage as _};
 
 use crate::bench::{Bench, at, id};
 
-fn edit(bench: &Bench, seconds: i64, properties: &[(&str, &str)]) {
+pub(crate) fn edit(bench: &Bench, seconds: i64, properties: &[(&str, &str)]) {
     edit_stamped(bench, seconds, properties, seconds);
 }
 

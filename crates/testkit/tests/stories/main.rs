@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: where they cannot go on, the test ends")]
 
 mod bench;
+mod deleted;
 mod joined;
 mod regressions;
 mod restored;

@@ -89,12 +89,12 @@ fn a_base_of_another_program_at_a_server_that_knows_nothing_asks_a_person() {
         talk.hears(&child(3), Response::Child(Child::NoSuchClient))
             .hears(&Request::GetSnapshot, Response::Snapshot(None))
             .hears(&child(0), Response::Child(Child::NoSuchClient))
+            .hears(&Request::AskReady, Response::Ready(None))
     };
     look(Talk::begin(from_elsewhere())).ends(&End::Question(Question::NewHistory));
     let consent = Consent { new_history: true, ..Consent::default() };
     look(Talk::begin(Start { consent, ..from_elsewhere() }))
-        .hears(&Request::AskReady, Response::Ready(None))
-        .commits(|change| assert!(matches!(change, Change::Restart)));
+        .commits(|change| assert!(matches!(change, Change::Restart { again: false })));
     // Where the client is known, the base may well belong there.
     Talk::begin(from_elsewhere()).hears(&child(3), UP_TO_DATE).ends(&End::InStep);
 }
