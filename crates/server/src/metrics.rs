@@ -47,20 +47,8 @@ struct What {
     what: &'static str,
 }
 
-/// Routes as labels name them; everything else is `other`.
-const ROUTES: &[&str] = &[
-    "/",
-    "/v1/client/add-version/{parent}",
-    "/v1/client/get-child-version/{parent}",
-    "/v1/client/add-snapshot/{version}",
-    "/v1/client/snapshot",
-    "/v1/tandem/head",
-    "/v1/tandem/children/{parent}",
-    "/v1/tandem/account",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-];
+/// What a path is called that is none of ours.
+const OTHER: &str = "other";
 
 /// All counters.
 #[derive(Debug)]
@@ -122,24 +110,20 @@ impl Metrics {
         }
     }
 
-    /// Counts an answer. `route` is the template that was matched, with the server's prefix.
+    /// Counts an answer. `route` is the template of the path, if it is one that is answered.
     pub(crate) fn answer(
         &self,
         method: &str,
-        route: Option<&str>,
-        prefix: &str,
+        route: Option<&'static str>,
         status: u16,
         elapsed: Duration,
         sizes: (Option<u64>, Option<u64>),
     ) {
-        let route = route.map(|route| route.strip_prefix(prefix).unwrap_or(route));
-        let route = route.map(|route| if route.is_empty() { "/" } else { route });
-        let route = ROUTES.iter().find(|known| Some(**known) == route).copied();
-        let route = route.unwrap_or("other");
+        let route = route.unwrap_or(OTHER);
         let method = match method {
             "GET" => "GET",
             "POST" => "POST",
-            _ => "other",
+            _ => OTHER,
         };
         self.answered.get_or_create(&Answered { method, route, status }).inc();
         self.seconds.get_or_create(&Route { route }).observe(elapsed.as_secs_f64());

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::access::Access;
 use crate::disk::Room;
-use crate::http::{self, App, Clock, Door, Places};
+use crate::http::{self, App, Clock, Door, Places, Site};
 use crate::keeper;
 use crate::limits::Limits;
 use crate::network::Network;
@@ -120,7 +120,7 @@ pub async fn run(
         tracing::warn!("{}", crate::tls::AUTHORITY);
     }
     let calls = Door {
-        router: http::router(&app),
+        site: Arc::new(Site::new(&app)),
         places: Arc::new(Places::new(
             limits.connections_max,
             limits.connections_per_address_max,
@@ -133,7 +133,8 @@ pub async fn run(
     // Clients that fill all places do not keep an operator from looking.
     let places = METRICS_CONNECTIONS_MAX;
     let places = Arc::new(Places::new(places, places, Vec::new()));
-    let metrics = Door { router: http::metrics_router(&app), places, tls: None, ..calls.clone() };
+    let site = Arc::new(Site::for_operators(&app));
+    let metrics = Door { site, places, tls: None, ..calls.clone() };
     let (end_calls, calls_end) = watch::channel(false);
     let (end_metrics, metrics_end) = watch::channel(false);
     let mut calls = open(listeners.calls, &calls, &calls_end)?;

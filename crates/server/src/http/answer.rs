@@ -1,5 +1,7 @@
 //! Answers: the protocol's, and the one JSON document for what it has no answer to.
 
+use std::fmt;
+use std::io::{Cursor, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -37,14 +39,23 @@ pub(super) const TANDEM_CLOSED: HeaderValue = HeaderValue::from_static("head chi
 /// id would have been refused.
 pub(super) const TANDEM_EXPECTED: HeaderValue = HeaderValue::from_static("head children expected");
 
+/// Headers of the longest usual answer: room for them is taken once.
+const HEADERS: usize = 8;
+
 /// Whatever has no route: nothing, as the reference.
 pub(super) async fn not_found() -> Reply {
     empty(StatusCode::NOT_FOUND)
 }
 
 pub(super) fn empty(status: StatusCode) -> Reply {
-    let mut reply = Response::new(Body::empty());
+    let mut reply = with_body(Body::empty());
     *reply.status_mut() = status;
+    reply
+}
+
+fn with_body(body: Body) -> Reply {
+    let mut reply = Response::new(body);
+    reply.headers_mut().reserve(HEADERS);
     reply
 }
 
@@ -57,14 +68,14 @@ pub(super) fn words(status: StatusCode, words: &'static str) -> Reply {
 
 pub(super) fn with_type(content_type: &'static str, body: Bytes) -> Reply {
     let body = if body.len() > PIECE_BYTES { Body::new(Pieces(body)) } else { Body::from(body) };
-    let mut reply = Response::new(body);
+    let mut reply = with_body(body);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
 
 /// What is handed over at once of a large body, in bytes: few calls to the system, and a request
 /// counts as under way until its last piece can be sent.
-const PIECE_BYTES: usize = 256 * 1024;
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
 
 /// A large body in pieces, none of them copied.
 struct Pieces(Bytes);
@@ -94,10 +105,17 @@ impl http_body::Body for Pieces {
 }
 
 pub(super) fn put_id(reply: &mut Reply, name: HeaderName, id: VersionId) {
-    // A dashed id is plain ASCII.
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        reply.headers_mut().insert(name, value);
-    }
+    reply.headers_mut().insert(name, short(format_args!("{id}")));
+}
+
+/// A header's value of at most 64 plain characters, without a text in between.
+pub(super) fn short(text: fmt::Arguments<'_>) -> HeaderValue {
+    let mut room = Cursor::new([0; 64]);
+    let written = room.write_fmt(text);
+    debug_assert!(written.is_ok(), "{text} is too long");
+    let length = usize::try_from(room.position()).unwrap_or_default();
+    let value = HeaderValue::from_bytes(&room.get_ref()[..length]);
+    value.unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// What the protocol has no answer of its own to.

@@ -1,26 +1,26 @@
 //! Connections: accepted, limited, and ended without cutting off a request.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::Site;
 use super::places::{Places, Sign};
 use super::stalling::Stalling;
-use super::visitor::Peer;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::stopped;
@@ -32,7 +32,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// What every connection of a listener comes through.
 #[derive(Clone)]
 pub(crate) struct Door {
-    pub(crate) router: Router,
+    pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
     pub(crate) places: Arc<Places>,
     /// If TLS is spoken here.
@@ -120,12 +120,10 @@ async fn requests(
         .header_read_timeout(limits.head_time_max)
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max);
-    let router = TowerToHyperService::new(door.router.clone());
-    let used = Arc::clone(sign);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        used.use_it();
-        request.extensions_mut().insert(Peer(peer));
-        router.call(request)
+    let service = service_fn(|request: Request<Incoming>| {
+        sign.use_it();
+        let site = Arc::clone(&door.site);
+        async move { Ok::<_, Infallible>(site.answer(peer.ip(), request.map(Body::new)).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::App;
 use super::answer::{self, Reply, Trouble};
 use super::request::RequestId;
+use super::routes;
 use super::visitor::Visitor;
 use crate::disk::Room;
 use crate::store::Health;
@@ -46,7 +47,7 @@ impl Remembered {
 }
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+    Router::new().route(routes::HEALTHZ, get(healthz)).route(routes::READYZ, get(readyz))
 }
 
 /// The counters, where they have no listener of their own: for this machine alone.

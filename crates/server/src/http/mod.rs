@@ -20,6 +20,7 @@ mod memory;
 mod places;
 mod request;
 mod rest;
+mod routes;
 mod stalling;
 mod tandem;
 mod taskchampion;
@@ -33,6 +34,7 @@ use std::sync::atomic::AtomicBool;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use hyper_util::service::TowerToHyperService;
 use tandem_core::Timestamp;
 use tandem_tasks::serve::SnapshotTargets;
 use tokio::sync::Semaphore;
@@ -46,6 +48,7 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::server::Options;
 use crate::store::Store;
+use routes::Routes;
 
 pub(crate) use connection::{Door, serve};
 pub(crate) use places::Places;
@@ -118,52 +121,62 @@ impl App {
     }
 }
 
-/// All routes. Whoever adds some of their own merges them here; the layers go around them.
-pub(crate) fn router(app: &Arc<App>) -> Router {
-    use answer::not_found;
-    let worked = Router::new()
-        .route("/", get(taskchampion::banner).head(not_found))
-        .route("/v1/client/add-version/{parent}", post(taskchampion::add_version))
-        .route(
-            "/v1/client/get-child-version/{parent}",
-            get(taskchampion::get_child_version).head(not_found),
-        )
-        .route("/v1/client/add-snapshot/{version}", post(taskchampion::add_snapshot))
-        .route("/v1/client/snapshot", get(taskchampion::get_snapshot).head(not_found))
-        .route("/v1/tandem/head", get(tandem::head).head(not_found))
-        .route("/v1/tandem/children/{parent}", get(tandem::children).head(not_found))
-        .route("/v1/tandem/account", get(account::account).head(not_found))
-        // Bodies are measured where they are read.
-        .layer(DefaultBodyLimit::disable())
-        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(app), request::in_turn));
-    let mut all = worked.merge(health::routes());
-    if !app.has_metrics_apart {
-        all = all.route("/metrics", get(health::local_metrics));
-    }
-    // Supervisors beside the server need not know of the proxy's paths.
-    if !app.path_prefix.is_empty() {
-        let root = format!("{}/", app.path_prefix);
-        all = Router::new()
-            .nest(&app.path_prefix, all)
-            .route(&root, get(taskchampion::banner).head(not_found))
-            .merge(health::routes());
+/// What a listener answers.
+#[derive(Clone)]
+pub(crate) struct Site {
+    app: Arc<App>,
+    routes: Routes,
+    router: TowerToHyperService<Router>,
+}
+
+impl Site {
+    /// Everything, the counters too unless they are somewhere else. Whoever adds routes of their own
+    /// names them in [`routes`] and merges them here.
+    pub(crate) fn new(app: &Arc<App>) -> Self {
+        use answer::not_found;
+        let calls = Router::new()
+            .route(routes::BANNER, get(taskchampion::banner).head(not_found))
+            .route(routes::ADD_VERSION, post(taskchampion::add_version))
+            .route(routes::GET_CHILD_VERSION, get(taskchampion::get_child_version).head(not_found))
+            .route(routes::ADD_SNAPSHOT, post(taskchampion::add_snapshot))
+            .route(routes::SNAPSHOT, get(taskchampion::get_snapshot).head(not_found))
+            .route(routes::HEAD, get(tandem::head).head(not_found))
+            .route(routes::CHILDREN, get(tandem::children).head(not_found))
+            .route(routes::ACCOUNT, get(account::account).head(not_found))
+            // Bodies are measured where they are read.
+            .layer(DefaultBodyLimit::disable());
+        let mut looks = health::routes();
         if !app.has_metrics_apart {
-            all = all.route("/metrics", get(health::local_metrics));
+            looks = looks.route(routes::METRICS, get(health::local_metrics));
         }
+        let mut all = calls.merge(looks.clone());
+        // Supervisors beside the server need not know of the proxy's paths.
+        if !app.path_prefix.is_empty() {
+            let root = format!("{}/", app.path_prefix);
+            all = Router::new()
+                .nest(&app.path_prefix, all)
+                .route(&root, get(taskchampion::banner).head(not_found))
+                .merge(looks);
+        }
+        let routes = Routes {
+            prefix: app.path_prefix.clone(),
+            has_calls: true,
+            has_metrics: !app.has_metrics_apart,
+        };
+        Self::of(app, routes, all)
     }
-    layered(app, all)
-}
 
-/// The routes of a listener that is for operators alone.
-pub(crate) fn metrics_router(app: &Arc<App>) -> Router {
-    layered(app, health::routes().route("/metrics", get(health::metrics)))
-}
+    /// What operators alone ask.
+    pub(crate) fn for_operators(app: &Arc<App>) -> Self {
+        let routes = Routes { prefix: String::new(), has_calls: false, has_metrics: true };
+        Self::of(app, routes, health::routes().route(routes::METRICS, get(health::metrics)))
+    }
 
-fn layered(app: &Arc<App>, routes: Router<Arc<App>>) -> Router {
-    use answer::not_found;
-    routes
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(app), request::around))
-        .with_state(Arc::clone(app))
+    fn of(app: &Arc<App>, routes: Routes, router: Router<Arc<App>>) -> Self {
+        let router = router
+            .fallback(answer::not_found)
+            .method_not_allowed_fallback(answer::not_found)
+            .with_state(Arc::clone(app));
+        Self { app: Arc::clone(app), routes, router: TowerToHyperService::new(router) }
+    }
 }

@@ -1,25 +1,26 @@
 //! What happens around every request: its id, its line in the log, its turn.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use hyper::service::Service as _;
 use tandem_core::ClientId;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::App;
-use super::answer::{BUSY, Reply};
+use super::answer::{BUSY, PIECE_BYTES, Reply, short};
 use super::rest::lend;
+use super::routes::Route;
 use super::taskchampion::read_client;
-use super::visitor::{Peer, Visitor};
+use super::visitor::Visitor;
+use super::{App, Site};
 use crate::access::ClientTag;
 use crate::limits::REQUEST_ID_BYTES_MAX;
 
@@ -76,64 +77,80 @@ impl Ids {
     }
 
     fn make(&self) -> RequestId {
-        let text = format!("{:08x}-{}", self.process, self.next.fetch_add(1, Ordering::Relaxed));
-        RequestId(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-")))
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        RequestId(short(format_args!("{:08x}-{number}", self.process)))
     }
 }
 
-/// Names the request, notes it in the log when it is answered, and forbids caches to keep the answer.
-pub(super) async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Reply {
-    let began = Instant::now();
-    let id = RequestId::from_client(&request).unwrap_or_else(|| app.ids.make());
-    request.extensions_mut().insert(id.clone());
-    // Without a connection (in a test of the routes alone) nobody is anywhere.
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let visitor = Visitor::of(peer, request.headers(), &app.trusted_proxies);
-    request.extensions_mut().insert(visitor);
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let line = tracing::enabled!(tracing::Level::INFO).then(|| Line::of(&app, &request));
-    let (request, rest) = lend(request);
-    let mut reply = next.run(request).await;
-    let received = match rest {
-        Some(rest) => rest.pass_over(&app.limits, reply.status()).await,
-        None => 0,
-    };
-    let headers = reply.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
-    headers.insert(REQUEST_ID, id.0.clone());
-    let sizes = (Some(received), reply.body().size_hint().exact());
-    app.metrics.answer(
-        method.as_str(),
-        route.as_ref().map(MatchedPath::as_str),
-        &app.path_prefix,
-        reply.status().as_u16(),
-        began.elapsed(),
-        sizes,
-    );
-    if let Some(line) = line {
-        // Tenths are enough, and what follows them is noise.
-        let elapsed_ms = (began.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
-        tracing::info!(
-            request = %id,
-            method = %line.method,
-            route = %line.route,
-            client = %line.client,
-            received,
-            status = reply.status().as_u16(),
-            sent = reply.body().size_hint().exact(),
-            elapsed_ms,
-            "request"
-        );
+impl Site {
+    /// Answers a request from there: names it, lets it wait for its turn, notes it in the log, counts it, and
+    /// forbids caches to keep the answer.
+    pub(super) async fn answer(&self, peer: IpAddr, mut request: Request) -> Reply {
+        let app = &*self.app;
+        let began = Instant::now();
+        let id = RequestId::from_client(&request).unwrap_or_else(|| app.ids.make());
+        let visitor = Visitor::of(peer, request.headers(), &app.trusted_proxies);
+        let route = self.routes.find(request.uri().path());
+        let line = tracing::enabled!(tracing::Level::INFO).then(|| Line::of(app, &request));
+        let method = request.method().clone();
+        request.extensions_mut().insert(id.clone());
+        request.extensions_mut().insert(visitor);
+        let (request, rest) = lend(request);
+        let mut reply = match route {
+            Some(Route { is_call: true, .. }) => self.in_turn(request, &id).await,
+            _ => self.routed(request).await,
+        };
+        let received = match rest {
+            Some(rest) => rest.pass_over(&app.limits, reply.status()).await,
+            None => 0,
+        };
+        let headers = reply.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
+        headers.insert(REQUEST_ID, id.0.clone());
+        let (status, sent) = (reply.status().as_u16(), reply.body().size_hint().exact());
+        let (route, elapsed) = (route.map(|route| route.name), began.elapsed());
+        app.metrics.answer(method.as_str(), route, status, elapsed, (Some(received), sent));
+        if let Some(line) = line {
+            // Tenths are enough, and what follows them is noise.
+            let elapsed_ms = (elapsed.as_secs_f64() * 10_000.0).round() / 10.0;
+            tracing::info!(
+                request = %id,
+                method = %line.method,
+                route = route.unwrap_or("-"),
+                client = %line.client,
+                received,
+                status,
+                sent,
+                elapsed_ms,
+                "request"
+            );
+        }
+        reply
     }
-    reply
+
+    /// Lets a limited number of requests be worked on at once; one counts until its answer has left.
+    async fn in_turn(&self, request: Request, id: &RequestId) -> Reply {
+        let turn = Arc::clone(&self.app.requests).acquire_owned();
+        let Ok(Ok(turn)) = tokio::time::timeout(self.app.limits.queue_time_max, turn).await else {
+            return BUSY.reply(id);
+        };
+        let reply = self.routed(request).await;
+        // What fits into one piece is handed over at once.
+        match reply.body().size_hint().exact() {
+            Some(bytes) if bytes <= PIECE_BYTES as u64 => reply,
+            _ => reply.map(|body| Body::new(Counted { body, _turn: turn })),
+        }
+    }
+
+    async fn routed(&self, request: Request) -> Reply {
+        let Ok(reply) = self.router.call(request).await;
+        reply
+    }
 }
 
-/// What the log says of a request: its route, not its path, and a tag for its client.
+/// What the log says of a request beside its route: a tag for its client.
 struct Line {
     method: String,
-    route: String,
     client: String,
 }
 
@@ -142,24 +159,12 @@ impl Line {
         // Methods are the client's words, too.
         let method = request.method().as_str();
         let method = if method.len() <= 8 { method } else { "-" };
-        let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
         let client = match read_client(request.headers()) {
             Some(client) => ClientTag::new(&app.log_key, client).to_string(),
             None => "-".to_owned(),
         };
-        Self { method: method.to_owned(), route: route.to_owned(), client }
+        Self { method: method.to_owned(), client }
     }
-}
-
-/// Lets a limited number of requests be worked on at once; one counts until its answer has left.
-pub(super) async fn in_turn(State(app): State<Arc<App>>, request: Request, next: Next) -> Reply {
-    let turn = Arc::clone(&app.requests).acquire_owned();
-    let Ok(Ok(turn)) = tokio::time::timeout(app.limits.queue_time_max, turn).await else {
-        let id = request.extensions().get::<RequestId>().cloned();
-        return BUSY.reply(&id.unwrap_or_else(|| app.ids.make()));
-    };
-    let reply = next.run(request).await;
-    reply.map(|body| Body::new(Counted { body, _turn: turn }))
 }
 
 /// A body that gives the turn of its request back when it has been sent.
