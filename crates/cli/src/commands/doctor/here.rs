@@ -115,9 +115,10 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
         (0, 0) if notes.read_only => Check::warning(
             "replica",
             format!("sound; {}, and it can only be read", count(tasks, "task")),
-            match notes.is_full {
-                true => "make room on the disk",
-                false => "check the owner and mode of the file and its folder",
+            match (notes.is_full, &notes.stopped_by) {
+                (true, _) => "make room on the disk".to_owned(),
+                (false, Some(file)) => format!("check the owner and mode of {}", file.display()),
+                (false, None) => "check the owner and mode of the file and its folder".to_owned(),
             },
         ),
         (0, 0) => {
