@@ -394,6 +394,16 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             Exit::Unreachable,
             "Check the line and server_origin; the next sync goes on where this one ended.",
         ),
+        Failure::NobodyListens { is_here: true, .. } => (
+            Exit::Unreachable,
+            "Is `ta serve` running? Nobody listens there on this machine: start it, or correct \
+             server_origin; the next sync goes on where this one ended.",
+        ),
+        Failure::NobodyListens { .. } => (
+            Exit::Unreachable,
+            "That machine is there, and no server listens at that port: check server_origin, or tell the \
+             server's operator; the next sync goes on where this one ended.",
+        ),
         Failure::TimedOut { is_connected: false, .. } => (
             Exit::Unreachable,
             "Check the line and server_origin; on a slow line raise connect_timeout_seconds.",
@@ -649,6 +659,17 @@ mod tests {
             let (exit, cure) = exit_and_cure(&failure);
             assert_eq!(exit, Exit::Unreachable);
             assert!(cure.contains(part), "{trouble:?}: {cure}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_listens_the_server_may_not_be_running() {
+        let at = "127.0.0.1:8080".to_owned();
+        for (is_here, part) in [(true, "Is `ta serve` running?"), (false, "That machine is there")]
+        {
+            let (exit, cure) = exit_and_cure(&Failure::NobodyListens { at: at.clone(), is_here });
+            assert_eq!(exit, Exit::Unreachable);
+            assert!(cure.contains(part) && cure.contains("server_origin"), "{cure}");
         }
     }
 

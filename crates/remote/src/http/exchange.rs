@@ -111,7 +111,10 @@ impl Exchange {
             tries += 1;
             let is_worth_repeating = match &result {
                 Ok(answer) => answer.is_passing(),
-                Err(broken) => matches!(broken.failure, Failure::Unreachable { .. }),
+                Err(broken) => matches!(
+                    broken.failure,
+                    Failure::Unreachable { .. } | Failure::NobodyListens { .. }
+                ),
             };
             let jitter = crate::random_bytes().map_or(0, u32::from_ne_bytes);
             match settings.backoff.delay(tries, jitter) {

@@ -58,7 +58,7 @@ fn about(error: Error, peer: &Peer, is_connected: bool, settings: &HttpSettings)
         Error::Rustls(error) => tls(&error, peer, settings),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(inner) => tls(inner, peer, settings),
-            None => io(&error, peer, is_connected),
+            None => io(&error, peer, is_connected, settings),
         },
         // Whoever speaks TLS answers words in clear with an alert, which is none of HTTP's.
         Error::Protocol(_) if !settings.origin.is_https() => strange(format!(
@@ -76,11 +76,15 @@ fn address_of(peer: &Peer) -> &'static str {
     if peer.is_proxy { "its address" } else { "server_origin" }
 }
 
-fn io(error: &std::io::Error, peer: &Peer, is_connected: bool) -> Failure {
+fn io(error: &std::io::Error, peer: &Peer, is_connected: bool, settings: &HttpSettings) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
             Failure::TimedOut { what: readable(error.to_string().as_bytes()), is_connected }
         }
+        ErrorKind::ConnectionRefused if !peer.is_proxy => Failure::NobodyListens {
+            at: format!("{}:{}", peer.host, settings.origin.port()),
+            is_here: settings.origin.is_loopback(),
+        },
         ErrorKind::ConnectionRefused => {
             Failure::Unreachable { what: format!("{peer} refuses connections") }
         }

@@ -14,6 +14,14 @@ pub enum Failure {
         /// What the system said.
         what: String,
     },
+    /// The machine is there, and nobody listens at that address of it.
+    #[error("the server cannot be reached: {at} refuses connections")]
+    NobodyListens {
+        /// Host and port.
+        at: String,
+        /// It is this machine.
+        is_here: bool,
+    },
     /// No answer in time.
     #[error("the server did not answer in time: {what}")]
     TimedOut {
