@@ -9,8 +9,9 @@ use tandem_words::text::escape;
 use super::doctor::verdict::{Verdict, verdict};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
+use crate::cure::exit_and_cure;
 use crate::fail::{DAMAGED, Exit, Fail};
-use crate::told::{count, exit_and_cure};
+use crate::told::count;
 
 /// Differences named one by one.
 const NAMED_MAX: usize = 20;
