@@ -1,6 +1,6 @@
 //! Failures of a sync, each with its exit code, its kind for programs, and what to do about it.
 
-use tandem_tasks::session::{DirectoryTrouble, Failure, TlsTrouble};
+use tandem_tasks::session::{DirectoryTrouble, Failure, ProxyTrouble, TlsTrouble};
 
 use crate::fail::{Exit, Fail};
 
@@ -36,6 +36,7 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
             "The next sync goes on where this one ended. On a slow line raise read_timeout_seconds.",
         ),
         Failure::Tls { trouble, .. } => (Exit::Unreachable, tls(*trouble)),
+        Failure::Proxy { trouble, .. } => proxy(*trouble),
         Failure::Forbidden => (
             Exit::Forbidden,
             "Ask the operator to allow this client id, and check server_client_key.",
@@ -107,7 +108,7 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
     }
 }
 
-/// What to do where a connection cannot be made safe: to the server, or to a proxy on the way.
+/// What to do where a connection to the server cannot be made safe.
 fn tls(trouble: TlsTrouble) -> &'static str {
     match trouble {
         TlsTrouble::Authority => {
@@ -119,13 +120,71 @@ fn tls(trouble: TlsTrouble) -> &'static str {
              renew the certificate."
         }
         TlsTrouble::Name => {
-            "Use an address that the certificate is for (ta config set server_origin URL, or that of the \
-             proxy), or have one made for this address."
+            "Use an address that the certificate is for (ta config set server_origin URL), or have one made \
+             for this address."
         }
-        _ => {
-            "Check server_origin and what is set for a proxy. If they are right, it is to be mended on the \
-             other side."
-        }
+        _ => "Check server_origin. If it is right, it is to be mended on the other side.",
+    }
+}
+
+/// The same of a proxy on the way to the server. Its address is in no setting of ours.
+fn proxy(trouble: ProxyTrouble) -> (Exit, &'static str) {
+    match trouble {
+        ProxyTrouble::Address => (
+            Exit::Settings,
+            "Correct the proxy's address in http_proxy, https_proxy or all_proxy; or name the server in \
+             no_proxy, to go there without one.",
+        ),
+        ProxyTrouble::TimedOut { is_connected: false } => (
+            Exit::Unreachable,
+            "Check the line and the proxy's address in http_proxy, https_proxy or all_proxy; on a slow \
+             line raise connect_timeout_seconds.",
+        ),
+        ProxyTrouble::TimedOut { is_connected: true } => (
+            Exit::Unreachable,
+            "The proxy or the server is slow: the next sync goes on where this one ended. On a slow line \
+             raise read_timeout_seconds.",
+        ),
+        ProxyTrouble::Tls(trouble) => (
+            Exit::Unreachable,
+            match trouble {
+                TlsTrouble::Authority | TlsTrouble::Time => tls(trouble),
+                TlsTrouble::Name => {
+                    "Use an address of the proxy that its certificate is for (http_proxy, https_proxy, \
+                     all_proxy), or have one made for this address."
+                }
+                _ => {
+                    "Check the proxy's address in http_proxy, https_proxy or all_proxy: one that begins \
+                     with http:// may be meant. If it is right, it is to be mended at the proxy."
+                }
+            },
+        ),
+        ProxyTrouble::NotAProxy => (
+            Exit::Failed,
+            "Check the proxy's address in http_proxy, https_proxy or all_proxy: its port, and whether it \
+             begins with http://, https:// or socks5://.",
+        ),
+        ProxyTrouble::Password => (
+            Exit::Forbidden,
+            "Put them into the proxy's address in http_proxy, https_proxy or all_proxy: \
+             http://NAME:PASSWORD@HOST:PORT",
+        ),
+        ProxyTrouble::Refuses => (
+            Exit::Forbidden,
+            "Ask whoever runs the proxy to let this server through; or name the server in no_proxy, to go \
+             there without one.",
+        ),
+        ProxyTrouble::NoServer => (
+            Exit::Unreachable,
+            "Check server_origin: the proxy found nobody there, or is in trouble itself. The next sync goes \
+             on where this one ended.",
+        ),
+        // Nobody answers there.
+        _ => (
+            Exit::Unreachable,
+            "Check the line and the proxy's address in http_proxy, https_proxy or all_proxy; or name the \
+             server in no_proxy, to go there without one.",
+        ),
     }
 }
 
@@ -231,6 +290,35 @@ mod tests {
             let failure = Failure::Tls { trouble, what: "it is so".into() };
             let (exit, cure) = exit_and_cure(&failure);
             assert_eq!(exit, Exit::Unreachable);
+            assert!(cure.contains(part), "{trouble:?}: {cure}");
+        }
+    }
+
+    #[test]
+    fn each_trouble_with_a_proxy_has_a_cure_that_is_the_proxys() {
+        use ProxyTrouble as Trouble;
+        for (trouble, exit, part) in [
+            (Trouble::Address, Exit::Settings, "Correct the proxy's address"),
+            (Trouble::Unreachable, Exit::Unreachable, "the proxy's address in http_proxy"),
+            (
+                Trouble::TimedOut { is_connected: false },
+                Exit::Unreachable,
+                "connect_timeout_seconds",
+            ),
+            (Trouble::TimedOut { is_connected: true }, Exit::Unreachable, "read_timeout_seconds"),
+            (Trouble::Tls(TlsTrouble::Authority), Exit::Unreachable, "ta config set ca_file"),
+            (Trouble::Tls(TlsTrouble::Name), Exit::Unreachable, "address of the proxy"),
+            (Trouble::Tls(TlsTrouble::Other), Exit::Unreachable, "begins with http://"),
+            (Trouble::NotAProxy, Exit::Failed, "its port"),
+            (Trouble::Password, Exit::Forbidden, "NAME:PASSWORD@"),
+            (Trouble::Refuses, Exit::Forbidden, "no_proxy"),
+            (Trouble::NoServer, Exit::Unreachable, "the proxy found nobody there"),
+        ] {
+            let failure = Failure::Proxy { trouble, what: "it is so".to_owned() };
+            let (code, cure) = exit_and_cure(&failure);
+            assert_eq!(code, exit, "{trouble:?}");
+            let speaks_of_the_server = trouble == Trouble::NoServer;
+            assert_eq!(cure.contains("server_origin"), speaks_of_the_server, "{trouble:?}: {cure}");
             assert!(cure.contains(part), "{trouble:?}: {cure}");
         }
     }

@@ -434,6 +434,7 @@ fn is_open_question(failure: &Failure) -> bool {
         | Failure::TimedOut { .. }
         | Failure::ServerError { .. } => true,
         Failure::Told { status, .. } => *status >= 500,
+        Failure::Proxy { trouble, .. } => trouble.is_passing(),
         _ => false,
     }
 }
