@@ -46,15 +46,18 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         }
         Failure::ServerError { status } => (
             match status {
-                // A proxy found no server, or one that takes nothing for now.
-                502..=504 => Exit::Unreachable,
+                // A proxy found no server, or one that takes nothing for now; or it has no room.
+                502..=504 | 507 => Exit::Unreachable,
                 _ => Exit::Failed,
             },
             "It is the server's problem; try again later or tell its operator.",
         ),
         Failure::Told { code, .. } => (
             match code.as_str() {
-                "busy" | "too_many_guesses" | "too_slow" => Exit::Unreachable,
+                // It passes, or its operator sees to it: all waits safely, and is sent then.
+                "busy" | "too_many_guesses" | "too_slow" | "disk_low" | "disk_full" => {
+                    Exit::Unreachable
+                }
                 _ => Exit::Failed,
             },
             cure_of(code),
@@ -331,6 +334,25 @@ mod tests {
             let (exit, cure) = exit_and_cure(&Failure::NobodyListens { at: at.clone(), is_here });
             assert_eq!(exit, Exit::Unreachable);
             assert!(cure.contains(part) && cure.contains("server_origin"), "{cure}");
+        }
+    }
+
+    #[test]
+    fn a_server_without_room_is_like_one_that_cannot_be_reached() {
+        let told = |code: &str| Failure::Told {
+            status: 503,
+            code: code.to_owned(),
+            message: "It is so.".to_owned(),
+            retry_seconds: None,
+        };
+        for (failure, exit) in [
+            (told("disk_low"), Exit::Unreachable),
+            (told("disk_full"), Exit::Unreachable),
+            (told("writes_stopped"), Exit::Failed),
+            (Failure::ServerError { status: 507 }, Exit::Unreachable),
+            (Failure::ServerError { status: 500 }, Exit::Failed),
+        ] {
+            assert_eq!(exit_and_cure(&failure).0, exit, "{failure:?}");
         }
     }
 

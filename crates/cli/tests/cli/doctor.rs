@@ -121,7 +121,7 @@ fn every_problem_has_its_exit_code_and_a_cure() {
     });
     ill(&home, "history", 1);
     for (status, code, exit, cure) in [
-        (503, "disk_low", 1, "make room on its disk"),
+        (503, "disk_low", 4, "make room on its disk"),
         (429, "too_many_guesses", 4, "Check server_client_key, then wait"),
         (503, "busy", 4, "Try again in a moment"),
     ] {
