@@ -226,12 +226,47 @@ fn directory(trouble: DirectoryTrouble) -> (Exit, &'static str) {
     }
 }
 
-/// The kind of a failure for programs, where it has one.
+/// Codes of a Tandem that are kinds, too (`docs/protocol/tandem-http.md`).
+const TOLD: [&str; 7] = [
+    "busy",
+    "disk_low",
+    "disk_full",
+    "too_many_guesses",
+    "too_slow",
+    "writes_stopped",
+    "storage_damaged",
+];
+
+/// The kind of a failure for programs, where it has one (`docs/reference/sync-json.md`).
 fn kind(failure: &Failure) -> Option<String> {
-    match failure {
-        Failure::Directory { trouble, .. } => Some(format!("directory_{}", trouble.name())),
-        _ => None,
-    }
+    let kind = match failure {
+        Failure::Unreachable { .. } => "server_unreachable",
+        Failure::NobodyListens { .. } => "server_nobody_listens",
+        Failure::TimedOut { .. } => "server_timed_out",
+        Failure::ServerError { .. } => "server_error",
+        // A code that is not known here is a server's word, and no kind of ours.
+        Failure::Told { code, .. } => match TOLD.contains(&code.as_str()) {
+            true => return Some(format!("server_{code}")),
+            false => "server_error",
+        },
+        Failure::StrangeNotFound | Failure::NotTheProtocol { .. } => "server_strange",
+        Failure::Forbidden => "client_forbidden",
+        Failure::ClientUnknown => "client_unknown",
+        Failure::WrongSecret { .. } => "wrong_secret",
+        Failure::Tls { trouble, .. } => match trouble {
+            TlsTrouble::Authority => "tls_authority",
+            TlsTrouble::Time => "tls_time",
+            TlsTrouble::Name => "tls_name",
+            _ => "tls_other",
+        },
+        Failure::Proxy { trouble, .. } => return Some(format!("proxy_{}", trouble.name())),
+        Failure::DirectoryMissing { .. } => "directory_missing",
+        Failure::Directory { trouble, .. } => {
+            return Some(format!("directory_{}", trouble.name()));
+        }
+        _ => return None,
+    };
+    Some(kind.to_owned())
 }
 
 /// What to do about what a Tandem says of itself (`docs/protocol/tandem-http.md`).
@@ -334,6 +369,33 @@ mod tests {
             let (exit, cure) = exit_and_cure(&Failure::NobodyListens { at: at.clone(), is_here });
             assert_eq!(exit, Exit::Unreachable);
             assert!(cure.contains(part) && cure.contains("server_origin"), "{cure}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_server_from_answering_has_a_kind_for_programs() {
+        let what = || "it is so".to_owned();
+        let told = |code: &str| Failure::Told {
+            status: 503,
+            code: code.to_owned(),
+            message: what(),
+            retry_seconds: None,
+        };
+        for (failure, name) in [
+            (Failure::Unreachable { what: what() }, "server_unreachable"),
+            (Failure::NobodyListens { at: what(), is_here: true }, "server_nobody_listens"),
+            (Failure::TimedOut { what: what(), is_connected: true }, "server_timed_out"),
+            (Failure::ServerError { status: 500 }, "server_error"),
+            (told("disk_low"), "server_disk_low"),
+            (told("a word of\nits own"), "server_error"),
+            (Failure::StrangeNotFound, "server_strange"),
+            (Failure::Forbidden, "client_forbidden"),
+            (Failure::ClientUnknown, "client_unknown"),
+            (Failure::Tls { trouble: TlsTrouble::Time, what: what() }, "tls_time"),
+            (Failure::Proxy { trouble: ProxyTrouble::Password, what: what() }, "proxy_password"),
+            (Failure::DirectoryMissing { what: what() }, "directory_missing"),
+        ] {
+            assert_eq!(kind(&failure).as_deref(), Some(name), "{failure:?}");
         }
     }
 

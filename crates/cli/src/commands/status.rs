@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_client::{LastSync, missing_history};
 use tandem_remote::Remote as _;
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
@@ -93,6 +93,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                     json!({ "state": "failed", "text": fail.message, "hint": fail.hint })
                 }
             };
+            document["error"] = error(server);
         }
         app.output.json(&document);
         return Ok(exit);
@@ -181,6 +182,17 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let text = table.render(crate::output::width(), crate::output::style());
     app.output.text(&text);
     Ok(exit)
+}
+
+/// Why the next sync would not be done, as `ta sync --json` and `ta doctor --json` have it.
+fn error(server: &Result<Verdict, Fail>) -> Value {
+    match server {
+        Err(fail) => fail.as_json(),
+        Ok(Verdict { text, cure: Some((exit, hint)), .. }) if *exit != Exit::Done => {
+            Fail::new(*exit, text).hint(hint).as_json()
+        }
+        Ok(_) => Value::Null,
+    }
 }
 
 /// What keeps a directory that is there from being looked into.

@@ -184,7 +184,7 @@ fn status_asks_the_server_only_when_told_to() {
     assert_says(&never.ta(&["verify"]).done(), &["Not compared: the server cannot be reached"]);
     let ran = home.ta(&["status", "--server"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
-    assert_says(&ran.out, &["Replica", "cannot be reached", "Check the line"]);
+    assert_says(&ran.out, &["Replica", "cannot be reached", "Is `ta serve` running?"]);
 }
 
 /// What a sync would not begin or take in, `ta doctor` and `ta status` know too.
@@ -302,7 +302,9 @@ fn foreseen(home: &TestHome, state: &str) -> i32 {
     let doctor = home.ta(&["doctor", "--json"]).json();
     let status = home.ta(&["status", "--server", "--json"]);
     let status_code = status.code;
-    assert_eq!(status.json()["server"]["state"], state);
+    let status = status.json();
+    assert_eq!(status["server"]["state"], state);
+    assert_eq!(status["error"], doctor["error"]);
     let code = home.ta(&["sync"]).code;
     assert_eq!(doctor["code"].as_i64(), code.map(i64::from), "{doctor}");
     assert_eq!(status_code, code);
