@@ -228,6 +228,13 @@ pub(crate) fn words(synced: &Synced) -> Words {
             place_setting(synced),
         ));
     }
+    if has_met_another(report) {
+        is_worth_telling = true;
+        lines.push(format!(
+            "This list was joined with the one at {}, property by property.",
+            synced.label
+        ));
+    }
     if report.address_changed {
         lines.push(format!(
             "{} holds the history that this list belongs to: its address has changed, and no more.",
@@ -382,6 +389,12 @@ fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
     }
 }
 
+/// A list that was in step nowhere before met one, and took it in.
+fn has_met_another(report: &SyncReport) -> bool {
+    let has_taken_in = report.versions_down > 0 || report.snapshot_loaded.is_some();
+    report.joined && has_taken_in
+}
+
 /// The document that `ta sync --json` prints (`docs/reference/sync-json.md`).
 pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
     let report = &synced.report;
@@ -417,6 +430,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "address_changed": report.address_changed,
         "restarted": synced.arrived.is_some(),
         "rejoined": synced.arrived.is_some_and(|arrived| arrived.again),
+        "joined": has_met_another(report),
         "began_history": report.began_history && report.versions_up > 0,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
