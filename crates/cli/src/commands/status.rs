@@ -18,6 +18,7 @@ use crate::told::{bytes, count};
 
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let asks_server = !app.flags("status", rest, &["--server"])?.is_empty();
+    let is_there = app.is_there()?;
     let mut replica = app.replica()?;
     let data_dir = app.data_dir()?;
     let file = data_dir.join(REPLICA_FILE);
@@ -63,6 +64,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     if app.output.is_json {
         let mut document = json!({
             "data_dir": data_dir.display().to_string(),
+            "exists": is_there,
             "file_bytes": file_bytes,
             "tasks": tasks,
             "numbered_tasks": numbered,
@@ -99,7 +101,13 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         return Ok(exit);
     }
     let mut table = tandem_words::Table::pairs();
-    table.push(["Replica".to_owned(), format!("{} ({})", file.display(), bytes(file_bytes))]);
+    table.push([
+        "Replica".to_owned(),
+        match is_there {
+            true => format!("{} ({})", file.display(), bytes(file_bytes)),
+            false => format!("none yet; the first task or sync makes {}", file.display()),
+        },
+    ]);
     table.push(["Tasks".to_owned(), format!("{tasks}, {numbered} of them numbered")]);
     table.push([
         "Waiting".to_owned(),

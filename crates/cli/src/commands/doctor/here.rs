@@ -4,7 +4,6 @@ use std::path::Path;
 
 use tandem_client::{LastSync, Replica, SyncLock, connect};
 use tandem_core::VersionId;
-use tandem_remote::place;
 use tandem_replica::{MemoryStorage, OpenOptions, OpenWarning, SqliteStorage};
 use tandem_settings::{RemoteSettings, Warning};
 use tandem_words::dates::age;
@@ -83,13 +82,8 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     let folder = app.data_dir()?;
     let path = folder.join(REPLICA_FILE);
     app.check_place(&folder)?;
-    if !path.exists() {
-        place::check_folder(&folder).map_err(|error| {
-            Fail::failed(format!("no replica can be made in {}: {error}", folder.display())).hint(
-                "Check the owner and mode of the folder and whether its disk is mounted, or set another \
-                 `data_dir`.",
-            )
-        })?;
+    if !app.is_there()? {
+        app.check_makeable(&folder)?;
         let nothing = Check::warning(
             "replica",
             format!("there is none in {} yet", folder.display()),
