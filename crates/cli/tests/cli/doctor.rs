@@ -367,3 +367,50 @@ fn words_in_clear_to_a_port_of_tls_are_told_as_such() {
         assert_says(&home.ta(&["sync"]).failed(1), &["server_origin begins with https://"]);
     }
 }
+
+/// What another program left is noticed by those who look where the replica stands, once; who looks at
+/// tasks alone writes nothing even then.
+#[test]
+fn a_look_writes_nothing_but_that_another_program_was_at_work() {
+    let home = TestHome::new();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let (id, task) = home.state().into_iter().next().unwrap();
+    let old = task.get("description").unwrap();
+    let update = format!(
+        r#"{{"Update":{{"uuid":"{id}","property":"description","old_value":"{old}","value":"tea","timestamp":"2030-01-01T00:00:00Z"}}}}"#
+    );
+    let other = rusqlite::Connection::open(home.replica_file()).unwrap();
+    for data in ["\"UndoPoint\"", &update] {
+        other.execute("INSERT INTO operations (data) VALUES (?1)", [data]).unwrap();
+    }
+    let sql = "UPDATE tasks SET data = json_set(data, '$.description', 'tea')";
+    assert_eq!(other.execute(sql, []).unwrap(), 1);
+    drop(other);
+    let bytes = || std::fs::read(home.replica_file()).unwrap();
+    let before = bytes();
+    for words in [
+        &[][..],
+        &["list"],
+        &["1", "info"],
+        &["1", "history"],
+        &["export"],
+        &["status"],
+        &["conflicts", "list"],
+    ] {
+        home.ta(words).done();
+        assert_eq!(bytes(), before, "{words:?}");
+    }
+    let state = home.state();
+    for words in [&["doctor"][..], &["status", "--server"], &["verify"]] {
+        home.ta(words).done();
+    }
+    assert_eq!(home.state(), state);
+    let noticed = bytes();
+    assert_ne!(noticed, before);
+    for words in [&["doctor"][..], &["status", "--server"], &["verify"]] {
+        home.ta(words).done();
+        assert_eq!(bytes(), noticed, "{words:?}");
+    }
+    assert_says(&home.ta(&["sync"]).done(), &["up 1 change"]);
+}
