@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use tandem_client::{Replica, system_now};
 use tandem_core::Timestamp;
-use tandem_replica::{OpenOptions, OpenWarning, SqliteStorage};
+use tandem_remote::place;
+use tandem_replica::{MemoryStorage, OpenOptions, OpenWarning, SqliteStorage};
 use tandem_settings::{Environment, Key, Origin, Settings};
 use tandem_words::Context;
 use tandem_words::command::{Command, parse};
@@ -24,10 +25,8 @@ pub(crate) struct App<'a> {
     pub(crate) taskrc_flag: Option<PathBuf>,
     /// `--yes`: no question before many tasks are changed.
     pub(crate) says_yes: bool,
-    /// The command may well be the first in a new folder: no word about an empty list.
+    /// The command may well be the first in a new folder, and makes the replica where there is none.
     pub(crate) may_begin: bool,
-    /// The replica was made by this command.
-    pub(crate) is_new: bool,
     pub(crate) settings: Settings,
     pub(crate) output: &'a mut Output,
     pub(crate) now: Timestamp,
@@ -83,7 +82,6 @@ pub(crate) fn run(words: Vec<String>, output: &mut Output) -> Result<Exit, Fail>
             line.command,
             Command::Add | Command::Log | Command::Import | Command::Sync
         ),
-        is_new: false,
         settings,
         output,
         now: system_now(),
@@ -164,9 +162,44 @@ impl App<'_> {
         }
     }
 
-    /// Opens the replica, making it when it is not there.
+    /// Opens the replica. Where there is none, a command that may be the first one makes it; every
+    /// other has an empty one in memory, so that looking makes nothing.
     pub(crate) fn replica(&mut self) -> Result<Replica, Fail> {
-        Ok(Replica::new(self.storage()?))
+        if self.may_begin || self.is_there()? {
+            return Ok(Replica::new(self.storage()?));
+        }
+        let folder = self.data_dir()?;
+        self.check_makeable(&folder)?;
+        // A slip in the setting shows an empty list, and nobody would know why.
+        if self.is_chosen() && !self.output.is_quiet {
+            self.output.notice(format!(
+                "There is no list in {} yet; the first task or sync makes it.",
+                folder.display()
+            ));
+        }
+        Ok(Replica::new(MemoryStorage::new()))
+    }
+
+    /// Whether there is a replica. A file that cannot be looked at is one: opening it says what the
+    /// matter is.
+    pub(crate) fn is_there(&self) -> Result<bool, Fail> {
+        Ok(!matches!(self.data_dir()?.join(REPLICA_FILE).try_exists(), Ok(false)))
+    }
+
+    /// Whether the first command that makes a replica could make it in this folder. Makes nothing.
+    pub(crate) fn check_makeable(&self, folder: &Path) -> Result<(), Fail> {
+        self.check_place(folder)?;
+        place::check_folder(folder).map_err(|error| {
+            Fail::failed(format!("no replica can be made in {}: {error}", folder.display())).hint(
+                "Check the owner and mode of the folder and whether its disk is mounted, or set another \
+                 `data_dir`.",
+            )
+        })
+    }
+
+    /// Somebody set the folder of the list.
+    fn is_chosen(&self) -> bool {
+        self.settings.get(Key::DataDir).is_some_and(|setting| setting.origin != Origin::Default)
     }
 
     /// No replica is made in the folder of another program's list.
@@ -212,13 +245,6 @@ impl App<'_> {
                  went). It was checked and is sound; nothing is to be done.",
             );
         }
-        let is_chosen =
-            self.settings.get(Key::DataDir).is_some_and(|s| s.origin != Origin::Default);
-        // A slip in the setting would show an empty list, and nobody would know why.
-        if notes.created && is_chosen && !is_quiet && !self.may_begin {
-            self.output.notice(format!("Began a new, empty replica in {}", folder.display()));
-        }
-        self.is_new |= notes.created;
         if notes.created
             && let Some(words) = self.taskwarrior_words(&folder)
         {
@@ -229,12 +255,7 @@ impl App<'_> {
 
     /// The words about a Taskwarrior 3 replica that could be used in place, if there is one.
     fn taskwarrior_words(&self, ours: &Path) -> Option<String> {
-        let is_default = self
-            .settings
-            .get(Key::DataDir)
-            .is_some_and(|setting| setting.origin == Origin::Default);
-        let home = self.environment.home();
-        let home = home.filter(|_| is_default)?;
+        let home = self.environment.home().filter(|_| !self.is_chosen())?;
         let data_home = self.environment.data_home().unwrap_or_else(|| home.join(".local/share"));
         let places = [home.join(".task"), data_home.join("task")];
         let found = places
@@ -251,8 +272,6 @@ impl App<'_> {
     pub(crate) fn first_steps(&self) -> Result<Vec<String>, Fail> {
         let mut lines = vec!["No tasks yet. To add one: ta add Buy milk due:friday".to_owned()];
         match self.taskwarrior_words(&self.data_dir()?) {
-            // The notice of a new replica has said it.
-            Some(_) if self.is_new => {}
             Some(words) => lines.push(words),
             None => lines.push(
                 "A list from elsewhere: `ta sync` fetches it (`ta config list` shows its settings), `ta \

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Wrong settings.
     Settings = 3,
-    /// The server cannot be reached, or is too busy for now.
+    /// The server cannot be reached, is too busy for now, or has no room.
     Unreachable = 4,
     /// Not authorised.
     Forbidden = 5,

@@ -7,6 +7,7 @@
 
 mod app;
 mod commands;
+mod cure;
 mod fail;
 mod lookup;
 mod output;

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tandem_client::Synced;
 use tandem_replica::{ConflictKind, ConflictRow};
-use tandem_tasks::session::{DirectoryTrouble, End, Failure, Question, SyncReport, TlsTrouble};
+use tandem_tasks::session::{End, Failure, Question, SyncReport};
 use tandem_words::text::escape;
 
+use crate::cure::failed;
 use crate::fail::{Exit, Fail};
 
 /// Conflicts told one by one after a sync; `ta conflicts list` has them all.
@@ -227,6 +228,13 @@ pub(crate) fn words(synced: &Synced) -> Words {
             place_setting(synced),
         ));
     }
+    if has_met_another(report) {
+        is_worth_telling = true;
+        lines.push(format!(
+            "This list was joined with the one at {}, property by property.",
+            synced.label
+        ));
+    }
     if report.address_changed {
         lines.push(format!(
             "{} holds the history that this list belongs to: its address has changed, and no more.",
@@ -381,182 +389,10 @@ fn explain_failure(failure: &Failure, synced: &Synced) -> Fail {
     }
 }
 
-/// A failure with its exit code, its kind and its cure.
-pub(crate) fn failed(failure: &Failure) -> Fail {
-    let (exit, cure) = exit_and_cure(failure);
-    Fail { kind: kind(failure), ..Fail::new(exit, failure.to_string()).hint(cure) }
-}
-
-/// The exit code of a failure, and what to do about it.
-pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
-    match failure {
-        Failure::Unreachable { .. } => (
-            Exit::Unreachable,
-            "Check the line and server_origin; the next sync goes on where this one ended.",
-        ),
-        Failure::TimedOut { is_connected: false, .. } => (
-            Exit::Unreachable,
-            "Check the line and server_origin; on a slow line raise connect_timeout_seconds.",
-        ),
-        Failure::TimedOut { .. } => (
-            Exit::Unreachable,
-            "The next sync goes on where this one ended. On a slow line raise read_timeout_seconds.",
-        ),
-        Failure::Tls { trouble, .. } => (Exit::Unreachable, tls(*trouble)),
-        Failure::Forbidden => (
-            Exit::Forbidden,
-            "Ask the operator to allow this client id, and check server_client_key.",
-        ),
-        Failure::ClientUnknown => {
-            (Exit::Forbidden, "Ask the operator to add this client id, or check server_client_key.")
-        }
-        Failure::ServerError { status } => (
-            match status {
-                // A proxy found no server, or one that takes nothing for now.
-                502..=504 => Exit::Unreachable,
-                _ => Exit::Failed,
-            },
-            "It is the server's problem; try again later or tell its operator.",
-        ),
-        Failure::Told { code, .. } => (
-            match code.as_str() {
-                "busy" | "too_many_guesses" | "too_slow" => Exit::Unreachable,
-                _ => Exit::Failed,
-            },
-            cure_of(code),
-        ),
-        Failure::StrangeNotFound => (
-            Exit::Failed,
-            "Check server_origin: the path may be missing, or be one too many. If it is right, a login page \
-             or a proxy stands between.",
-        ),
-        Failure::NotTheProtocol { .. } => (
-            Exit::Failed,
-            "Check that server_origin names a TaskChampion sync server, and that no login page or \
-             proxy stands between.",
-        ),
-        Failure::TooLarge { .. } => {
-            (Exit::Failed, "Shorten the largest value, or raise the server's limit.")
-        }
-        Failure::WrongSecret { .. } => (
-            Exit::Secret,
-            "Set the same encryption_secret as on the replica that began the list: \
-             ta config set encryption_secret -",
-        ),
-        Failure::Malformed { .. } => (
-            Exit::Failed,
-            "The history was damaged, or another program wrote it. Everything before that version has \
-             been applied, and no version can be passed over: bring the server back to a backup from \
-             before it, or begin the list at another place.",
-        ),
-        Failure::FutureKind { .. } => (
-            Exit::Failed,
-            "A newer program wrote it. Update ta on this machine; until then local work goes on and \
-             nothing is pushed.",
-        ),
-        Failure::OutOfSync { .. } => (
-            Exit::Failed,
-            "The server may have been restored or changed by hand. Try again; if it stays, tell its \
-             operator.",
-        ),
-        Failure::HistoryMissing => (
-            Exit::Failed,
-            "Sync first from a replica that has the list, so that the server gets a snapshot; this \
-             one is unchanged.",
-        ),
-        Failure::DirectoryMissing { .. } => (
-            Exit::Settings,
-            "Mount the disk, or correct server_dir. Nothing was begun anew; if the history is to begin \
-             there: ta sync --new-history",
-        ),
-        Failure::Directory { trouble, .. } => directory(*trouble),
-        _ => (Exit::Failed, "Try again later."),
-    }
-}
-
-/// What to do where a connection cannot be made safe: to the server, or to a proxy on the way.
-fn tls(trouble: TlsTrouble) -> &'static str {
-    match trouble {
-        TlsTrouble::Authority => {
-            "A certificate of your own, or of your own authority, is trusted with: ta config set ca_file \
-             FILE. The system's authorities are trusted again with: ta config unset ca_file"
-        }
-        TlsTrouble::Time => {
-            "Look at the clock here (timedatectl); if it is right, whoever runs the other side has to \
-             renew the certificate."
-        }
-        TlsTrouble::Name => {
-            "Use an address that the certificate is for (ta config set server_origin URL, or that of the \
-             proxy), or have one made for this address."
-        }
-        _ => {
-            "Check server_origin and what is set for a proxy. If they are right, it is to be mended on the \
-             other side."
-        }
-    }
-}
-
-/// The same of a folder in a server's place.
-fn directory(trouble: DirectoryTrouble) -> (Exit, &'static str) {
-    match trouble {
-        DirectoryTrouble::Permission => (
-            Exit::Failed,
-            "Give the folder and the file in it to whoever runs ta (chown, chmod), then sync again.",
-        ),
-        DirectoryTrouble::ReadOnly => (
-            Exit::Failed,
-            "Check the mode of the folder and of the file in it, and whether the disk is mounted for \
-             writing; then sync again.",
-        ),
-        DirectoryTrouble::Full => (Exit::Failed, "Make room, then sync again."),
-        DirectoryTrouble::NotAFolder => (
-            Exit::Settings,
-            "Name a folder, which is made if it is not there: ta config set server_dir FOLDER",
-        ),
-        DirectoryTrouble::CannotBeMade => {
-            (Exit::Settings, "Mount the disk, or correct it: ta config set server_dir FOLDER")
-        }
-        DirectoryTrouble::NotAHistory => (
-            Exit::Settings,
-            "The file is none of ours and was left as it is. Set another folder: ta config set \
-             server_dir FOLDER",
-        ),
-        DirectoryTrouble::Damaged => (
-            Exit::Failed,
-            "Put a backup of the file back. Without one, set server_dir to a new folder and sync: this \
-             list goes there as a whole.",
-        ),
-        DirectoryTrouble::Held => (Exit::Unreachable, "Wait for it to end, then sync again."),
-        _ => (Exit::Failed, "Try again; if it stays so, look at the folder and its disk."),
-    }
-}
-
-/// The kind of a failure for programs, where it has one.
-fn kind(failure: &Failure) -> Option<String> {
-    match failure {
-        Failure::Directory { trouble, .. } => Some(format!("directory_{}", trouble.name())),
-        _ => None,
-    }
-}
-
-/// What to do about what a Tandem says of itself (`docs/protocol/tandem-http.md`).
-fn cure_of(code: &str) -> &'static str {
-    match code {
-        "disk_low" | "disk_full" => {
-            "The server's operator has to make room on its disk; until then it takes nothing new, \
-             and what it has can be read."
-        }
-        "too_many_guesses" => {
-            "Check server_client_key, then wait as long as it says; somebody behind the same address \
-             may have a wrong one."
-        }
-        "busy" => "Try again in a moment; if it stays so, tell the server's operator.",
-        "too_slow" => "Look at the line, then try again.",
-        "writes_stopped" | "storage_damaged" => {
-            "The server's operator has to look at its disk and log."
-        }
-        _ => "Try again later; if it stays so, tell the server's operator.",
-    }
+/// A list that was in step nowhere before met one, and took it in.
+fn has_met_another(report: &SyncReport) -> bool {
+    let has_taken_in = report.versions_down > 0 || report.snapshot_loaded.is_some();
+    report.joined && has_taken_in
 }
 
 /// The document that `ta sync --json` prints (`docs/reference/sync-json.md`).
@@ -594,6 +430,7 @@ pub(crate) fn as_json(synced: &Synced, words: &Words) -> Value {
         "address_changed": report.address_changed,
         "restarted": synced.arrived.is_some(),
         "rejoined": synced.arrived.is_some_and(|arrived| arrived.again),
+        "joined": has_met_another(report),
         "began_history": report.began_history && report.versions_up > 0,
         "client_was_forgotten": report.client_was_forgotten,
         "kept_tasks": synced.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -611,56 +448,5 @@ mod tests {
         assert_eq!(bytes(999), "999 bytes");
         assert_eq!(bytes(1536), "1.5 kB");
         assert_eq!(bytes(10 << 20), "10.0 MB");
-    }
-
-    #[test]
-    fn each_trouble_with_a_folder_has_a_cure_of_its_own() {
-        use DirectoryTrouble as Trouble;
-        for (trouble, exit, part, name) in [
-            (Trouble::Permission, Exit::Failed, "chown", "directory_permission"),
-            (Trouble::ReadOnly, Exit::Failed, "mounted", "directory_read_only"),
-            (Trouble::Full, Exit::Failed, "Make room", "directory_full"),
-            (Trouble::NotAFolder, Exit::Settings, "Name a folder", "directory_not_a_folder"),
-            (Trouble::CannotBeMade, Exit::Settings, "Mount", "directory_cannot_be_made"),
-            (Trouble::NotAHistory, Exit::Settings, "none of ours", "directory_not_a_history"),
-            (Trouble::Damaged, Exit::Failed, "backup", "directory_damaged"),
-            (Trouble::Held, Exit::Unreachable, "Wait", "directory_held"),
-            (Trouble::Other, Exit::Failed, "look at the folder", "directory_other"),
-        ] {
-            // The text has no part in it.
-            let failure = Failure::Directory { trouble, what: "the disk is full".to_owned() };
-            let (code, cure) = exit_and_cure(&failure);
-            assert_eq!(code, exit, "{trouble:?}");
-            assert!(cure.contains(part), "{trouble:?}: {cure}");
-            assert_eq!(kind(&failure).as_deref(), Some(name));
-        }
-        assert_eq!(kind(&Failure::HistoryMissing), None);
-    }
-
-    #[test]
-    fn each_trouble_with_a_certificate_has_a_cure_of_its_own() {
-        for (trouble, part) in [
-            (TlsTrouble::Authority, "ta config set ca_file FILE"),
-            (TlsTrouble::Time, "timedatectl"),
-            (TlsTrouble::Name, "ta config set server_origin URL"),
-            (TlsTrouble::Other, "on the other side"),
-        ] {
-            let failure = Failure::Tls { trouble, what: "it is so".into() };
-            let (exit, cure) = exit_and_cure(&failure);
-            assert_eq!(exit, Exit::Unreachable);
-            assert!(cure.contains(part), "{trouble:?}: {cure}");
-        }
-    }
-
-    #[test]
-    fn a_wait_that_ended_names_the_setting_of_that_wait() {
-        for (is_connected, setting) in
-            [(false, "connect_timeout_seconds"), (true, "read_timeout_seconds")]
-        {
-            let failure = Failure::TimedOut { what: "connecting".into(), is_connected };
-            let (exit, cure) = exit_and_cure(&failure);
-            assert_eq!(exit, Exit::Unreachable);
-            assert!(cure.contains(&format!("raise {setting}.")), "{cure}");
-        }
     }
 }

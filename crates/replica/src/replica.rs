@@ -268,7 +268,20 @@ impl Replica {
         })
     }
 
-    /// Takes notice of what other programs did. Writes only if they did anything.
+    /// Takes notice of what other programs did. Writes only if they did anything since the last time,
+    /// and then what the next command of ours would write, whichever it is.
+    ///
+    /// Also before a mere look at where the replica stands (a check, what a sync would do), for two
+    /// reasons. What is looked at is not there before: base images, steps and places in the log are
+    /// made from what the others left, and a sync's session reads them in several transactions with the
+    /// network in between, during which none may be open that could be rolled back; the other way would
+    /// be a copy of the whole replica. And what is noticed late is known less well: of an edit that its
+    /// program undoes before we look nothing is known, and the guards that an undo of theirs has used
+    /// up protect again only when they are put back. A look at tasks alone (a list, a plain status)
+    /// needs nothing of this, and does not call it.
+    ///
+    /// Nothing that a person entered is changed by it. One of the tasks is written where another
+    /// program's undo has left it otherwise than its base and what is pending say.
     ///
     /// # Errors
     /// If the database cannot be read or written.

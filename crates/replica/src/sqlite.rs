@@ -72,6 +72,8 @@ pub struct OpenNotes {
     pub read_only: bool,
     /// It can only be read because the disk is full.
     pub is_full: bool,
+    /// It can only be read because of this file beside it, which cannot be written.
+    pub stopped_by: Option<PathBuf>,
 }
 
 /// Something about an opened database that a person should look at.
@@ -112,6 +114,8 @@ pub struct SqliteStorage {
     read_only: bool,
     /// Why it can only be read: no room, rather than no right.
     is_full: bool,
+    /// The same: another file than the database cannot be written.
+    stopped_by: Option<PathBuf>,
     /// After the connection, since it ends when that is closed.
     closing: turn::Closing,
 }
@@ -138,15 +142,19 @@ impl SqliteStorage {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, OpenNotes)> {
         let (connection, place, notes) = open::open(path, options)?;
         let (read_only, is_full) = (notes.read_only, notes.is_full);
-        let closing = turn::Closing::default();
-        Ok((Self { connection, place, read_only, is_full, closing }, notes))
+        let (stopped_by, closing) = (notes.stopped_by.clone(), turn::Closing::default());
+        Ok((Self { connection, place, read_only, is_full, stopped_by, closing }, notes))
     }
 
     /// Why a database that can only be read is not written.
     fn cannot_write(&self) -> StorageError {
-        match self.is_full {
-            true => StorageError::DiskFull { file: self.place.file() },
-            false => StorageError::ReadOnly { file: self.place.file(), source: None },
+        let database = self.place.file();
+        match (self.is_full, &self.stopped_by) {
+            (true, _) => StorageError::DiskFull { file: database },
+            (false, Some(file)) => {
+                StorageError::ReadOnly { file: file.display().to_string(), source: None }
+            }
+            (false, None) => StorageError::ReadOnly { file: database, source: None },
         }
     }
 

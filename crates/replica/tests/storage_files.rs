@@ -111,6 +111,48 @@ fn a_folder_that_cannot_be_written_can_be_read() {
     }
 }
 
+/// Goal: a look at a read-only file leaves nothing that would keep it read-only. Method: as whoever
+/// is no root; root is never kept from writing, and shows only that nothing breaks.
+#[cfg(unix)]
+#[test]
+fn a_look_at_a_read_only_file_leaves_nothing_beside_it() {
+    let folder = Folder::new();
+    drop(foreign(&folder.path(), "0.2"));
+    drop(open(&folder.path()).unwrap());
+    set_mode(&folder.path(), 0o444);
+    let (mut storage, notes) = open(&folder.path()).unwrap();
+    assert_content(&mut storage);
+    if notes.read_only {
+        assert!(!folder.path().with_extension("sqlite3-shm").exists());
+        assert!(matches!(storage.write().map(drop), Err(StorageError::ReadOnly { .. })));
+    }
+    drop(storage);
+    set_mode(&folder.path(), 0o600);
+    let (mut storage, notes) = open(&folder.path()).unwrap();
+    assert!(!notes.read_only);
+    storage.write().unwrap();
+}
+
+/// Other programs leave them when they look at a read-only file.
+#[cfg(unix)]
+#[test]
+fn what_a_reader_left_beside_a_read_only_file_does_not_keep_it_so() {
+    let folder = Folder::new();
+    drop(open(&folder.path()).unwrap());
+    let beside = ["sqlite3-shm", "sqlite3-wal"].map(|suffix| folder.path().with_extension(suffix));
+    for left in &beside {
+        fs::write(left, b"").unwrap();
+        set_mode(left, 0o444);
+    }
+    set_mode(&folder.path(), 0o640);
+    let (mut storage, notes) = open(&folder.path()).unwrap();
+    assert!(!notes.read_only);
+    for left in &beside {
+        assert_eq!(mode(left), 0o640, "{}", left.display());
+    }
+    storage.write().unwrap().commit().unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_that_cannot_be_read_is_said_to_be_so() {

@@ -40,7 +40,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let pruned = replica.prune(keep, now)?;
     drop(replica);
     let how = if rewrite { Reclaim::Rewrite } else { Reclaim::FreePages };
-    let bytes = app.storage()?.give_back_space(how)?;
+    let bytes = match app.is_there()? {
+        true => app.storage()?.give_back_space(how)?,
+        false => 0,
+    };
     if app.output.is_json {
         app.output.json(&json!({
             "numbered": numbered, "purged": purged.result,

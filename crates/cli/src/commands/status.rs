@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_client::{LastSync, missing_history};
 use tandem_remote::Remote as _;
 use tandem_remote::directory::{DirectoryOptions, DirectoryRemote};
@@ -18,6 +18,7 @@ use crate::told::{bytes, count};
 
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let asks_server = !app.flags("status", rest, &["--server"])?.is_empty();
+    let is_there = app.is_there()?;
     let mut replica = app.replica()?;
     let data_dir = app.data_dir()?;
     let file = data_dir.join(REPLICA_FILE);
@@ -63,6 +64,7 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     if app.output.is_json {
         let mut document = json!({
             "data_dir": data_dir.display().to_string(),
+            "exists": is_there,
             "file_bytes": file_bytes,
             "tasks": tasks,
             "numbered_tasks": numbered,
@@ -93,12 +95,19 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                     json!({ "state": "failed", "text": fail.message, "hint": fail.hint })
                 }
             };
+            document["error"] = error(server);
         }
         app.output.json(&document);
         return Ok(exit);
     }
     let mut table = tandem_words::Table::pairs();
-    table.push(["Replica".to_owned(), format!("{} ({})", file.display(), bytes(file_bytes))]);
+    table.push([
+        "Replica".to_owned(),
+        match is_there {
+            true => format!("{} ({})", file.display(), bytes(file_bytes)),
+            false => format!("none yet; the first task or sync makes {}", file.display()),
+        },
+    ]);
     table.push(["Tasks".to_owned(), format!("{tasks}, {numbered} of them numbered")]);
     table.push([
         "Waiting".to_owned(),
@@ -181,6 +190,17 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let text = table.render(crate::output::width(), crate::output::style());
     app.output.text(&text);
     Ok(exit)
+}
+
+/// Why the next sync would not be done, as `ta sync --json` and `ta doctor --json` have it.
+fn error(server: &Result<Verdict, Fail>) -> Value {
+    match server {
+        Err(fail) => fail.as_json(),
+        Ok(Verdict { text, cure: Some((exit, hint)), .. }) if *exit != Exit::Done => {
+            Fail::new(*exit, text).hint(hint).as_json()
+        }
+        Ok(_) => Value::Null,
+    }
 }
 
 /// What keeps a directory that is there from being looked into.

@@ -9,8 +9,9 @@ use tandem_words::text::escape;
 use super::doctor::verdict::{Verdict, verdict};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
+use crate::cure::exit_and_cure;
 use crate::fail::{DAMAGED, Exit, Fail};
-use crate::told::{count, exit_and_cure};
+use crate::told::count;
 
 /// Differences named one by one.
 const NAMED_MAX: usize = 20;
@@ -18,11 +19,16 @@ const NAMED_MAX: usize = 20;
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     let flags = app.flags("verify", rest, &["--repair"])?;
     let repair = flags.contains(&"--repair");
-    let mut storage = app.storage()?;
-    let _lock = SyncLock::take(&app.data_dir()?, LOCK_WAIT, app.now)?;
-    let mut problems = storage.integrity_check()?;
+    let (mut replica, mut problems, _lock) = match app.is_there()? {
+        true => {
+            let mut storage = app.storage()?;
+            let lock = SyncLock::take(&app.data_dir()?, LOCK_WAIT, app.now)?;
+            let problems = storage.integrity_check()?;
+            (Replica::new(storage), problems, Some(lock))
+        }
+        false => (app.replica()?, Vec::new(), None),
+    };
     let is_damaged = !problems.is_empty();
-    let mut replica = Replica::new(storage);
     // What another program has just written waits here; it is no part of the base.
     replica.notice(app.now)?;
     problems.extend(replica.check()?.iter().map(finding_text));

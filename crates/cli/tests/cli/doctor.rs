@@ -121,7 +121,7 @@ fn every_problem_has_its_exit_code_and_a_cure() {
     });
     ill(&home, "history", 1);
     for (status, code, exit, cure) in [
-        (503, "disk_low", 1, "make room on its disk"),
+        (503, "disk_low", 4, "make room on its disk"),
         (429, "too_many_guesses", 4, "Check server_client_key, then wait"),
         (503, "busy", 4, "Try again in a moment"),
     ] {
@@ -184,7 +184,7 @@ fn status_asks_the_server_only_when_told_to() {
     assert_says(&never.ta(&["verify"]).done(), &["Not compared: the server cannot be reached"]);
     let ran = home.ta(&["status", "--server"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
-    assert_says(&ran.out, &["Replica", "cannot be reached", "Check the line"]);
+    assert_says(&ran.out, &["Replica", "cannot be reached", "Is `ta serve` running?"]);
 }
 
 /// What a sync would not begin or take in, `ta doctor` and `ta status` know too.
@@ -302,7 +302,9 @@ fn foreseen(home: &TestHome, state: &str) -> i32 {
     let doctor = home.ta(&["doctor", "--json"]).json();
     let status = home.ta(&["status", "--server", "--json"]);
     let status_code = status.code;
-    assert_eq!(status.json()["server"]["state"], state);
+    let status = status.json();
+    assert_eq!(status["server"]["state"], state);
+    assert_eq!(status["error"], doctor["error"]);
     let code = home.ta(&["sync"]).code;
     assert_eq!(doctor["code"].as_i64(), code.map(i64::from), "{doctor}");
     assert_eq!(status_code, code);
@@ -364,4 +366,51 @@ fn words_in_clear_to_a_port_of_tls_are_told_as_such() {
         server.twist(move |_, _| Some(keep(400, &[], words.as_bytes())));
         assert_says(&home.ta(&["sync"]).failed(1), &["server_origin begins with https://"]);
     }
+}
+
+/// What another program left is noticed by those who look where the replica stands, once; who looks at
+/// tasks alone writes nothing even then.
+#[test]
+fn a_look_writes_nothing_but_that_another_program_was_at_work() {
+    let home = TestHome::new();
+    home.add("milk");
+    home.ta(&["sync"]).done();
+    let (id, task) = home.state().into_iter().next().unwrap();
+    let old = task.get("description").unwrap();
+    let update = format!(
+        r#"{{"Update":{{"uuid":"{id}","property":"description","old_value":"{old}","value":"tea","timestamp":"2030-01-01T00:00:00Z"}}}}"#
+    );
+    let other = rusqlite::Connection::open(home.replica_file()).unwrap();
+    for data in ["\"UndoPoint\"", &update] {
+        other.execute("INSERT INTO operations (data) VALUES (?1)", [data]).unwrap();
+    }
+    let sql = "UPDATE tasks SET data = json_set(data, '$.description', 'tea')";
+    assert_eq!(other.execute(sql, []).unwrap(), 1);
+    drop(other);
+    let bytes = || std::fs::read(home.replica_file()).unwrap();
+    let before = bytes();
+    for words in [
+        &[][..],
+        &["list"],
+        &["1", "info"],
+        &["1", "history"],
+        &["export"],
+        &["status"],
+        &["conflicts", "list"],
+    ] {
+        home.ta(words).done();
+        assert_eq!(bytes(), before, "{words:?}");
+    }
+    let state = home.state();
+    for words in [&["doctor"][..], &["status", "--server"], &["verify"]] {
+        home.ta(words).done();
+    }
+    assert_eq!(home.state(), state);
+    let noticed = bytes();
+    assert_ne!(noticed, before);
+    for words in [&["doctor"][..], &["status", "--server"], &["verify"]] {
+        home.ta(words).done();
+        assert_eq!(bytes(), noticed, "{words:?}");
+    }
+    assert_says(&home.ta(&["sync"]).done(), &["up 1 change"]);
 }

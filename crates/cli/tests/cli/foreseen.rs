@@ -84,6 +84,52 @@ fn a_file_of_certificates_that_is_gone_is_a_matter_of_the_settings() {
     assert_says(&ran.out, &["problem  settings", "nowhere.pem", "skipped  server"]);
 }
 
+/// The same error by all three, but for what a sync says of that which waits.
+#[track_caller]
+fn told_alike(home: &TestHome, code: i32, kind: &str) {
+    let json = |words: &[&str]| {
+        let ran = home.ta(words);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        ran.json()
+    };
+    let sync = json(&["sync", "--json"]);
+    let doctor = json(&["doctor", "--json"]);
+    let status = json(&["status", "--server", "--json"]);
+    assert_eq!(status["error"], doctor["error"]);
+    assert_eq!((&status["error"]["kind"], &status["error"]["code"]), (&kind.into(), &code.into()));
+    for key in ["code", "kind", "message"] {
+        assert_eq!(status["error"][key], sync["error"][key], "{key}");
+    }
+}
+
+#[test]
+fn why_a_server_does_not_answer_is_told_to_programs_alike() {
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    for (status, code, kind) in
+        [(403, 5, "client_forbidden"), (500, 1, "server_error"), (507, 4, "server_error")]
+    {
+        server.twist(move |_, _| Some(keep(status, &[], b"")));
+        told_alike(&home, code, kind);
+    }
+    drop(server);
+    told_alike(&home, 4, "server_nobody_listens");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let home = home
+        .with("TA_SERVER_ORIGIN", "http://tasks.invalid")
+        .with("http_proxy", format!("http://{free}"));
+    told_alike(&home, 4, "proxy_unreachable");
+    let home = home.with("http_proxy", "http://a b");
+    told_alike(&home, 3, "proxy_address");
+    let told = home.ta(&["sync"]).failed(3);
+    assert_says(&told, &["the proxy cannot be used", "Correct the proxy's address in http_proxy"]);
+    let well = TestHome::new();
+    well.add("milk");
+    assert!(well.ta(&["status", "--server", "--json"]).json()["error"].is_null());
+    assert_eq!(well.ta(&["status", "--json"]).json().get("error"), None, "nobody was asked");
+}
+
 #[test]
 fn the_kind_of_trouble_with_a_folder_is_told_to_programs() {
     let place = TempDir::new().unwrap();

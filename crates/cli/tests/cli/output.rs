@@ -1,11 +1,13 @@
 //! How things are said: to people, to pipes, to programs, and to nobody.
 
 use std::fs::{File, OpenOptions};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::home::{TestHome, assert_says};
+use crate::scripted::keep;
+use crate::server::TestServer;
 
 fn home_with_tasks(count: usize) -> TestHome {
     let home = TestHome::new();
@@ -252,4 +254,71 @@ fn without_a_home_the_folders_are_asked_for() {
     command.env("TA_DATA_DIR", home.path("data")).env("TA_SERVER_DIR", home.path("server"));
     command.env_remove("HOME");
     home.run(command, b"").done();
+}
+
+/// The rows of a document's table of exit codes.
+fn exit_codes(document: &str, head: &str) -> Vec<(i32, String)> {
+    let (_, rows) = document.split_once(head).unwrap();
+    let rows = rows.lines().skip_while(|line| line.starts_with("| ---"));
+    let cells =
+        rows.map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    cells.map(|(code, meaning)| (code.parse().unwrap(), meaning.to_owned())).collect()
+}
+
+/// Goal: what the README publishes is what happens. Method: a case for each code of the table, which
+/// the reference repeats word for word.
+#[test]
+fn the_table_of_exit_codes_is_true() {
+    let readme = exit_codes(include_str!("../../../../README.md"), "| exit code | meaning |\n");
+    let reference = include_str!("../../../../docs/reference/cli.md");
+    let reference = exit_codes(reference, "| code | meaning |\n");
+    assert_eq!(readme, reference);
+    let codes: Vec<i32> = readme.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
+
+    let server = TestServer::new();
+    let with = |name: &str, value: &str| server.home().with(name, value);
+    let page = [("content-type", "text/html")];
+    // An empty list finds nothing.
+    let home = server.home();
+    for _ in 0..2 {
+        assert_eq!(home.ta(&["sync", "--json"]).json()["outcome"], "no_history");
+    }
+    // What should have been found is asked about.
+    home.add("milk");
+    home.ta(&["sync"]).failed(7);
+    home.ta(&["sync", "--new-history"]).done();
+    home.ta(&["sync", "--nonsense"]).failed(2);
+    with("TA_ENCRYPTION_SECRET", "").ta(&["sync"]).failed(3);
+    with("TA_ENCRYPTION_SECRET", "quite another secret, as long as the other")
+        .ta(&["sync"])
+        .failed(6);
+    for (status, code) in [(403, 5), (429, 4), (500, 1), (503, 4), (507, 4)] {
+        server.twist(move |_, _| Some(keep(status, &[], b"")));
+        home.ta(&["sync"]).failed(code);
+    }
+    server.twist(move |_, _| Some(keep(200, &page, b"<html>")));
+    home.ta(&["sync"]).failed(1);
+    drop(server);
+    home.ta(&["sync"]).failed(4);
+    home.ta(&["list"]).done();
+}
+
+/// As a shell tells it: by the signal's number, which with 128 is 130.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sync_ends_by_the_signal() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = TestServer::new();
+    let home = server.home();
+    home.add("milk");
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let home = home.with("TA_SERVER_ORIGIN", address);
+    let mut running = home.start(&["sync"]);
+    let held = silent.accept().unwrap();
+    let status = Command::new("kill").arg("-INT").arg(running.id().to_string()).status().unwrap();
+    assert!(status.success());
+    assert_eq!(running.wait().unwrap().signal(), Some(2));
+    drop(held);
 }

@@ -158,6 +158,11 @@ fn a_rotation_tells_the_new_client_id_alone_and_what_a_list_of_them_needs() {
         assert!(!ran.out.contains(other), "{other} does not change: {}", ran.out);
     }
     assert_says(&ran.err, &["No allow_client_id is set here", "put the new client id there"]);
+    // Nobody has synced yet.
+    assert_says(&ran.out, &["Nothing was stored under the old one", "takes this one"]);
+    for untrue in ["what is stored is sealed", "client delete", "in step first"] {
+        assert!(!ran.out.contains(untrue), "{untrue}: {}", ran.out);
+    }
     let list = home.ta(&["server", "user", "list", "--json"]).json();
     let new = list[0]["clients"][0].as_str().unwrap().to_owned();
     let listed = home.with("TA_SERVE_ALLOW_CLIENT_ID", &client);

@@ -296,6 +296,34 @@ fn two_lists_are_joined_only_when_a_person_says_so() {
     assert_eq!(home.ta(&["sync"]).done(), "in step\n");
 }
 
+/// Many tasks need consent, a few none; both are told, once.
+#[test]
+fn a_list_that_was_never_synced_is_told_to_have_been_joined() {
+    let place = TempDir::new().unwrap();
+    let other = TestHome::at_directory(place.path());
+    other.add("theirs");
+    assert_says(&other.ta(&["sync"]).done(), &["A new history was begun"]);
+    let many: String = (0..101).map(|n| format!("{{\"description\":\"task {n}\"}}\n")).collect();
+    let told = "This list was joined with the one at";
+    for (tasks, flag) in [(many.as_str(), Some("--join")), ("{\"description\":\"one\"}", None)] {
+        let home = TestHome::at_directory(place.path());
+        home.ta_with_input(&["import", "-"], tasks.as_bytes()).done();
+        if flag.is_some() {
+            assert_says(&home.ta(&["sync"]).failed(7), &["(101 tasks)", "ta sync --join"]);
+        }
+        let words: Vec<&str> = ["sync", "--quiet"].into_iter().chain(flag).collect();
+        let said = home.ta(&words).done();
+        assert_says(&said, &[told]);
+        assert_eq!(said.matches(told).count(), 1, "{said}");
+        home.add("later");
+        assert_eq!(home.ta(&["sync", "--json"]).json()["joined"], false);
+        // Who brings nothing joins nothing.
+        let new = TestHome::at_directory(place.path());
+        let document = new.ta(&["sync", "--json"]).json();
+        assert_eq!((&document["joined"], &document["outcome"]), (&false.into(), &"synced".into()));
+    }
+}
+
 #[test]
 fn an_unmounted_directory_is_an_error_and_never_a_new_history() {
     let disk = TempDir::new().unwrap();

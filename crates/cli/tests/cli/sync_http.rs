@@ -73,7 +73,8 @@ fn nobody_at_the_address_is_exit_4_and_everything_waits() {
     let home = server.home().with("TA_SERVER_ORIGIN", format!("http://{free}"));
     home.add("buy milk");
     let told = home.ta(&["sync"]).failed(4);
-    assert_says(&told, &["127.0.0.1 refuses connections", "4 changes wait safely here"]);
+    assert_says(&told, &["<server> refuses connections", "4 changes wait safely here"]);
+    assert_says(&told, &["Is `ta serve` running? Nobody listens there on this machine"]);
     let document = home.ta(&["sync", "--json"]);
     assert_eq!(document.code, Some(4));
     let document = document.json();

@@ -301,8 +301,55 @@ fn what_had_ended_begins_again_with_start() {
 fn a_replica_begun_where_a_setting_says_is_told_of() {
     let home = TestHome::new().with("TA_DATA_DIR", "mistyped");
     let (_, notice) = home.ta(&["list"]).done_with_notices();
-    assert_says(&notice, &["Began a new, empty replica in", "mistyped"]);
+    assert_says(&notice, &["There is no list in", "mistyped yet"]);
+    home.add("one");
     home.ta(&["list"]).done();
+}
+
+#[test]
+fn looking_makes_nothing() {
+    let home = TestHome::new();
+    for words in [
+        &[][..],
+        &["list"],
+        &["next"],
+        &["completed"],
+        &["waiting"],
+        &["count"],
+        &["ids"],
+        &["uuids"],
+        &["projects"],
+        &["tags"],
+        &["export"],
+        &["conflicts", "list"],
+        &["status"],
+        &["status", "--server"],
+        &["doctor"],
+        &["verify"],
+        &["undo"],
+        &["gc"],
+        &["config", "list"],
+    ] {
+        home.ta(words).done();
+        assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "{words:?}");
+    }
+    // Nothing is there to be looked at or changed.
+    for (words, code) in [
+        (&["1", "info"][..], 2),
+        (&["1", "history"], 2),
+        (&["1", "done"], 2),
+        (&["all", "modify", "+x"], 1),
+        (&["conflicts", "show", "1"], 1),
+    ] {
+        home.ta(words).failed(code);
+        assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "{words:?}");
+    }
+    let told = home.ta(&["status"]).done();
+    assert_says(&told, &["none yet; the first task or sync makes", "tandem/taskchampion.sqlite3"]);
+    let document = home.ta(&["status", "--json"]).json();
+    assert_eq!((&document["exists"], &document["tasks"]), (&false.into(), &0.into()));
+    home.add("one");
+    assert_eq!(home.ta(&["status", "--json"]).json()["exists"], true);
 }
 
 #[test]
@@ -584,11 +631,12 @@ fn a_taskwarrior_list_in_its_usual_place_is_told_of_once() {
     let source = home_with(&[&["from taskwarrior"]]);
     std::fs::create_dir(home.path(".task")).unwrap();
     std::fs::copy(source.replica_file(), home.path(".task/taskchampion.sqlite3")).unwrap();
-    let (_, notice) = home.ta(&["list"]).done_with_notices();
-    assert_eq!(
-        notice,
-        "There is a Taskwarrior list in $HOME/.task. To use it in place: ta config set data_dir $HOME/.task\n"
-    );
+    let there = "There is a Taskwarrior list in $HOME/.task. To use it in place: ta config set data_dir $HOME/.task\n";
+    // Until there is a list; and when one is begun all the same.
+    let steps = "No tasks yet. To add one: ta add Buy milk due:friday\n";
+    assert_eq!(home.ta(&["list"]).done(), format!("{steps}{there}"));
+    let (_, notice) = home.ta(&["add", "one"]).done_with_notices();
+    assert_eq!(notice, there);
     home.ta(&["list"]).done();
     home.ta(&["config", "set", "data_dir", "~/.task"]).done();
     let (out, _) = home.ta(&["list"]).done_with_notices();
@@ -616,7 +664,7 @@ fn the_first_look_at_an_empty_list_says_what_to_do() {
         assert_says(&told, &["No tasks yet.", "ta config set data_dir"]);
         assert_eq!(told.matches("There is a Taskwarrior list").count(), 1, "{told}");
     }
-    home.add("one");
+    home.ta(&["add", "one"]).done_with_notices();
     home.ta(&["1", "done"]).done();
     assert_eq!(home.ta(&[]).done(), "No matching tasks.\n");
 }

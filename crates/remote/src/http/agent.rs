@@ -9,18 +9,18 @@ use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tandem_tasks::session::{Failure, TlsTrouble};
+use tandem_tasks::session::{Failure, ProxyTrouble, TlsTrouble};
 use ureq::config::Config;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
-    ConnectProxyConnector, Connector as _, DefaultConnector, SocksConnector, TcpConnector,
+    ConnectProxyConnector, Connector, RustlsConnector, SocksConnector, TcpConnector,
 };
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::HttpSettings;
 use super::absolute_form::{AbsoluteFormConnector, ProxyResolver};
-use super::peer::{Named, Way};
+use super::peer::{Asking, Named, Way};
 use super::pinned::Pinned;
 use super::tls::TlsConnector;
 
@@ -39,17 +39,24 @@ const CA_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub(super) fn proxy(settings: &HttpSettings) -> Result<Option<Proxy>, Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     let Some(url) = settings.proxy.choose(&settings.origin, environment) else { return Ok(None) };
-    let what = "the proxy's address cannot be read";
-    Proxy::new(&url).map(Some).map_err(|_| Failure::Unreachable { what: what.to_owned() })
+    // Its text may hold a password.
+    let what = "its address cannot be read; one is like http://proxy.example.org:3128".to_owned();
+    let failure = Failure::Proxy { trouble: ProxyTrouble::Address, what };
+    Proxy::new(&url).map(Some).map_err(|_| failure)
+}
+
+/// The proxy that gets whole requests and passes them on: of plain HTTP for plain HTTP. To all others
+/// a connection is made through them.
+pub(super) fn forwarding_proxy(settings: &HttpSettings) -> Result<Option<Proxy>, Failure> {
+    let forwards = |proxy: &Proxy| proxy.protocol() == ProxyProtocol::Http;
+    Ok(proxy(settings)?.filter(|proxy| forwards(proxy) && !settings.origin.is_https()))
 }
 
 /// Makes the agent. Costs next to nothing for plain HTTP; for https the given CA file is read here,
 /// the system's roots when the first connection is made.
 pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
     let proxy = proxy(settings)?;
-    let is_absolute_form = proxy.as_ref().is_some_and(|proxy| {
-        proxy.protocol() == ProxyProtocol::Http && !settings.origin.is_https()
-    });
+    let is_absolute_form = forwarding_proxy(settings)?.is_some();
     let way = Way::new(proxy.as_ref(), is_absolute_form);
     let resolver = Named::new(DefaultResolver::default(), &way);
     let mut builder = Config::builder()
@@ -73,11 +80,7 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
         // A given CA file stands instead of the system's roots, not beside them: who names one
         // means it.
         if let Some(path) = &settings.ca_file {
-            let connector =
-                ().chain(SocksConnector::default())
-                    .chain(ConnectProxyConnector::default())
-                    .chain(TcpConnector::default())
-                    .chain(TlsConnector::new(trusting(path)?));
+            let connector = any_way(&way).chain(TlsConnector::new(trusting(path)?));
             return Ok(Agent::with_parts(builder.build(), Named::new(connector, &way), resolver));
         }
         builder = builder.tls_config(
@@ -89,7 +92,10 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
     }
     let config = builder.build();
     Ok(match proxy.filter(|_| is_absolute_form) {
-        None => Agent::with_parts(config, Named::new(DefaultConnector::default(), &way), resolver),
+        None => {
+            let connector = any_way(&way).chain(RustlsConnector::default());
+            Agent::with_parts(config, Named::new(connector, &way), resolver)
+        }
         Some(proxy) => {
             let connector =
                 ().chain(TcpConnector::default())
@@ -98,6 +104,14 @@ pub(super) fn build(settings: &HttpSettings) -> Result<Agent, Failure> {
             Agent::with_parts(config, Named::new(connector, &way), resolver)
         }
     })
+}
+
+/// A connection in clear to the server, by the proxy if there is one: the library's own chain, with
+/// links that say when they fail at the proxy.
+fn any_way(way: &Way) -> impl Connector<()> {
+    ().chain(Asking::new(SocksConnector::default(), way))
+        .chain(Asking::new(ConnectProxyConnector::default(), way))
+        .chain(TcpConnector::default())
 }
 
 /// TLS that believes the certificates in this file.

@@ -11,6 +11,9 @@ use std::str::FromStr;
 use tandem_core::{VersionId, limits};
 use tandem_tasks::session::{Failure, Urgency};
 
+use super::failure::refused_by;
+use super::peer::Peer;
+
 /// Content type of a version's body.
 pub(super) const SEGMENT_TYPE: &str = "application/vnd.taskchampion.history-segment";
 /// Content type of a snapshot's body.
@@ -31,6 +34,8 @@ pub(super) struct Answer {
     pub(super) date: Option<String>,
     /// The calls of our own that the server offers.
     pub(super) tandem: Option<String>,
+    /// The proxy that passed the request on: the answer may be its own.
+    pub(super) forwarder: Option<Peer>,
     /// Whole if it has the type that was asked for, else only its beginning.
     pub(super) body: Vec<u8>,
     /// Its length was known beforehand or marked, so it is certainly whole.
@@ -160,6 +165,9 @@ impl Answer {
         if let Some(told) = self.told() {
             return told;
         }
+        if let Some(proxy) = self.forwarder.as_ref().filter(|_| self.is_of_a_proxy()) {
+            return refused_by(proxy, self.status);
+        }
         match self.status {
             401 | 403 => Failure::Forbidden,
             404 => Failure::StrangeNotFound,
@@ -170,7 +178,8 @@ impl Answer {
             {
                 strange("it speaks TLS there, so server_origin begins with https://".to_owned())
             }
-            407 => strange("the proxy asks for a name and a password".to_owned()),
+            // From one that we were not told of.
+            407 => strange("a proxy on the way asks for a name and a password".to_owned()),
             413 => strange(
                 "status 413: the server, or a proxy before it, does not take bodies of this size; \
                  raise its limit (nginx: client_max_body_size)"
@@ -194,6 +203,16 @@ impl Answer {
                 let comma = if text.is_empty() { "" } else { ": " };
                 strange(format!("status {status}{comma}{text}"))
             }
+        }
+    }
+
+    /// It is what proxies say, and no task server: that they want a password or have found nobody, and
+    /// web pages about what they allow.
+    fn is_of_a_proxy(&self) -> bool {
+        match self.status {
+            407 | 502..=504 => true,
+            403 | 405 | 500..=599 => self.is_page(),
+            _ => false,
         }
     }
 

@@ -7,12 +7,13 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use tandem_core::VersionId;
-use tandem_tasks::session::Failure;
+use tandem_tasks::session::{Failure, ProxyTrouble};
 use ureq::http::{HeaderMap, Response, Uri, header};
 use ureq::{Agent, Body, BodyReader, SendBody};
 
 use super::answer::{Answer, ChildAnswer, readable, strange};
 use super::children::CHILDREN_TYPE;
+use super::peer::Peer;
 use super::{HttpSettings, agent, failure};
 
 /// Redirects that one GET follows, all within the same server.
@@ -111,7 +112,13 @@ impl Exchange {
             tries += 1;
             let is_worth_repeating = match &result {
                 Ok(answer) => answer.is_passing(),
-                Err(broken) => matches!(broken.failure, Failure::Unreachable { .. }),
+                Err(broken) => match &broken.failure {
+                    Failure::Unreachable { .. } | Failure::NobodyListens { .. } => true,
+                    Failure::Proxy { trouble, .. } => {
+                        matches!(trouble, ProxyTrouble::Unreachable | ProxyTrouble::NoServer)
+                    }
+                    _ => false,
+                },
             };
             let jitter = crate::random_bytes().map_or(0, u32::from_ne_bytes);
             match settings.backoff.delay(tries, jitter) {
@@ -207,6 +214,7 @@ fn read(
         retry_after: text("retry-after"),
         date: text("date"),
         tandem: text("x-tandem"),
+        forwarder: Some(Peer::of(settings)).filter(|peer| peer.is_proxy),
         body: Vec::new(),
         is_delimited: headers.contains_key(header::CONTENT_LENGTH)
             || headers.contains_key(header::TRANSFER_ENCODING),

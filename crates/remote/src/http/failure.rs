@@ -4,71 +4,148 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use rustls::{AlertDescription, CertificateError};
-use tandem_tasks::session::{Failure, TlsTrouble};
+use tandem_tasks::session::{Failure, ProxyTrouble, TlsTrouble};
 use ureq::{Error, Timeout};
 
 use super::HttpSettings;
 use super::answer::{readable, strange};
-use super::peer::{At, Peer};
+use super::peer::{At, Peer, Stage};
 use super::pinned::is_authoritys;
 
 /// Translates an error. Names hosts, never a credential: the library's texts hold at most a URL,
 /// and ours have version ids in them only.
 pub(super) fn of(error: Error, settings: &HttpSettings) -> Failure {
-    let server = Peer::server(settings.origin.host());
     match error {
         Error::Other(inner) => match inner.downcast::<At>() {
-            Ok(at) if at.is_lookup => lookup(at.error, &at.peer),
-            Ok(at) => about(at.error, &at.peer, false, settings),
-            Err(other) => Failure::Unreachable { what: readable(other.to_string().as_bytes()) },
+            Ok(at) if at.stage == Stage::Lookup => lookup(at.error, &at.peer),
+            Ok(at) => about(at.error, &at.peer, at.stage, settings),
+            Err(other) => unreachable(&Peer::of(settings), readable(other.to_string().as_bytes())),
         },
-        error => about(error, &server, true, settings),
+        error => about(error, &Peer::of(settings), Stage::Connected, settings),
+    }
+}
+
+fn unreachable(peer: &Peer, what: String) -> Failure {
+    match peer.is_proxy {
+        true => Failure::Proxy { trouble: ProxyTrouble::Unreachable, what },
+        false => Failure::Unreachable { what },
+    }
+}
+
+fn timed_out(peer: &Peer, what: String, stage: Stage) -> Failure {
+    let is_connected = stage == Stage::Connected;
+    match peer.is_proxy {
+        true => Failure::Proxy { trouble: ProxyTrouble::TimedOut { is_connected }, what },
+        false => Failure::TimedOut { what, is_connected },
+    }
+}
+
+fn unsafe_line(peer: &Peer, trouble: TlsTrouble, what: String) -> Failure {
+    match peer.is_proxy {
+        true => Failure::Proxy { trouble: ProxyTrouble::Tls(trouble), what },
+        false => Failure::Tls { trouble, what },
     }
 }
 
 /// Nothing answers to its name.
 fn lookup(error: Error, peer: &Peer) -> Failure {
     match error {
-        Error::Timeout(_) => Failure::TimedOut {
-            what: format!("looking up the name of {peer}"),
-            is_connected: false,
-        },
-        Error::HostNotFound => Failure::Unreachable { what: format!("there is no host {peer}") },
+        Error::Timeout(_) => {
+            timed_out(peer, format!("looking up the name of {peer}"), Stage::Lookup)
+        }
+        Error::HostNotFound => unreachable(peer, format!("there is no host {peer}")),
         // Of the system, which does not say whose name it was.
         other => {
             let said = readable(other.to_string().as_bytes());
-            Failure::Unreachable { what: format!("{peer} is not found by its name ({said})") }
+            unreachable(peer, format!("{peer} is not found by its name ({said})"))
         }
     }
 }
 
-fn about(error: Error, peer: &Peer, is_connected: bool, settings: &HttpSettings) -> Failure {
-    let unreachable = |what: String| Failure::Unreachable { what };
+fn about(error: Error, peer: &Peer, stage: Stage, settings: &HttpSettings) -> Failure {
+    let server = settings.origin.host();
     match error {
-        Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-            Failure::TimedOut { what: format!("connecting to {peer}"), is_connected: false }
-        }
         Error::Timeout(timeout) => {
-            Failure::TimedOut { what: wait(timeout).to_owned(), is_connected: true }
+            let what = match (stage, timeout) {
+                (Stage::Asking, _) => format!("asking {peer} for a connection to {server}"),
+                (_, Timeout::Resolve | Timeout::Connect) => format!("connecting to {peer}"),
+                (_, timeout) if peer.is_proxy => {
+                    format!("{}, by {peer} from {server}", wait(timeout))
+                }
+                (_, timeout) => wait(timeout).to_owned(),
+            };
+            // A wait for the connection may end late, but is no other for that.
+            let stage = match timeout {
+                Timeout::Resolve | Timeout::Connect => Stage::Connecting,
+                _ => stage,
+            };
+            timed_out(peer, what, stage)
         }
-        Error::ConnectProxyFailed(text) => {
-            unreachable(format!("the proxy does not connect: {}", readable(text.as_bytes())))
-        }
-        Error::Tls(text) => Failure::Tls { trouble: TlsTrouble::Other, what: text.to_owned() },
+        Error::ConnectProxyFailed(text) => not_connected(&text, peer),
+        Error::Tls(text) => unsafe_line(peer, TlsTrouble::Other, text.to_owned()),
         Error::Rustls(error) => tls(&error, peer, settings),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(inner) => tls(inner, peer, settings),
-            None => io(&error, peer, is_connected),
+            None if stage == Stage::Asking => asking(&error, peer, settings),
+            None => io(&error, peer, stage, settings),
         },
+        Error::Protocol(_) if peer.is_proxy => not_a_proxy(peer),
         // Whoever speaks TLS answers words in clear with an alert, which is none of HTTP's.
         Error::Protocol(_) if !settings.origin.is_https() => strange(format!(
-            "it is not HTTP; if {peer} speaks TLS there, {} begins with https://",
-            address_of(peer)
+            "it is not HTTP; if {peer} speaks TLS there, server_origin begins with https://"
         )),
         Error::Protocol(error) => strange(format!("it is not HTTP: {error}")),
         Error::LargeResponseHeader(..) => strange("its headers are too large".to_owned()),
-        other => unreachable(readable(other.to_string().as_bytes())),
+        other => unreachable(peer, readable(other.to_string().as_bytes())),
     }
+}
+
+fn not_a_proxy(peer: &Peer) -> Failure {
+    let what = format!("what answers at {peer} is none of the kind that its address begins with");
+    Failure::Proxy { trouble: ProxyTrouble::NotAProxy, what }
+}
+
+/// What a proxy answered to `CONNECT`, in the library's words, which have the status in them.
+fn not_connected(text: &str, peer: &Peer) -> Failure {
+    let status = text.strip_prefix("proxy server responded ").and_then(|rest| rest.get(..3));
+    let Some(status) = status.and_then(|status| status.parse().ok()) else {
+        return unreachable(peer, format!("{peer} closed the connection without an answer"));
+    };
+    refused_by(peer, status)
+}
+
+/// A proxy's answer of this status in place of the server's.
+pub(super) fn refused_by(peer: &Peer, status: u16) -> Failure {
+    let trouble = match status {
+        407 => ProxyTrouble::Password,
+        500..=599 => ProxyTrouble::NoServer,
+        _ => ProxyTrouble::Refuses,
+    };
+    Failure::Proxy { trouble, what: format!("{peer} answers with status {status}") }
+}
+
+/// What went wrong while a proxy was asked for a connection: the line to it, or what a proxy of SOCKS
+/// answered, which the library words as an error of the system without the system's number.
+fn asking(error: &std::io::Error, peer: &Peer, settings: &HttpSettings) -> Failure {
+    let said = error.to_string();
+    let trouble = match error.kind() {
+        ErrorKind::PermissionDenied => ProxyTrouble::Password,
+        ErrorKind::InvalidInput => ProxyTrouble::Address,
+        ErrorKind::InvalidData => return not_a_proxy(peer),
+        ErrorKind::Other if error.raw_os_error().is_none() => match said.as_str() {
+            text if text.contains("auth method") => ProxyTrouble::Password,
+            text if ["unreachable", "connection refused", "TTL expired"]
+                .iter()
+                .any(|words| text.contains(words)) =>
+            {
+                ProxyTrouble::NoServer
+            }
+            _ => ProxyTrouble::Refuses,
+        },
+        _ => return io(error, peer, Stage::Asking, settings),
+    };
+    let what = format!("{peer} says: {}", readable(said.as_bytes()));
+    Failure::Proxy { trouble, what }
 }
 
 /// What a person calls the setting that holds the address.
@@ -76,21 +153,23 @@ fn address_of(peer: &Peer) -> &'static str {
     if peer.is_proxy { "its address" } else { "server_origin" }
 }
 
-fn io(error: &std::io::Error, peer: &Peer, is_connected: bool) -> Failure {
+fn io(error: &std::io::Error, peer: &Peer, stage: Stage, settings: &HttpSettings) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            Failure::TimedOut { what: readable(error.to_string().as_bytes()), is_connected }
+            timed_out(peer, readable(error.to_string().as_bytes()), stage)
         }
-        ErrorKind::ConnectionRefused => {
-            Failure::Unreachable { what: format!("{peer} refuses connections") }
-        }
+        ErrorKind::ConnectionRefused if !peer.is_proxy => Failure::NobodyListens {
+            at: format!("{}:{}", peer.host, settings.origin.port()),
+            is_here: settings.origin.is_loopback(),
+        },
+        ErrorKind::ConnectionRefused => unreachable(peer, format!("{peer} refuses connections")),
         ErrorKind::UnexpectedEof
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe => {
-            Failure::Unreachable { what: format!("{peer} closed the connection in the middle") }
+            unreachable(peer, format!("{peer} closed the connection in the middle"))
         }
-        _ => Failure::Unreachable { what: readable(error.to_string().as_bytes()) },
+        _ => unreachable(peer, readable(error.to_string().as_bytes())),
     }
 }
 
@@ -126,7 +205,7 @@ fn tls(error: &rustls::Error, peer: &Peer, settings: &HttpSettings) -> Failure {
         rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => TlsTrouble::Name,
         _ => TlsTrouble::Other,
     };
-    Failure::Tls { trouble, what }
+    unsafe_line(peer, trouble, what)
 }
 
 fn trouble_with(error: &CertificateError) -> TlsTrouble {

@@ -429,10 +429,12 @@ impl Remote for HttpRemote {
 /// True for failures after which nobody knows what the server would say.
 fn is_open_question(failure: &Failure) -> bool {
     match failure {
-        Failure::Unreachable { .. } | Failure::TimedOut { .. } | Failure::ServerError { .. } => {
-            true
-        }
+        Failure::Unreachable { .. }
+        | Failure::NobodyListens { .. }
+        | Failure::TimedOut { .. }
+        | Failure::ServerError { .. } => true,
         Failure::Told { status, .. } => *status >= 500,
+        Failure::Proxy { trouble, .. } => trouble.is_passing(),
         _ => false,
     }
 }

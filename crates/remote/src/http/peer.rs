@@ -3,13 +3,16 @@
 //! The library's errors do not say, and where a proxy speaks TLS, too, nobody could tell its
 //! certificate from the server's. The library's seams are used: what a look-up or the chain of
 //! connectors says goes out with whom it was about. A connection to a proxy for `CONNECT` is made by
-//! the same chain, within that to the server, so the innermost word counts.
+//! the same chain, within that to the server, so the innermost word counts. What a link says that asks
+//! a proxy for the connection ([`Asking`]) is about the proxy, too.
 
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Proxy};
+
+use super::{HttpSettings, agent};
 
 /// The other end of a connection. Shown as people may read it: a proxy is called one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +24,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// The server itself.
-    pub(super) fn server(host: &str) -> Self {
-        Self { host: host.to_owned(), is_proxy: false }
+    /// Who is at the other end of a connection that is there. Within a tunnel that is the server.
+    pub(super) fn of(settings: &HttpSettings) -> Self {
+        match agent::forwarding_proxy(settings) {
+            Ok(Some(proxy)) => Self { host: proxy.host().to_owned(), is_proxy: true },
+            _ => Self { host: settings.origin.host().to_owned(), is_proxy: false },
+        }
     }
 }
 
@@ -34,14 +40,27 @@ impl std::fmt::Display for Peer {
     }
 }
 
+/// What was going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// A name was being looked up.
+    Lookup,
+    /// A connection was being made.
+    Connecting,
+    /// A proxy had been asked for a connection to the server.
+    Asking,
+    /// The connection was there, and a request was under way.
+    Connected,
+}
+
 /// An error of the library with whom it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{peer}: {error}")]
 pub(super) struct At {
     /// Who it is.
     pub(super) peer: Peer,
-    /// Its name was being looked up; else a connection was being made.
-    pub(super) is_lookup: bool,
+    /// What was going on.
+    pub(super) stage: Stage,
     /// What the library says.
     pub(super) error: Error,
 }
@@ -60,14 +79,16 @@ impl Way {
         Self { proxy: proxy.map(|proxy| proxy.uri().clone()), is_absolute_form }
     }
 
-    fn at(&self, uri: &Uri, is_lookup: bool, error: Error) -> Error {
+    fn at(&self, uri: &Uri, stage: Stage, error: Error) -> Error {
         if matches!(&error, Error::Other(inner) if inner.is::<At>()) {
             return error;
         }
-        let proxy = self.proxy.as_ref().filter(|proxy| self.is_absolute_form || *proxy == uri);
+        let is_to_proxy =
+            |proxy: &&Uri| self.is_absolute_form || stage == Stage::Asking || *proxy == uri;
+        let proxy = self.proxy.as_ref().filter(is_to_proxy);
         let host = proxy.unwrap_or(uri).host().unwrap_or_default().to_owned();
         let peer = Peer { host, is_proxy: proxy.is_some() };
-        Error::Other(Box::new(At { peer, is_lookup, error }))
+        Error::Other(Box::new(At { peer, stage, error }))
     }
 }
 
@@ -91,7 +112,8 @@ impl<T: Resolver> Resolver for Named<T> {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        self.inner.resolve(uri, config, timeout).map_err(|error| self.way.at(uri, true, error))
+        let named = |error| self.way.at(uri, Stage::Lookup, error);
+        self.inner.resolve(uri, config, timeout).map_err(named)
     }
 }
 
@@ -103,6 +125,33 @@ impl<T: Connector<()>> Connector<()> for Named<T> {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
-        self.inner.connect(details, chained).map_err(|error| self.way.at(details.uri, false, error))
+        let named = |error| self.way.at(details.uri, Stage::Connecting, error);
+        self.inner.connect(details, chained).map_err(named)
+    }
+}
+
+/// A link of the chain that asks a proxy for a connection to the server.
+#[derive(Debug)]
+pub(super) struct Asking<T> {
+    inner: T,
+    way: Way,
+}
+
+impl<T> Asking<T> {
+    pub(super) fn new(inner: T, way: &Way) -> Self {
+        Self { inner, way: way.clone() }
+    }
+}
+
+impl<In: Transport, T: Connector<In>> Connector<In> for Asking<T> {
+    type Out = T::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let named = |error| self.way.at(details.uri, Stage::Asking, error);
+        self.inner.connect(details, chained).map_err(named)
     }
 }

@@ -36,6 +36,7 @@ pub fn read_answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> [Optio
         retry_after: header("retry-after"),
         date: header("date"),
         tandem: header("x-tandem"),
+        forwarder: None,
         body: body.to_vec(),
         is_delimited: header("content-length").is_some(),
     };

@@ -154,7 +154,9 @@ fn an_upload_is_sent_once_whatever_happens_to_it() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut remote = http(&format!("http://127.0.0.1:{port}"));
     let failure = refused(add(&mut remote, version(1), b"x"));
-    assert!(failure.to_string().contains("127.0.0.1 refuses connections"), "{failure}");
+    let refuses = format!("127.0.0.1:{port} refuses connections");
+    assert!(failure.to_string().contains(&refuses), "{failure}");
+    assert!(matches!(failure, Failure::NobodyListens { is_here: true, .. }), "{failure:?}");
     unknown(get_child(&mut remote, version(1)));
 }
 

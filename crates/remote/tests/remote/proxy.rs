@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tandem_remote::http::ProxySetting;
 use tandem_remote::{HttpRemote, HttpSettings, Outcome};
-use tandem_tasks::session::{Added, Child, Failure, Response};
+use tandem_tasks::session::{Added, Child, Failure, ProxyTrouble, Response, TlsTrouble};
 
 use crate::certificates::Authority;
 use crate::scripted::{Received, Reply, Scripted, keep};
-use crate::{add, answered, get_child, refused, settings, unknown, version};
+use crate::{add, answered, get_child, refused, settings, version};
 
 /// A proxy that forwards to loopback, whatever host is asked for, and writes down what it was asked.
 /// Its threads end with the connections they serve.
@@ -172,25 +172,151 @@ fn a_proxy_gets_its_password_and_the_server_does_not() {
     assert_eq!(server.received()[0].header("proxy-authorization"), None);
 }
 
-#[test]
-fn a_proxy_that_refuses_is_named() {
-    let proxy = Scripted::always(keep(407, &[], b"who are you?"));
-    let through = |url: &str| {
-        let mut settings = settings(url);
-        settings.proxy = ProxySetting::Url(proxy.url());
-        HttpRemote::new(settings)
-    };
-    let failure = refused(get_child(&mut through("http://tasks.invalid"), version(1)));
-    assert!(failure.to_string().contains("proxy asks for a name"), "{failure}");
-    let failure = unknown(get_child(&mut through("https://tasks.invalid"), version(1)));
-    assert!(failure.to_string().contains("proxy does not connect"), "{failure}");
-    let failure = refused(add(&mut through("https://tasks.invalid"), version(1), b"x"));
-    assert!(matches!(failure, Failure::Unreachable { .. }), "{failure}");
+/// What is told of a question to `url` by this proxy.
+fn told(url: &str, proxy: String) -> Failure {
+    let mut settings = settings(url);
+    settings.proxy = ProxySetting::Url(proxy);
+    told_by(settings)
+}
 
-    let mut settings = settings("http://tasks.invalid");
-    settings.proxy = ProxySetting::Url("http://a b".to_owned());
-    let failure = unknown(get_child(&mut HttpRemote::new(settings), version(1)));
-    assert!(failure.to_string().contains("proxy's address"), "{failure}");
+fn told_by(settings: HttpSettings) -> Failure {
+    match get_child(&mut HttpRemote::new(settings), version(1)) {
+        Outcome::Refused(failure) | Outcome::Unknown(failure) => failure,
+        Outcome::Answer(answer) => panic!("{answer:?}"),
+    }
+}
+
+/// For both kinds of server: whole requests go to the proxy, or one for a connection.
+const URLS: [&str; 2] = ["http://tasks.invalid", "https://tasks.invalid"];
+
+#[test]
+fn a_proxy_that_refuses_is_named_with_what_it_wants() {
+    let page = [("content-type", "text/html")];
+    for (status, trouble, said) in [
+        (407, ProxyTrouble::Password, "the proxy asks for a name and a password"),
+        (403, ProxyTrouble::Refuses, "the proxy does not connect to the server"),
+        (502, ProxyTrouble::NoServer, "the server cannot be reached by the proxy"),
+        (500, ProxyTrouble::NoServer, "the server cannot be reached by the proxy"),
+    ] {
+        for url in URLS {
+            let proxy = Scripted::always(keep(status, &page, b"<html>"));
+            let failure = told(url, proxy.url());
+            let Failure::Proxy { trouble: found, .. } = &failure else { panic!("{failure:?}") };
+            assert_eq!(*found, trouble, "{url}");
+            let named = format!("the proxy 127.0.0.1 answers with status {status}");
+            assert_eq!(failure.to_string(), format!("{said}: {named}"), "{url}");
+        }
+    }
+    // Nothing was sent by a proxy that does not connect.
+    let proxy = Scripted::always(keep(407, &[], b"who are you?"));
+    let mut settings = settings("https://tasks.invalid");
+    settings.proxy = ProxySetting::Url(proxy.url());
+    let failure = refused(add(&mut HttpRemote::new(settings), version(1), b"x"));
+    assert!(matches!(failure, Failure::Proxy { .. }), "{failure}");
+    // A password in an address that cannot be read is not shown.
+    let failure = told("http://tasks.invalid", "http://me:secret@a b".to_owned());
+    assert!(
+        matches!(failure, Failure::Proxy { trouble: ProxyTrouble::Address, .. }),
+        "{failure:?}"
+    );
+    assert!(!failure.to_string().contains("secret"), "{failure}");
+}
+
+#[test]
+fn what_a_server_says_by_a_proxy_is_the_servers() {
+    let proxy = Proxy::new();
+    for (status, expected) in
+        [(403, Failure::Forbidden), (500, Failure::ServerError { status: 500 })]
+    {
+        let server =
+            Scripted::new(move |_| Reply::Close(crate::scripted::response(status, &[], b"")));
+        let url = format!("http://tasks.invalid:{}", server.port());
+        assert_eq!(told(&url, format!("http://{}", proxy.address)), expected);
+    }
+}
+
+#[test]
+fn a_proxy_that_is_none_that_breaks_off_or_says_nothing_is_told_of_as_itself() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wait = Duration::from_secs(1);
+    let not_http = || Scripted::always(Reply::Close(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()));
+    let hangs_up = || Scripted::always(Reply::Close(Vec::new()));
+    for url in URLS {
+        let failure = told(url, not_http().url());
+        let is_none = matches!(failure, Failure::Proxy { trouble: ProxyTrouble::NotAProxy, .. });
+        assert!(is_none, "{url}: {failure:?}");
+        let text = failure.to_string();
+        assert!(
+            !text.contains("server_origin") && text.contains("at the proxy 127.0.0.1"),
+            "{text}"
+        );
+
+        let failure = told(url, hangs_up().url());
+        let is_gone = matches!(failure, Failure::Proxy { trouble: ProxyTrouble::Unreachable, .. });
+        assert!(is_gone, "{url}: {failure:?}");
+        assert!(failure.to_string().contains("the proxy 127.0.0.1 closed"), "{failure}");
+
+        let mut settings = settings(url);
+        settings.proxy = ProxySetting::Url(format!("http://{}", silent.local_addr().unwrap()));
+        let is_connected = !url.starts_with("https");
+        match is_connected {
+            true => settings.read_timeout = wait,
+            false => settings.connect_timeout = wait,
+        }
+        let failure = told_by(settings);
+        let trouble = ProxyTrouble::TimedOut { is_connected };
+        let is_late =
+            matches!(&failure, Failure::Proxy { trouble: found, .. } if *found == trouble);
+        assert!(is_late, "{url}: {failure:?}");
+        let text = failure.to_string();
+        assert!(text.contains("the proxy 127.0.0.1") && text.contains("tasks.invalid"), "{text}");
+        assert!(!text.contains("the server did not answer"), "{text}");
+    }
+}
+
+#[test]
+fn what_a_proxy_of_socks_says_is_told_of_it() {
+    // The answer to the greeting, then that to the wish for a connection.
+    for (greeting, reply, trouble) in [
+        (&[5, 0xff][..], &[][..], ProxyTrouble::Password),
+        (&[5, 0], &[5, 2], ProxyTrouble::Refuses),
+        (&[5, 0], &[5, 4], ProxyTrouble::NoServer),
+        (&[5, 0], &[5, 5], ProxyTrouble::NoServer),
+        (b"HTTP/1.1 400 no\r\n\r\n", &[], ProxyTrouble::NotAProxy),
+        (&[], &[], ProxyTrouble::Unreachable),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (greeting, reply) = (greeting.to_vec(), reply.to_vec());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let _ = answer_socks(&mut stream.unwrap(), &greeting, &reply);
+            }
+        });
+        for url in URLS {
+            let failure = told(url, format!("socks5h://{address}"));
+            let is_told =
+                matches!(&failure, Failure::Proxy { trouble: found, .. } if *found == trouble);
+            assert!(is_told, "{url}, {trouble:?}: {failure:?}");
+            assert!(failure.to_string().contains("the proxy 127.0.0.1"), "{failure}");
+        }
+    }
+}
+
+fn answer_socks(stream: &mut TcpStream, greeting: &[u8], reply: &[u8]) -> std::io::Result<()> {
+    let mut asked = [0; 3];
+    stream.read_exact(&mut asked)?;
+    stream.write_all(greeting)?;
+    if !reply.is_empty() {
+        let mut head = [0; 5];
+        stream.read_exact(&mut head)?;
+        let mut rest = vec![0; usize::from(head[4]) + 2];
+        stream.read_exact(&mut rest)?;
+        stream.write_all(reply)?;
+    }
+    // Until the other side goes, so that the answer is not lost to a reset.
+    stream.shutdown(Shutdown::Write)?;
+    std::io::copy(stream, &mut std::io::sink()).map(drop)
 }
 
 #[test]
@@ -203,17 +329,17 @@ fn what_is_wrong_with_the_way_to_a_proxy_is_told_of_the_proxy() {
         settings.proxy = ProxySetting::Url(proxy);
         settings.ca_file = ca_file;
         assert_eq!(settings.uses_tls(), uses_tls);
-        match get_child(&mut HttpRemote::new(settings), version(1)) {
-            Outcome::Refused(failure) | Outcome::Unknown(failure) => failure,
-            Outcome::Answer(answer) => panic!("{answer:?}"),
-        }
+        told_by(settings)
     };
     for url in ["http://tasks.invalid", "https://tasks.invalid"] {
         let proxy = format!("https://localhost:{}", tls.port());
         let other = Authority::new();
         for ca_file in [None, Some(other.file())] {
             let failure = told(url, proxy.clone(), ca_file);
-            assert!(matches!(failure, Failure::Tls { .. }), "{failure:?}");
+            let trouble = ProxyTrouble::Tls(TlsTrouble::Authority);
+            let is_tls =
+                matches!(&failure, Failure::Proxy { trouble: found, .. } if *found == trouble);
+            assert!(is_tls, "{failure:?}");
             let said = "the certificate of the proxy localhost comes from an authority";
             assert!(failure.to_string().contains(said), "{failure}");
         }

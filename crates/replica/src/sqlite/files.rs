@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::OpenWarning;
 use super::place::Place;
-use crate::storage::Result;
+use crate::storage::{Result, StorageError};
 
 /// Makes the file, and its folder, unless they are there. Returns whether it made the file.
 ///
@@ -99,4 +99,44 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// True if a write-ahead log with content lies beside the database.
 pub(super) fn has_log(path: &Path) -> bool {
     fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// True if there is shared memory beside the database: somebody has it open, or left it so.
+pub(super) fn has_shared_memory(path: &Path) -> bool {
+    beside(path, "-shm").exists()
+}
+
+/// Gives the log and the shared memory beside the database its own mode, where it can be written by
+/// its owner and they cannot.
+///
+/// SQLite makes both with the mode that the database has at that time. Who reads a read-only database
+/// leaves them behind, and when the database has become writable again, they alone would keep every
+/// program from writing it. Wherever that is not so nothing is changed; two looks are all that it costs.
+///
+/// # Errors
+/// [`StorageError::ReadOnly`] with the file that stands in the way, if its mode cannot be changed.
+pub(super) fn open_neighbours(place: &Place) -> Result<()> {
+    #[cfg(unix)]
+    for suffix in ["-shm", "-wal"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        const OWNER_WRITES: u32 = 0o200;
+        let path = beside(&place.path, suffix);
+        let Ok(neighbour) = fs::metadata(&path) else { continue };
+        if neighbour.permissions().mode() & OWNER_WRITES != 0 {
+            continue;
+        }
+        let Ok(database) = fs::metadata(&place.path) else { continue };
+        if database.permissions().mode() & OWNER_WRITES == 0 {
+            continue;
+        }
+        fs::set_permissions(&path, database.permissions()).map_err(|error| {
+            StorageError::ReadOnly {
+                file: path.display().to_string(),
+                source: Some(Box::new(error)),
+            }
+        })?;
+    }
+    #[cfg(not(unix))]
+    let _ = place;
+    Ok(())
 }

@@ -34,7 +34,7 @@ const CHECKED_BYTES_MAX: i64 = 256 * 1024 * 1024;
 /// Statements that are kept prepared: more than there are different ones.
 const PREPARED_MAX: usize = 128;
 
-/// Settings of every connection; none of them touches the disk. FULL makes every commit durable.
+/// Settings of every connection; none of them changes the file. FULL makes every commit durable.
 /// The size limit keeps one large import from leaving a log as large behind it.
 const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; \
      PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 16777216; \
@@ -63,14 +63,18 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Connection, Pl
         Err(error) => return Err(place.io_error("opening the database", error)),
     }
     if options.read_only {
-        let connection = open_to_read(&place, &mut notes)?;
+        let connection = open_to_read(&place, &mut notes, false)?;
         return Ok((connection, place, notes));
     }
     let connection = match open_to_write(&place, &mut notes) {
         Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. })) => {
             // Reading may still be possible; if not, the first error says more.
             notes.is_full = matches!(error, StorageError::DiskFull { .. });
-            open_to_read(&place, &mut notes).map_err(|_| error)?
+            notes.stopped_by = match &error {
+                StorageError::ReadOnly { file, .. } if *file != place.file() => Some(file.into()),
+                _ => None,
+            };
+            open_to_read(&place, &mut notes, true).map_err(|_| error)?
         }
         other => other?,
     };
@@ -82,25 +86,31 @@ fn connect(place: &Place, flags: OpenFlags) -> Result<Connection> {
 }
 
 fn connect_as(place: &Place, name: &Path, flags: OpenFlags) -> Result<Connection> {
-    let open = || -> rusqlite::Result<Connection> {
-        let connection =
-            Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let failed = |error| place.error("opening the database", error);
+    let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(failed)?;
+    // SQLite opens a file that cannot be written to be read. Seen before the settings: some look into
+    // the file, for which shared memory is made beside it.
+    if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE)
+        && connection.is_readonly("main").unwrap_or(false)
+    {
+        return Err(StorageError::ReadOnly { file: place.file(), source: None });
+    }
+    let set_up = || -> rusqlite::Result<()> {
         connection.busy_timeout(place.busy_wait)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
-        connection.execute_batch(PRAGMAS)?;
-        Ok(connection)
+        connection.execute_batch(PRAGMAS)
     };
-    open().map_err(|error| place.error("opening the database", error))
+    set_up().map_err(failed)?;
+    Ok(connection)
 }
 
 fn open_to_write(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
+    files::open_neighbours(place)?;
     if files::has_log(&place.path) {
         notes.checked = check_after_unclean_end(place)?;
     }
     let connection = connect(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    if connection.is_readonly("main").unwrap_or(false) {
-        return Err(StorageError::ReadOnly { file: place.file(), source: None });
-    }
     let standing = match schema::look(&connection, place)? {
         Some(standing) => standing,
         // Looked at before anything is touched: the file may be no business of ours.
@@ -196,38 +206,61 @@ fn copy_before_upgrade(place: &Place, from: &str) -> Result<PathBuf> {
     }
 }
 
-/// Opens a database that cannot, or shall not, be written.
-fn open_to_read(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
+/// Opens a database that cannot, or shall not, be written. With `is_closed` nobody is expected to
+/// write it: then nothing is made beside it, if that can be.
+fn open_to_read(place: &Place, notes: &mut OpenNotes, is_closed: bool) -> Result<Connection> {
     notes.read_only = true;
-    let mut attempt = |connection: Result<Connection>| -> Result<Connection> {
-        let connection = connection?;
-        let standing = match schema::look(&connection, place)? {
-            Some(standing) => standing,
-            None => schema::look_closely(&connection, place)?,
-        };
-        if standing == Standing::Empty {
-            return Err(StorageError::NotAReplica { file: place.file() });
-        }
-        notes.had_our_tables = standing.has_our_tables();
-        if standing != Standing::Ready {
-            schema::stand_in(&connection, place, &standing)?;
-        }
-        Ok(connection)
-    };
-    match attempt(connect(place, OpenFlags::SQLITE_OPEN_READ_ONLY)) {
+    let is_unused = || !files::has_log(&place.path) && !files::has_shared_memory(&place.path);
+    if is_closed
+        && is_unused()
+        && let Ok(connection) = open_unchanging(place, notes)
+    {
+        return Ok(connection);
+    }
+    let connection = connect(place, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    match connection.and_then(|connection| made_readable(connection, place, notes)) {
         Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. }))
             if !files::has_log(&place.path) =>
         {
-            // A database with a write-ahead log needs shared memory beside it, which a read-only
-            // folder or a full disk does not let SQLite make. Without a log nothing is missing from the file, so
-            // it may be read as if nobody could change it. Somebody with more rights could, while
-            // we read; then we may see an error, but cannot do harm.
-            let Some(uri) = immutable_uri(&place.path) else { return Err(error) };
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            attempt(connect_as(place, Path::new(&uri), flags)).map_err(|_| error)
+            open_unchanging(place, notes).map_err(|_| error)
         }
         other => other,
     }
+}
+
+/// Opens a database as if nobody could change it. Only without a log, for then nothing is missing
+/// from the file.
+///
+/// A database with a write-ahead log needs shared memory beside it, which a read-only folder or a full
+/// disk does not let SQLite make; and what it makes beside a read-only file stays behind, read-only as
+/// the file, and keeps whatever program from writing later ([`files::open_neighbours`]). Somebody with
+/// more rights could change the file while we read; then we may see an error, but cannot do harm.
+fn open_unchanging(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
+    let uri = immutable_uri(&place.path)
+        .ok_or_else(|| StorageError::ReadOnly { file: place.file(), source: None })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = connect_as(place, Path::new(&uri), flags);
+    connection.and_then(|connection| made_readable(connection, place, notes))
+}
+
+/// The connection, if what is there can be read with the tables that we look for.
+fn made_readable(
+    connection: Connection,
+    place: &Place,
+    notes: &mut OpenNotes,
+) -> Result<Connection> {
+    let standing = match schema::look(&connection, place)? {
+        Some(standing) => standing,
+        None => schema::look_closely(&connection, place)?,
+    };
+    if standing == Standing::Empty {
+        return Err(StorageError::NotAReplica { file: place.file() });
+    }
+    notes.had_our_tables = standing.has_our_tables();
+    if standing != Standing::Ready {
+        schema::stand_in(&connection, place, &standing)?;
+    }
+    Ok(connection)
 }
 
 /// The SQLite URI of a file that is taken for unchanging; none where names are not plain bytes.

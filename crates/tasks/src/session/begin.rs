@@ -97,6 +97,12 @@ impl Session {
             || (self.facts.relation == Relation::Ours && self.facts.tasks <= JOIN_TASKS_MAX)
     }
 
+    /// A list that was never in step meets one. Of one that is on its way from elsewhere
+    /// [`SyncReport::restarted`](crate::session::SyncReport::restarted) tells.
+    pub(super) fn meet(&mut self) {
+        self.report.joined = self.facts.tasks > 0 && !self.facts.joining;
+    }
+
     pub(super) fn ask_to_join(&mut self) -> Action {
         self.end(End::Question(Question::TwoLists { tasks_here: self.facts.tasks }))
     }

@@ -14,6 +14,14 @@ pub enum Failure {
         /// What the system said.
         what: String,
     },
+    /// The machine is there, and nobody listens at that address of it.
+    #[error("the server cannot be reached: {at} refuses connections")]
+    NobodyListens {
+        /// Host and port.
+        at: String,
+        /// It is this machine.
+        is_here: bool,
+    },
     /// No answer in time.
     #[error("the server did not answer in time: {what}")]
     TimedOut {
@@ -28,6 +36,14 @@ pub enum Failure {
         /// The kind of it, from which follows what to do.
         trouble: TlsTrouble,
         /// What is wrong with the certificate or the handshake.
+        what: String,
+    },
+    /// The proxy on the way to the server is at fault, or who of the two cannot be told.
+    #[error("{}: {what}", trouble.says())]
+    Proxy {
+        /// The kind of it, from which follows what to do.
+        trouble: ProxyTrouble,
+        /// What is wrong, and with which proxy.
         what: String,
     },
     /// The server knows us not, or forbids us (401, 403).
@@ -134,6 +150,66 @@ pub enum TlsTrouble {
     Name,
     /// Anything else: no TLS there, none that is known here, a certificate that is damaged.
     Other,
+}
+
+/// Kinds of trouble with a proxy on the way to the server. Each has a cure of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyTrouble {
+    /// Its address cannot be read.
+    Address,
+    /// Nobody answers at its address, or the line to it broke.
+    Unreachable,
+    /// It was waited for in vain.
+    TimedOut {
+        /// It had taken a request on its way, so that the server may be the slow one.
+        is_connected: bool,
+    },
+    /// The connection to it could not be made safe.
+    Tls(TlsTrouble),
+    /// What answers there is no proxy of the kind that its address says.
+    NotAProxy,
+    /// It wants a name and a password, or others.
+    Password,
+    /// It lets nobody through to this server.
+    Refuses,
+    /// It finds no way to the server, or has a problem of its own.
+    NoServer,
+}
+
+impl ProxyTrouble {
+    /// The kind for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Tls(_) => "tls",
+            Self::NotAProxy => "not_a_proxy",
+            Self::Password => "password",
+            Self::Refuses => "refuses",
+            Self::NoServer => "no_server",
+        }
+    }
+
+    /// The beginning of a sentence about it.
+    fn says(self) -> &'static str {
+        match self {
+            Self::Address | Self::NotAProxy => "the proxy cannot be used",
+            Self::Unreachable => "the proxy cannot be reached",
+            Self::TimedOut { is_connected: false } => "the proxy did not answer in time",
+            Self::TimedOut { is_connected: true } => "no answer came by the proxy in time",
+            Self::Tls(_) => "the connection to the proxy could not be made safe",
+            Self::Password => "the proxy asks for a name and a password",
+            Self::Refuses => "the proxy does not connect to the server",
+            Self::NoServer => "the server cannot be reached by the proxy",
+        }
+    }
+
+    /// Nobody knows what the server would say; it may be asked again.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Unreachable | Self::TimedOut { .. } | Self::NoServer)
+    }
 }
 
 /// Kinds of trouble with a directory. Each has a cure of its own.

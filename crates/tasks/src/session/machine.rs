@@ -275,14 +275,21 @@ impl Session {
                 Err(failure) => self.fail(failure),
             },
             (State::FreshSnapshot, Response::Snapshot(Some((version, body)))) => {
-                if self.may_join() { self.load_snapshot(version, body) } else { self.ask_to_join() }
+                if !self.may_join() {
+                    return self.ask_to_join();
+                }
+                self.meet();
+                self.load_snapshot(version, body)
             }
             (State::FreshSnapshot, Response::Snapshot(None)) => {
                 self.ask(State::FreshChild, Request::GetChildVersion { parent: VersionId::NIL })
             }
             (State::FreshChild, Response::Child(child)) => match self.plain_first(child) {
                 Ok(Child::Version { .. }) if !self.may_join() => self.ask_to_join(),
-                Ok(child @ Child::Version { .. }) => self.walked(child),
+                Ok(child @ Child::Version { .. }) => {
+                    self.meet();
+                    self.walked(child)
+                }
                 Ok(Child::Gone) if is_planted(Defect::MissingHistoryNotTold) => {
                     self.end(End::InStep)
                 }

@@ -504,6 +504,9 @@ pub struct SyncReport {
     /// With `restarted`: the remote held the version on which this list once stood there, so that
     /// the two were joined again.
     pub rejoined: bool,
+    /// Tasks were here, of a list that was in step nowhere before, and the remote held a list: once
+    /// something of that is taken in, the two are one.
+    pub joined: bool,
     /// The remote is the one that the base belongs to, under another address than before.
     pub address_changed: bool,
     /// The server did not know this client although we have synced with it before.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use tandem_client::{LastSync, Replica, SyncLock, connect};
 use tandem_core::VersionId;
-use tandem_remote::place;
 use tandem_replica::{MemoryStorage, OpenOptions, OpenWarning, SqliteStorage};
 use tandem_settings::{RemoteSettings, Warning};
 use tandem_words::dates::age;
@@ -83,13 +82,8 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
     let folder = app.data_dir()?;
     let path = folder.join(REPLICA_FILE);
     app.check_place(&folder)?;
-    if !path.exists() {
-        place::check_folder(&folder).map_err(|error| {
-            Fail::failed(format!("no replica can be made in {}: {error}", folder.display())).hint(
-                "Check the owner and mode of the folder and whether its disk is mounted, or set another \
-                 `data_dir`.",
-            )
-        })?;
+    if !app.is_there()? {
+        app.check_makeable(&folder)?;
         let nothing = Check::warning(
             "replica",
             format!("there is none in {} yet", folder.display()),
@@ -115,9 +109,10 @@ fn look(app: &App<'_>) -> Result<(Vec<Check>, Option<Stand>), Fail> {
         (0, 0) if notes.read_only => Check::warning(
             "replica",
             format!("sound; {}, and it can only be read", count(tasks, "task")),
-            match notes.is_full {
-                true => "make room on the disk",
-                false => "check the owner and mode of the file and its folder",
+            match (notes.is_full, &notes.stopped_by) {
+                (true, _) => "make room on the disk".to_owned(),
+                (false, Some(file)) => format!("check the owner and mode of {}", file.display()),
+                (false, None) => "check the owner and mode of the file and its folder".to_owned(),
             },
         ),
         (0, 0) => {

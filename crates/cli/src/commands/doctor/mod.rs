@@ -1,7 +1,9 @@
 //! `ta doctor`: is everything as it should be, and if not, what is to be done?
 //!
 //! One line for each thing looked at, in the order in which one depends on the other: what could not
-//! be looked at because of an earlier one says so. Nothing is changed, here or at the server.
+//! be looked at because of an earlier one says so. Nothing is changed, here or at the server; what
+//! another program has done to the file meanwhile is taken notice of first, as by every command that
+//! works with it (`Replica::notice`, which says why).
 
 mod here;
 pub(super) mod there;

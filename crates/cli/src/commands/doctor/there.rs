@@ -13,8 +13,8 @@ use super::verdict::{self, Verdict};
 use super::{Check, Health};
 use crate::app::App;
 use crate::commands::sync::connect_fail;
+use crate::cure::{exit_and_cure, failed};
 use crate::fail::{Exit, Fail};
-use crate::told::{exit_and_cure, failed};
 
 /// A clock that is further off than this, in seconds, is worth a word: of two edits the later one
 /// stands, and which one that is the clocks say.

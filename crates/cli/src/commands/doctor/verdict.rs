@@ -7,8 +7,9 @@ use tandem_replica::Replica;
 use tandem_tasks::session::{Failure, Question};
 
 use super::Check;
+use crate::cure::failed;
 use crate::fail::{Exit, Fail};
-use crate::told::{explain_question, failed};
+use crate::told::explain_question;
 
 /// What is foreseen of the next sync.
 #[derive(Debug)]

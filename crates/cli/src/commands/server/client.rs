@@ -369,10 +369,16 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
              give {new_tag} NAME"
         ));
     }
-    desk.confirm(&format!(
-        "This shuts out {old_tag}, and all replicas that use it until they have the new client id. It \
-         is best when all have just synced."
-    ))?;
+    let has_history = all(desk, &store)?.iter().any(|entry| {
+        entry.id == old && (entry.facts.versions > 0 || !entry.facts.snapshots.is_empty())
+    });
+    desk.confirm(&match has_history {
+        true => format!(
+            "This shuts out {old_tag}, and all replicas that use it until they have the new client id. \
+             It is best when all have just synced."
+        ),
+        false => format!("This shuts out {old_tag}, under which nothing is stored yet."),
+    })?;
     if !desk.ask(&store, async |admin| admin.rotate_client(old, new, now).await)? {
         return Err(Fail::failed("the client was removed meanwhile").hint("Nothing was changed."));
     }
@@ -399,6 +405,14 @@ fn rotate(desk: &mut Desk<'_>, name: &str) -> Result<Exit, Fail> {
     desk.output.line(format!("{old_tag} is shut out. In its place: {new_tag}, with the client id"));
     desk.output.once(format!("  {new}"));
     desk.output.line("");
+    if !has_history {
+        desk.output.line(
+            "Nothing was stored under the old one, so nothing has to move: whoever was to use it takes \
+             this one.",
+        );
+        user::say_new_client(desk, new);
+        return Ok(Exit::Done);
+    }
     desk.output.line(
         "It begins empty: what is stored is sealed with a key that is made of the secret and the old \
          client id. Nothing is lost: each replica has the whole list.",
