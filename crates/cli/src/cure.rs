@@ -55,9 +55,12 @@ pub(crate) fn exit_and_cure(failure: &Failure) -> (Exit, &'static str) {
         Failure::Told { code, .. } => (
             match code.as_str() {
                 // It passes, or its operator sees to it: all waits safely, and is sent then.
-                "busy" | "too_many_guesses" | "too_slow" | "disk_low" | "disk_full" => {
-                    Exit::Unreachable
-                }
+                "busy"
+                | "too_many_guesses"
+                | "too_slow"
+                | "disk_low"
+                | "disk_full"
+                | "storage_unavailable" => Exit::Unreachable,
                 _ => Exit::Failed,
             },
             cure_of(code),
@@ -227,13 +230,14 @@ fn directory(trouble: DirectoryTrouble) -> (Exit, &'static str) {
 }
 
 /// Codes of a Tandem that are kinds, too (`docs/protocol/tandem-http.md`).
-const TOLD: [&str; 7] = [
+const TOLD: [&str; 8] = [
     "busy",
     "disk_low",
     "disk_full",
     "too_many_guesses",
     "too_slow",
     "writes_stopped",
+    "storage_unavailable",
     "storage_damaged",
 ];
 
@@ -400,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_room_is_like_one_that_cannot_be_reached() {
+    fn a_server_that_takes_nothing_for_now_is_like_one_that_cannot_be_reached() {
         let told = |code: &str| Failure::Told {
             status: 503,
             code: code.to_owned(),
@@ -410,6 +414,7 @@ mod tests {
         for (failure, exit) in [
             (told("disk_low"), Exit::Unreachable),
             (told("disk_full"), Exit::Unreachable),
+            (told("storage_unavailable"), Exit::Unreachable),
             (told("writes_stopped"), Exit::Failed),
             (Failure::ServerError { status: 507 }, Exit::Unreachable),
             (Failure::ServerError { status: 500 }, Exit::Failed),
