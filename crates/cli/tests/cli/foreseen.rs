@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::keep;
-use crate::server::{CLIENT_KEY, TestServer};
+use crate::server::{CLIENT_KEY, NOBODY, TestServer};
 
 /// A server that has forgotten the version on which the second replica stands.
 fn gone() -> (TestServer, TestHome) {
@@ -113,12 +113,11 @@ fn why_a_server_does_not_answer_is_told_to_programs_alike() {
         server.twist(move |_, _| Some(keep(status, &[], b"")));
         told_alike(&home, code, kind);
     }
-    drop(server);
+    let home = home.with("TA_SERVER_ORIGIN", format!("http://{NOBODY}"));
     told_alike(&home, 4, "server_nobody_listens");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let home = home
         .with("TA_SERVER_ORIGIN", "http://tasks.invalid")
-        .with("http_proxy", format!("http://{free}"));
+        .with("http_proxy", format!("http://{NOBODY}"));
     told_alike(&home, 4, "proxy_unreachable");
     let home = home.with("http_proxy", "http://a b");
     told_alike(&home, 3, "proxy_address");

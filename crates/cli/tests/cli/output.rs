@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::keep;
-use crate::server::TestServer;
+use crate::server::{NOBODY, TestServer};
 
 fn home_with_tasks(count: usize) -> TestHome {
     let home = TestHome::new();
@@ -299,7 +299,7 @@ fn the_table_of_exit_codes_is_true() {
     }
     server.twist(move |_, _| Some(keep(200, &page, b"<html>")));
     home.ta(&["sync"]).failed(1);
-    drop(server);
+    let home = home.with("TA_SERVER_ORIGIN", format!("http://{NOBODY}"));
     home.ta(&["sync"]).failed(4);
     home.ta(&["list"]).done();
 }

@@ -15,6 +15,10 @@ use crate::task_server;
 pub(crate) const CLIENT_KEY: &str = "11111111-2222-4333-8444-555555555555";
 pub(crate) const SECRET: &str = "correct horse battery staple, long enough";
 
+/// An address on which nobody listens: below the ports that the system hands out, so that no other
+/// test gets it meanwhile.
+pub(crate) const NOBODY: &str = "127.0.0.1:9";
+
 /// What `ta` derives from the two above.
 static KEY: LazyLock<Key> = LazyLock::new(|| {
     let client: tandem_core::ClientId = CLIENT_KEY.parse().unwrap();

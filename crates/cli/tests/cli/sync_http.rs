@@ -1,12 +1,11 @@
 //! `ta sync` over HTTP: lines that break and servers that do what no good server does.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::home::{TestHome, assert_says};
 use crate::scripted::{Reply, head, keep};
-use crate::server::{TestServer, is_push};
+use crate::server::{NOBODY, TestServer, is_push};
 use crate::task_server;
 
 const TASK: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -68,12 +67,11 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 #[test]
 fn nobody_at_the_address_is_exit_4_and_everything_waits() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = TestServer::new();
-    let home = server.home().with("TA_SERVER_ORIGIN", format!("http://{free}"));
+    let home = server.home().with("TA_SERVER_ORIGIN", format!("http://{NOBODY}"));
     home.add("buy milk");
     let told = home.ta(&["sync"]).failed(4);
-    assert_says(&told, &["<server> refuses connections", "4 changes wait safely here"]);
+    assert_says(&told, &["127.0.0.1:9 refuses connections", "4 changes wait safely here"]);
     assert_says(&told, &["Is `ta serve` running? Nobody listens there on this machine"]);
     let document = home.ta(&["sync", "--json"]);
     assert_eq!(document.code, Some(4));
