@@ -91,15 +91,17 @@ pub(crate) fn misused(command: &str, word: Option<&str>, known: &[&str], usage: 
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let mut last = error.to_string();
+    let mut text = last.clone();
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.contains(&cause_text) {
+        // Some libraries repeat the cause in their own text, or behind a number what was said already.
+        if !text.contains(&cause_text) && !cause_text.ends_with(&format!(": {last}")) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
+        last = cause_text;
         source = cause.source();
     }
     text
@@ -218,5 +220,49 @@ impl From<TaskrcError> for Fail {
 impl From<std::io::Error> for Fail {
     fn from(error: std::io::Error) -> Self {
         Self::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts, each the cause of the one before it.
+    #[derive(Debug)]
+    struct Texts(&'static str, Option<Box<Texts>>);
+
+    impl Texts {
+        fn of(texts: &[&'static str]) -> Self {
+            let (first, rest) = texts.split_first().expect("a text");
+            let cause = (!rest.is_empty()).then(|| Box::new(Self::of(rest)));
+            Self(first, cause)
+        }
+    }
+
+    impl std::fmt::Display for Texts {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Texts {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn what_a_cause_only_repeats_is_said_once() {
+        for (texts, told) in [
+            (&["opening failed", "no such file"][..], "opening failed: no such file"),
+            (&["opening failed: no such file", "no such file"], "opening failed: no such file"),
+            (
+                &["writing", "it is read-only", "Error code 8: it is read-only"],
+                "writing: it is read-only",
+            ),
+            (&["a", "Error code 8: other"], "a: Error code 8: other"),
+        ] {
+            assert_eq!(chain(&Texts::of(texts)), told);
+        }
     }
 }
