@@ -180,10 +180,11 @@ impl App<'_> {
         Ok(Replica::new(MemoryStorage::new()))
     }
 
-    /// Whether there is a replica. A file that cannot be looked at is one: opening it says what the
-    /// matter is.
+    /// Whether there is a replica. A file that cannot be looked at is one, and so is a link that leads
+    /// nowhere: opening it says what the matter is.
     pub(crate) fn is_there(&self) -> Result<bool, Fail> {
-        Ok(!matches!(self.data_dir()?.join(REPLICA_FILE).try_exists(), Ok(false)))
+        let found = std::fs::symlink_metadata(self.data_dir()?.join(REPLICA_FILE));
+        Ok(!found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound))
     }
 
     /// Whether the first command that makes a replica could make it in this folder. Makes nothing.

@@ -119,6 +119,10 @@ impl From<StorageError> for Fail {
             StorageError::ReadOnly { .. } => {
                 "Check the owner and mode of the file and its folder, or set another `data_dir`."
             }
+            StorageError::Unfinished { .. } => {
+                "Open it once with the program that wrote it (`task list`), which takes the change back from \
+                 the journal beside it; then try again."
+            }
             StorageError::Corrupt { .. } => DAMAGED,
             StorageError::NotAReplica { .. } => {
                 "Set `data_dir` to the folder of a TaskChampion 3 replica, or to a new folder. If it was \

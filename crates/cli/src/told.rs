@@ -87,8 +87,8 @@ pub(crate) fn conflict_line(row: &ConflictRow) -> String {
                 false => "was changed elsewhere while it was deleted here",
             };
             format!(
-                "Conflict {}: task {task} {what}. It was left deleted; ta {:.8} history \
-                 shows the change.",
+                "Conflict {}: task {task} {what}. It was left deleted; ta {:.8} info shows \
+                 what it says.",
                 row.id,
                 row.task.to_string(),
             )

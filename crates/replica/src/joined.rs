@@ -21,7 +21,7 @@ use tandem_tasks::{LocalOperation, Operation, Status, Task, Text};
 use crate::commit::Commit;
 use crate::image::TaskPending;
 use crate::lost::CONFLICTS_PER_COMMIT_MAX;
-use crate::storage::{ConflictKind, ConflictRow, Result};
+use crate::storage::{ConflictRow, Result};
 
 /// A task that both lists hold.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +42,22 @@ pub(crate) struct Joined<'a> {
 pub(crate) struct Deletions {
     /// One side alone had deleted them.
     found: BTreeSet<TaskId>,
-    /// Both have.
-    agreed: BTreeSet<TaskId>,
     told: Vec<ConflictRow>,
+}
+
+impl Deletions {
+    /// Puts what was found in the place of what the transform made of two statuses.
+    pub(crate) fn tell(self, losers: &mut Vec<ConflictRow>) {
+        let Self { found, told } = self;
+        let is_told = |id| told.iter().any(|row| row.task == id);
+        // Open against deleted is told as found here; done against deleted is two values.
+        losers.retain(|row| {
+            row.property.as_deref() != Some("status")
+                || !found.contains(&row.task)
+                || !(is_numbered_status(row.lost.as_deref()) || is_told(row.task))
+        });
+        losers.extend(told);
+    }
 }
 
 impl Commit<'_> {
@@ -60,10 +73,7 @@ impl Commit<'_> {
             return Ok(());
         }
         let (open, is_unseen) = match (ours.status(), theirs.status()) {
-            (Status::Deleted, Status::Deleted) => {
-                deletions.agreed.insert(id);
-                return Ok(());
-            }
+            (Status::Deleted, Status::Deleted) => return Ok(()),
             (_, Status::Deleted) => (ours, self.has_work_here(joined)?),
             (Status::Deleted, _) => (theirs, self.has_work_there(joined)?),
             _ => return Ok(()),
@@ -78,33 +88,6 @@ impl Commit<'_> {
             let lost = Lost { task: id, property: Some(status), value, here, at: None };
             // It says what the task was before (decision 4).
             deletions.told.push(ConflictRow { base, ..self.row(&lost, None, Some(after)) });
-        }
-        Ok(())
-    }
-
-    /// Puts what was found in the place of what the transform made of two statuses, and settles what
-    /// had been told of tasks that turn out to be deleted on either side.
-    pub(crate) fn tell_deletions(
-        &mut self,
-        deletions: Deletions,
-        losers: &mut Vec<ConflictRow>,
-    ) -> Result<()> {
-        let Deletions { found, agreed, told } = deletions;
-        let is_told = |id| told.iter().any(|row| row.task == id);
-        // Open against deleted is told as found here; done against deleted is two values.
-        losers.retain(|row| {
-            row.property.as_deref() != Some("status")
-                || !found.contains(&row.task)
-                || !(is_numbered_status(row.lost.as_deref()) || is_told(row.task))
-        });
-        losers.extend(told);
-        if agreed.is_empty() {
-            return Ok(());
-        }
-        for row in self.txn.conflicts(false)? {
-            if row.kind() == ConflictKind::Deleted && !row.lost_here && agreed.contains(&row.task) {
-                self.txn.put_conflict(&ConflictRow { resolved: true, ..row })?;
-            }
         }
         Ok(())
     }
@@ -145,7 +128,7 @@ impl Commit<'_> {
         let last = words.find_map(|row| status(&row.operation));
         let Some((value, Some(old_value), at)) = last else { return Ok(false) };
         let is_reopening = value.as_ref() == ours.properties.get("status")
-            && value.as_ref() != Some(&old_value)
+            && !is_numbered_status(Some(&old_value))
             && is_numbered_status(value.as_deref());
         let says = |operation: &&Operation| match operation {
             Operation::Update { property, value: v, timestamp, .. } => {

@@ -140,7 +140,7 @@ impl Commit<'_> {
             self.applied_with(version.version, version.parent, false, (mark, None))?;
         }
         retire(self.txn)?;
-        self.tell_deletions(deletions, &mut losers)?;
+        deletions.tell(&mut losers);
         self.record_lost(losers)?;
         Ok(())
     }
@@ -323,7 +323,7 @@ impl Commit<'_> {
         distrust_log(self.txn)?;
         self.stand_on(version)?;
         self.applied(version, VersionId::NIL, true)?;
-        self.tell_deletions(deletions, &mut losers)?;
+        deletions.tell(&mut losers);
         self.record_lost(losers)?;
         Ok(())
     }

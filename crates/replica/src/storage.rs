@@ -246,6 +246,13 @@ pub enum StorageError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Another program was stopped in the middle of a change, or is at it, and the file can only be
+    /// read: what lies in it is half of that change, until somebody who may write takes it back.
+    #[error("{file} stands in the middle of a change, and cannot be written to take that back")]
+    Unfinished {
+        /// The file.
+        file: String,
+    },
     /// The file is damaged.
     #[error("{file} is damaged: {what}")]
     Corrupt {

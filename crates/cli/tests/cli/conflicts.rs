@@ -29,7 +29,7 @@ fn a_task_that_was_deleted_elsewhere_while_it_was_changed_is_told_in_words() {
     let short = &uuid[..8];
     let sentence = format!(
         "Conflict 1: task {short} \"buy oat milk\" was deleted elsewhere while it was changed here. \
-         It was left deleted; ta {short} history shows the change."
+         It was left deleted; ta {short} info shows what it says."
     );
     assert_says(&told, &[&format!("{sentence} To restore it: ta conflicts restore 1")]);
     assert!(!told.contains("Conflict 2"), "{told}");

@@ -101,42 +101,80 @@ pub(super) fn has_log(path: &Path) -> bool {
     fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
-/// True if there is shared memory beside the database: somebody has it open, or left it so.
-pub(super) fn has_shared_memory(path: &Path) -> bool {
-    beside(path, "-shm").exists()
+/// True if a rollback journal with content lies beside the database: somebody is changing it, or was
+/// stopped at it, and the file holds half of the change.
+pub(super) fn has_journal(path: &Path) -> bool {
+    fs::metadata(beside(path, "-journal")).is_ok_and(|journal| journal.len() > 0)
 }
 
-/// Gives the log and the shared memory beside the database its own mode, where it can be written by
-/// its owner and they cannot.
+/// True if nobody has the database open, as far as what lies beside it tells, and nobody may write it
+/// by its mode.
+pub(super) fn rests(path: &Path) -> bool {
+    let is_open = beside(path, "-shm").exists() || has_log(path) || has_journal(path);
+    !is_open && fs::metadata(path).is_ok_and(|database| !may_be_written(&database))
+}
+
+#[cfg(unix)]
+fn may_be_written(database: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    database.permissions().mode() & 0o222 != 0
+}
+
+#[cfg(not(unix))]
+fn may_be_written(database: &fs::Metadata) -> bool {
+    !database.permissions().readonly()
+}
+
+/// Lets the log and the shared memory beside the database be written by whom the database can be
+/// written, where its owner cannot write them.
 ///
 /// SQLite makes both with the mode that the database has at that time. Who reads a read-only database
 /// leaves them behind, and when the database has become writable again, they alone would keep every
 /// program from writing it. Wherever that is not so nothing is changed; two looks are all that it costs.
+/// A link, or a file of somebody else, is none of SQLite's: its mode is left alone.
 ///
 /// # Errors
 /// [`StorageError::ReadOnly`] with the file that stands in the way, if its mode cannot be changed.
 pub(super) fn open_neighbours(place: &Place) -> Result<()> {
     #[cfg(unix)]
     for suffix in ["-shm", "-wal"] {
-        use std::os::unix::fs::PermissionsExt as _;
-        const OWNER_WRITES: u32 = 0o200;
         let path = beside(&place.path, suffix);
-        let Ok(neighbour) = fs::metadata(&path) else { continue };
-        if neighbour.permissions().mode() & OWNER_WRITES != 0 {
-            continue;
-        }
-        let Ok(database) = fs::metadata(&place.path) else { continue };
-        if database.permissions().mode() & OWNER_WRITES == 0 {
-            continue;
-        }
-        fs::set_permissions(&path, database.permissions()).map_err(|error| {
-            StorageError::ReadOnly {
-                file: path.display().to_string(),
-                source: Some(Box::new(error)),
-            }
+        unix::open_neighbour(&place.path, &path).map_err(|error| StorageError::ReadOnly {
+            file: path.display().to_string(),
+            source: Some(Box::new(error)),
         })?;
     }
     #[cfg(not(unix))]
     let _ = place;
     Ok(())
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, File, Permissions};
+    use std::io;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::Path;
+
+    const OWNER_WRITES: u32 = 0o200;
+    const ANYBODY_WRITES: u32 = 0o222;
+
+    pub(super) fn open_neighbour(database: &Path, neighbour: &Path) -> io::Result<()> {
+        let Ok(seen) = fs::symlink_metadata(neighbour) else { return Ok(()) };
+        if !seen.is_file() || seen.mode() & OWNER_WRITES != 0 {
+            return Ok(());
+        }
+        let Ok(database) = fs::metadata(database) else { return Ok(()) };
+        if database.mode() & OWNER_WRITES == 0 || database.uid() != seen.uid() {
+            return Ok(());
+        }
+        // The file that was looked at, and no other that has taken its name meanwhile.
+        let file = File::open(neighbour)?;
+        let found = file.metadata()?;
+        if (found.dev(), found.ino()) != (seen.dev(), seen.ino()) {
+            return Ok(());
+        }
+        let mode = found.mode() | (database.mode() & ANYBODY_WRITES);
+        file.set_permissions(Permissions::from_mode(mode & 0o7777))
+    }
 }

@@ -63,18 +63,21 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Connection, Pl
         Err(error) => return Err(place.io_error("opening the database", error)),
     }
     if options.read_only {
-        let connection = open_to_read(&place, &mut notes, false)?;
+        let connection = open_to_read(&place, &mut notes)?;
         return Ok((connection, place, notes));
     }
     let connection = match open_to_write(&place, &mut notes) {
         Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. })) => {
-            // Reading may still be possible; if not, the first error says more.
+            // Reading may still be possible; if not, the first error says more, most often.
             notes.is_full = matches!(error, StorageError::DiskFull { .. });
             notes.stopped_by = match &error {
                 StorageError::ReadOnly { file, .. } if *file != place.file() => Some(file.into()),
                 _ => None,
             };
-            open_to_read(&place, &mut notes, true).map_err(|_| error)?
+            open_to_read(&place, &mut notes).map_err(|second| match second {
+                StorageError::Unfinished { .. } => second,
+                _ => error,
+            })?
         }
         other => other?,
     };
@@ -206,21 +209,24 @@ fn copy_before_upgrade(place: &Place, from: &str) -> Result<PathBuf> {
     }
 }
 
-/// Opens a database that cannot, or shall not, be written. With `is_closed` nobody is expected to
-/// write it: then nothing is made beside it, if that can be.
-fn open_to_read(place: &Place, notes: &mut OpenNotes, is_closed: bool) -> Result<Connection> {
+/// Opens a database that cannot, or shall not, be written.
+///
+/// What SQLite makes beside a read-only file stays behind, read-only as the file, and keeps whatever
+/// program from writing later ([`files::open_neighbours`]): where nobody writes nothing is made.
+fn open_to_read(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
     notes.read_only = true;
-    let is_unused = || !files::has_log(&place.path) && !files::has_shared_memory(&place.path);
-    if is_closed
-        && is_unused()
+    if files::rests(&place.path)
         && let Ok(connection) = open_unchanging(place, notes)
     {
         return Ok(connection);
     }
     let connection = connect(place, OpenFlags::SQLITE_OPEN_READ_ONLY);
     match connection.and_then(|connection| made_readable(connection, place, notes)) {
+        Err(StorageError::ReadOnly { .. }) if files::has_journal(&place.path) => {
+            Err(StorageError::Unfinished { file: place.file() })
+        }
         Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. }))
-            if !files::has_log(&place.path) =>
+            if !files::has_log(&place.path) && !files::has_journal(&place.path) =>
         {
             open_unchanging(place, notes).map_err(|_| error)
         }
@@ -228,13 +234,12 @@ fn open_to_read(place: &Place, notes: &mut OpenNotes, is_closed: bool) -> Result
     }
 }
 
-/// Opens a database as if nobody could change it. Only without a log, for then nothing is missing
-/// from the file.
+/// Opens a database as if nobody could change it. Only without a log and a journal, for then nothing
+/// is missing from the file.
 ///
 /// A database with a write-ahead log needs shared memory beside it, which a read-only folder or a full
-/// disk does not let SQLite make; and what it makes beside a read-only file stays behind, read-only as
-/// the file, and keeps whatever program from writing later ([`files::open_neighbours`]). Somebody with
-/// more rights could change the file while we read; then we may see an error, but cannot do harm.
+/// disk does not let SQLite make. Somebody with more rights could change the file while we read: we
+/// may see an error then, or an old part beside a new one, but write nothing of it.
 fn open_unchanging(place: &Place, notes: &mut OpenNotes) -> Result<Connection> {
     let uri = immutable_uri(&place.path)
         .ok_or_else(|| StorageError::ReadOnly { file: place.file(), source: None })?;
@@ -294,6 +299,10 @@ fn check_after_unclean_end(place: &Place) -> Result<bool> {
     let _turn = Turn::take(&place.path);
     let probe = Connection::open_with_flags(&place.path, flags)
         .map_err(|error| place.error("opening the database", error))?;
+    // Whoever may not write it cannot have it alone, nor take the log away.
+    if probe.is_readonly("main").unwrap_or(false) {
+        return Ok(false);
+    }
     let ask = || -> rusqlite::Result<i64> {
         probe.busy_timeout(Duration::ZERO)?;
         // A damaged database keeps its log: whoever repairs it will want it.

@@ -216,7 +216,7 @@ impl Session {
     pub fn next(&mut self, event: Event) -> Action {
         let action = self.step(event);
         if let Action::Ask(request) = &action
-            && !matches!(request, Request::CheckProof | Request::ListApplied)
+            && !matches!(request, Request::CheckProof | Request::ListApplied | Request::AskReady)
         {
             self.report.requests += 1;
         }
