@@ -204,6 +204,10 @@ impl From<LockError> for Fail {
             LockError::Held { holder: None } => {
                 Self::failed(error.to_string()).hint("Wait for it to end, then try again.")
             }
+            LockError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Self::failed(chain(&error))
+                    .hint("Make room and try again. Nothing was changed, and nothing is lost.")
+            }
             _ => Self::failed(chain(&error)).hint("Check the mode of `data_dir`."),
         }
     }

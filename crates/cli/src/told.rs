@@ -211,6 +211,10 @@ pub(crate) fn words(synced: &Synced) -> Words {
                 "This list was joined with the one at {}, property by property.",
                 synced.label
             ),
+            // Who said `--new-history` has looked.
+            (false, false) if !report.began_history => {
+                format!("The whole list was offered to {}, which held none.", synced.label)
+            }
             (false, false) => format!(
                 "The whole list was offered to {}, which held none. If it should have held one, \
                  check {}.",

@@ -41,6 +41,8 @@ pub enum Undone {
         tasks: Vec<TaskId>,
         /// Properties that somebody has changed since, and which were left alone.
         left_alone: Vec<(TaskId, String)>,
+        /// False if all that it did has been changed since, so that nothing was left to undo.
+        is_changed: bool,
         /// True if others may have seen the command; else its operations still wait for a sync.
         was_synced: bool,
     },
@@ -119,6 +121,7 @@ impl Replica {
             Ok(edited) => Ok(Undone::Compensated {
                 command,
                 tasks: tasks.into_iter().collect(),
+                is_changed: edited.operations > 0,
                 left_alone: edited.result,
                 was_synced: rows.iter().any(|row| row.synced),
             }),

@@ -107,7 +107,7 @@ Variables: TA_SERVE_LISTEN and so on, TA_SERVE_CONFIG; the reference's own work 
         Command::Server => {
             "\
 server client list [--reveal]     who has a history here; --reveal shows the client ids
-server client show CLIENT         CLIENT is the first column of the list, or its beginning
+server client show CLIENT         CLIENT is the first column of the list, or its first 4 characters
 server client disable|enable CLIENT
                                   shut it out; let it in again. A whole client id may be one that
                                   never came; - reads CLIENT from standard input

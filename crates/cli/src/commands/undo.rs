@@ -9,12 +9,10 @@ use crate::app::App;
 use crate::fail::{Exit, Fail};
 use crate::lookup::name;
 
-/// The command that [`tandem_client::restore_conflict`] logs.
-const RESTORE: &str = "conflicts restore";
-
 pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
     app.flags("undo", rest, &[])?;
     let mut replica = app.replica()?;
+    let open = replica.conflicts(false)?.len();
     let undone = replica.undo(app.now)?;
     if app.output.is_json {
         app.output.json(&as_json(&undone));
@@ -42,11 +40,6 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
         Some(command) => format!("`{command}`"),
         None => "the last command of another program".into(),
     };
-    let reopens = matches!(
-        &undone,
-        Undone::Removed { command: Some(name), .. } | Undone::Compensated { command: Some(name), .. }
-            if name == RESTORE
-    );
     match undone {
         Undone::Nothing => app.output.line("Nothing to undo."),
         Undone::Removed { command, tasks, unmade } => {
@@ -54,26 +47,46 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
             let text = format!("Undid {} on {tasks}. It had not been synced.", what(&command));
             app.output.line(text);
         }
-        Undone::Compensated { command, tasks, left_alone, was_synced } => {
+        Undone::Compensated { command, tasks, left_alone, was_synced, is_changed } => {
             let tasks = shown(&tasks, &[])?;
             let why = match was_synced {
                 true => "it had been synced already",
                 false => "other changes stand behind it",
             };
-            app.output
-                .line(format!("Undid {} on {tasks} by a new change, since {why}.", what(&command)));
-            for (id, property) in left_alone {
+            app.output.line(match is_changed {
+                true => {
+                    format!("Undid {} on {tasks} by a new change, since {why}.", what(&command))
+                }
+                false => format!(
+                    "Nothing was undone: all that {} did on {tasks} has been changed since.",
+                    what(&command)
+                ),
+            });
+            for (id, property) in left_alone.iter().filter(|_| is_changed) {
+                let Some(property) = spoken(property) else { continue };
                 app.output.line(format!(
                     "Left {property} of {} alone: it was changed since.",
-                    name(id, None)
+                    name(*id, None)
                 ));
             }
         }
     }
-    if reopens {
+    if replica.conflicts(false)?.len() > open {
         app.output.line("The conflict that it had settled is open again: ta conflicts list");
     }
     Ok(Exit::Done)
+}
+
+/// A property as people know it. None: it only repeats what others say.
+fn spoken(property: &str) -> Option<String> {
+    match property {
+        "tags" | "depends" => None,
+        _ => Some(match (property.strip_prefix("tag_"), property.starts_with("dep_")) {
+            (Some(tag), _) => format!("the tag {}", escape(tag)),
+            (None, true) => "a dependency".to_owned(),
+            _ => escape(property).into_owned(),
+        }),
+    }
 }
 
 fn count(tasks: usize) -> String {
@@ -90,8 +103,8 @@ fn as_json(undone: &Undone) -> serde_json::Value {
         Undone::Removed { command, tasks, .. } => {
             json!({ "outcome": "removed", "command": command, "tasks": ids(tasks) })
         }
-        Undone::Compensated { command, tasks, left_alone, was_synced } => json!({
-            "outcome": "compensated",
+        Undone::Compensated { command, tasks, left_alone, was_synced, is_changed } => json!({
+            "outcome": if *is_changed { "compensated" } else { "nothing" },
             "command": command,
             "tasks": ids(tasks),
             "was_synced": was_synced,

@@ -100,6 +100,10 @@ pub(crate) fn run(app: &mut App<'_>, rest: &[String]) -> Result<Exit, Fail> {
                     n => format!("{n} differ"),
                 }
             ));
+            let waiting = replica.pending_changes()?;
+            if waiting > 0 {
+                app.output.line(format!("What waits was not: {}.", count(waiting, "change")));
+            }
         }
         if let Some((_, text)) = &why_not {
             app.output.line(format!("Not compared: {}.", escape(text)));

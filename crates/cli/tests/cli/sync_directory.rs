@@ -181,6 +181,29 @@ fn an_edit_that_lost_is_told_on_the_machine_that_settles_it_and_can_be_restored(
 }
 
 #[test]
+fn undo_says_what_it_left_alone_and_when_that_is_all() {
+    let server_dir = TempDir::new().unwrap();
+    let (laptop, desktop) = two_in_step(server_dir.path());
+    let both = |words: &[&str]| {
+        laptop.ta(words).done();
+        laptop.ta(&["sync"]).done();
+        desktop.ta(&["sync"]).done();
+        desktop.ta(&["1", "modify", "-u"]).done();
+        desktop.ta(&["sync"]).done();
+        laptop.ta(&["sync"]).done();
+    };
+    both(&["1", "modify", "+u", "project:home"]);
+    let told = laptop.ta(&["undo"]).done();
+    assert_says(&told, &["Undid `modify` on 1 task", "by a new change", "Left the tag u of"]);
+    assert_eq!(told.matches("Left").count(), 1, "one tag is told once: {told}");
+    both(&["1", "modify", "+u"]);
+    let told = laptop.ta(&["undo"]).done();
+    assert_says(&told, &["Nothing was undone: all that `modify` did on 1 task"]);
+    assert!(!told.contains("Undid") && !told.contains("Left"), "{told}");
+    assert_says(&laptop.ta(&["status"]).done(), &["Waiting", "nothing"]);
+}
+
+#[test]
 fn a_circle_of_dependencies_that_two_machines_close_harms_nothing() {
     let server_dir = TempDir::new().unwrap();
     let (laptop, desktop) = two_in_step(server_dir.path());

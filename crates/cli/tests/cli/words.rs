@@ -547,7 +547,10 @@ fn undo_passes_over_upkeep() {
     );
     assert!(!task(&home).contains_key("project"));
     // What has expired stays away, and each undo goes one command further back.
-    assert_says(&home.ta(&["undo"]).done(), &["Undid `import` on 1 task"]);
+    assert_says(
+        &home.ta(&["undo"]).done(),
+        &["Nothing was undone: all that `import` did on 1 task"],
+    );
     assert_says(&home.ta(&["undo"]).done(), &["Undid `add` on 1 task"]);
     assert_eq!(home.ta(&["undo"]).done(), "Nothing to undo.\n");
     assert_eq!(home.state().len(), 1);

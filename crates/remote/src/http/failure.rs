@@ -266,7 +266,7 @@ fn certificate(error: &CertificateError, peer: &Peer, settings: &HttpSettings) -
         // The authority of that name that is known here has another key, perhaps of another kind.
         CertificateError::BadSignature
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => match file {
-            None => format!("the certificate of {peer} is not signed by whom it names"),
+            None => format!("the certificate of {peer} is signed by nobody that is trusted here"),
             Some(file) => format!(
                 "the certificate of {peer} is not signed by the one of its authority's name in \
                  ca_file ({file}): if the {kind} or its authority has a new one, bring that from \

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tandem_core::VersionId;
+use tandem_core::{TaskId, VersionId};
 
 use crate::planted::{Defect, is_planted};
 #[cfg(feature = "planted-defects")]
@@ -37,6 +37,8 @@ pub struct Session {
     /// The segment in flight, where this session has written it.
     pub(super) segment: Option<Arc<Vec<u8>>>,
     pub(super) group: Group,
+    /// Tasks that pulled operations were about.
+    pub(super) tasks_down: BTreeSet<TaskId>,
     /// Versions seen in this session: a server that goes in circles is found out.
     pub(super) seen: BTreeSet<VersionId>,
     /// Versions that the replica has applied, once the history behind the base is gone.
@@ -180,6 +182,7 @@ impl Session {
             in_flight: None,
             segment: None,
             group: Group::default(),
+            tasks_down: BTreeSet::new(),
             seen: BTreeSet::new(),
             ancestors: Ancestors::default(),
             orphans: Vec::new(),

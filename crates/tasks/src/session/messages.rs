@@ -483,7 +483,7 @@ pub struct SyncReport {
     pub operations_down: u64,
     /// Of these, changes that a person made.
     pub changes_down: u64,
-    /// Tasks that pulled operations were about, counted up to a limit per commit group.
+    /// Tasks that pulled operations were about.
     pub tasks_down: u64,
     /// The snapshot that was loaded.
     pub snapshot_loaded: Option<VersionId>,

@@ -206,16 +206,15 @@ impl Session {
 
     pub(super) fn count_pulled(&mut self) {
         let group = std::mem::take(&mut self.group);
-        let mut tasks = BTreeSet::new();
         // Somebody else was first.
         self.report.began_history &= group.versions.is_empty() || self.report.versions_up > 0;
         for version in &group.versions {
             self.report.versions_down += 1;
             self.report.operations_down += version.operations.len() as u64;
             self.report.changes_down += count_changes(version.operations.iter());
-            tasks.extend(version.operations.iter().map(Operation::task));
+            self.tasks_down.extend(version.operations.iter().map(Operation::task));
         }
-        self.report.tasks_down += tasks.len() as u64;
+        self.report.tasks_down = self.tasks_down.len() as u64;
         if let Some(last) = group.versions.last() {
             self.base = last.version;
             self.base_parent = Some(last.parent);

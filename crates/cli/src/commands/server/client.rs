@@ -129,7 +129,7 @@ fn only<T>(
         None => name.len() >= 4 && tag(store, id_of(one)).starts_with(&name),
     };
     let mut found: Vec<T> = all.into_iter().filter(is_meant).collect();
-    let hint = "`ta server client list` lists them; write the first column, or its beginning.";
+    let hint = "`ta server client list` lists them; write the first column, or 4 of its characters at least.";
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
         (Some(_), false) => Err(Fail::usage("several clients are meant").hint(hint)),
