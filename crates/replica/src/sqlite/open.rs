@@ -68,14 +68,15 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Connection, Pl
     }
     let connection = match open_to_write(&place, &mut notes) {
         Err(error @ (StorageError::ReadOnly { .. } | StorageError::DiskFull { .. })) => {
-            // Reading may still be possible; if not, the first error says more, most often.
+            // Reading may still be possible; if not, the first error says more, but for half a change in
+            // a file that is not ours to mend.
             notes.is_full = matches!(error, StorageError::DiskFull { .. });
             notes.stopped_by = match &error {
                 StorageError::ReadOnly { file, .. } if *file != place.file() => Some(file.into()),
                 _ => None,
             };
             open_to_read(&place, &mut notes).map_err(|second| match second {
-                StorageError::Unfinished { .. } => second,
+                StorageError::Unfinished { .. } if !notes.is_full => second,
                 _ => error,
             })?
         }
