@@ -91,17 +91,17 @@ pub(crate) fn misused(command: &str, word: Option<&str>, known: &[&str], usage: 
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut last = error.to_string();
-    let mut text = last.clone();
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        // Some libraries repeat the cause in their own text, or behind a number what was said already.
-        if !text.contains(&cause_text) && !cause_text.ends_with(&format!(": {last}")) {
+        // Some libraries repeat the cause in their own text, SQLite's behind a number.
+        let numbered =
+            cause_text.strip_prefix("Error code ").and_then(|text| text.split_once(": "));
+        if !text.contains(numbered.map_or(cause_text.as_str(), |(_, said)| said)) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
-        last = cause_text;
         source = cause.source();
     }
     text
@@ -267,6 +267,10 @@ mod tests {
             (
                 &["writing", "it is read-only", "Error code 8: it is read-only"],
                 "writing: it is read-only",
+            ),
+            (
+                &["writing", "cannot open: /there", "Error code 14: cannot open"],
+                "writing: cannot open: /there",
             ),
             (&["a", "Error code 8: other"], "a: Error code 8: other"),
         ] {
