@@ -111,10 +111,13 @@ impl Commit<'_> {
             }
             _ => false,
         });
-        if is_unseen {
-            return Ok(true);
-        }
-        // It was ended and opened again here, which the log alone can tell.
+        Ok(is_unseen || self.was_reopened_here(joined)?)
+    }
+
+    /// True if the task was ended and opened again here, and the history there has never said so. The
+    /// log alone can tell.
+    fn was_reopened_here(&mut self, joined: &Joined<'_>) -> Result<bool> {
+        let Joined { id, ours, said, .. } = *joined;
         let status = |operation: &LocalOperation| match operation {
             LocalOperation::Update { property, value, old_value, timestamp, .. }
                 if property == "status" =>

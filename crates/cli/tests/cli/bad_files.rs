@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
@@ -319,6 +319,54 @@ fn a_replica_that_may_not_be_written_can_be_read_and_says_why_it_does_not_change
     set_mode(&home.replica_file(), 0o600);
     home.add("third");
     assert_eq!(home.state().len(), 3);
+}
+
+/// A home with the list's file and one of its neighbours as another program has them at this moment,
+/// open to be read by others.
+fn as_it_was_left(home: &TestHome, neighbour: &str) -> TestHome {
+    let left = TestHome::new();
+    fs::create_dir_all(left.data_dir()).unwrap();
+    let beside = |home: &TestHome, suffix: &str| {
+        PathBuf::from(format!("{}{suffix}", home.replica_file().display()))
+    };
+    for suffix in ["", neighbour] {
+        fs::copy(beside(home, suffix), beside(&left, suffix)).unwrap();
+        set_mode(&beside(&left, suffix), 0o444);
+    }
+    for folder in ["", ".local", ".local/share"] {
+        set_mode(&left.path(folder), 0o755);
+    }
+    set_mode(&left.data_dir(), 0o777);
+    left
+}
+
+#[test]
+fn half_a_change_in_a_file_that_may_not_be_written_is_not_shown_and_a_log_is_read_with_it() {
+    let home = with_one_task();
+    let long = "x".repeat(4_000);
+    for n in 0..10 {
+        home.add(&format!("{n} {long}"));
+    }
+    let file = Connection::open(home.replica_file()).unwrap();
+    file.execute("UPDATE tasks SET data = replace(data, 'buy milk', 'buy oats')", []).unwrap();
+    let left = as_it_was_left(&home, "-wal");
+    let (listed, _) = as_nobody(&left, &["list"]).done_with_notices();
+    assert!(listed.contains("buy oats"), "what is in the log is there");
+
+    file.execute_batch(
+        "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 2; PRAGMA cache_spill = 1; BEGIN IMMEDIATE;
+         UPDATE tasks SET data = replace(data, 'xxxx', 'NEVER');",
+    )
+    .unwrap();
+    let left = as_it_was_left(&home, "-journal");
+    for words in [&["export"][..], &["list"], &["sync"]] {
+        let told = as_nobody(&left, words).failed(1);
+        assert_says(&told, &["stands in the middle of a change", "`task list`"]);
+    }
+    // Whoever may write takes the change back.
+    set_mode(&left.replica_file(), 0o600);
+    let (exported, _) = left.ta(&["export"]).done_with_notices();
+    assert!(exported.contains("xxxx") && !exported.contains("NEVER"));
 }
 
 #[test]
