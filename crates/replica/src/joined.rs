@@ -94,7 +94,7 @@ impl Commit<'_> {
 
     /// True if something waits that the history there has never said, the deletion included.
     fn has_work_here(&mut self, joined: &Joined<'_>) -> Result<bool> {
-        let Joined { id, ours, waiting, before, said, theirs } = *joined;
+        let Joined { ours, waiting, before, said, theirs, .. } = *joined;
         let is_said = |property: &Text, value: &Option<Text>| {
             let has = |task: &Task| task.properties.get(property) == value.as_ref();
             let says = |operation: &&Operation| match operation {
